@@ -1,0 +1,114 @@
+"""The Docker daemon of a host."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.namespace import Namespace
+from lab.shell import Process, run, wait_until
+
+IMAGE = "busybox:local"
+_DOCKER = "/usr/bin/docker"
+_BUSYBOX = "/bin/busybox"
+
+
+class Dockerd:
+    """dockerd, with all its files in the host's folder."""
+
+    def __init__(self, namespace: Namespace, folder: Path, arguments: Sequence[str] = ()) -> None:
+        self._namespace = namespace
+        self._folder = folder / "docker"
+        self._arguments = arguments
+        self.socket = folder / "docker.sock"
+        self.process = Process("dockerd", folder)
+
+    def start(self) -> None:
+        """Start the daemon, without waiting until it answers."""
+        self._folder.mkdir(exist_ok=True)
+        self.process.start(
+            *self._namespace.inside(
+                "dockerd",
+                f"--data-root={self._folder / 'data'}",
+                f"--exec-root={self._folder / 'exec'}",
+                f"--pidfile={self._folder / 'dockerd.pid'}",
+                f"--host=unix://{self.socket}",
+                *self._arguments,
+            )
+        )
+
+    def wait(self, timeout: float = 60) -> None:
+        """Wait until the daemon answers."""
+        wait_until("dockerd answers", self._answers, timeout)
+
+    def docker(self, *words: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run the docker CLI as it is typed, against this daemon."""
+        return run(_DOCKER, f"--host=unix://{self.socket}", *words, check=check, timeout=timeout)
+
+    def load_image(self) -> None:
+        """Make an image of the machine's own static busybox: there may be no registry."""
+        if self.docker("image", "inspect", IMAGE, check=False).returncode:
+            run(_DOCKER, f"--host=unix://{self.socket}", "import", "-", IMAGE, stdin=_busybox())
+
+    def stop(self) -> None:
+        """Remove all containers, then end the daemon."""
+        if self.process.pid is not None:
+            containers = self.docker("ps", "-aq", check=False).stdout.split()
+            if containers:
+                self.docker("rm", "-f", *containers, check=False)
+            self.process.stop()
+
+    def kill(self) -> None:
+        """Kill the daemon and its containerd at once; the containers' processes and what they were given stay."""
+        containerd = self._folder / "exec" / "containerd" / "containerd.pid"
+        self.process.stop(signal.SIGKILL)
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(containerd.read_text())
+            os.kill(pid, signal.SIGKILL)
+            wait_until("containerd ends", lambda: not Path(f"/proc/{pid}").exists(), 10)
+
+    def kill_containers(self) -> None:
+        """Kill the processes of containers that a killed daemon left."""
+        left = self._folder / "data" / "containers"
+        ids = [entry.name for entry in left.iterdir()] if left.is_dir() else []
+        for pid in _members(ids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _answers(self) -> bool:
+        return self.docker("version", check=False, timeout=20).returncode == 0
+
+
+def _members(ids: Sequence[str]) -> list[int]:
+    """Return the processes in the control groups of containers."""
+    members = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                groups = (entry / "cgroup").read_text()
+                if any(container in groups for container in ids):
+                    members.append(int(entry.name))
+    return members
+
+
+def _busybox() -> bytes:
+    archive = io.BytesIO()
+    applets = run(_BUSYBOX, "--list").stdout.split()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for folder in ("bin", "tmp", "etc"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+        tar.add(_BUSYBOX, "bin/busybox")
+        for applet in applets:
+            if applet != "busybox":
+                link = tarfile.TarInfo(f"bin/{applet}")
+                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+                tar.addfile(link)
+    return archive.getvalue()

@@ -1,0 +1,82 @@
+"""One Docker host."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.dockerd import Dockerd
+from lab.namespace import Namespace
+from lab.plugin import Plugin
+from lab.shell import run
+from lab.switch import Switch
+
+
+class Host:
+    """A Docker host in namespaces of its own.
+
+    Args:
+        name: Name of the host and of its network namespace.
+        root: Folder below which the host has a folder with all its files.
+        docker_args: Arguments for dockerd.
+    """
+
+    def __init__(self, name: str, root: Path, docker_args: Sequence[str] = ()) -> None:
+        self.name = name
+        self.folder = root / name
+        self.namespace = Namespace(f"nuage-{name}", self.folder)
+        self.switch = Switch(self.namespace, self.folder)
+        self.dockerd = Dockerd(self.namespace, self.folder, docker_args)
+        self.plugin = Plugin(self.namespace, self.folder, self.dockerd.socket)
+
+    @property
+    def running(self) -> bool:
+        """Whether all of the host's daemons run."""
+        processes = (self.switch.database, self.switch.daemon, self.dockerd.process, self.plugin.process)
+        return all(process.pid is not None for process in processes)
+
+    def start(self) -> None:
+        """Start everything; what an earlier run left of this host is removed first."""
+        self.remove()
+        self.folder.mkdir(parents=True)
+        self.namespace.make()
+        self.dockerd.start()
+        self.plugin.start()
+        self.switch.make()
+        self.plugin.wait()
+        self.dockerd.wait()
+        self.dockerd.load_image()
+
+    def remove(self) -> None:
+        """End everything and remove all files."""
+        if self.namespace.exists:
+            self.dockerd.stop()
+            self.plugin.stop()
+            self.switch.stop()
+        self.dockerd.kill_containers()
+        self.namespace.remove()
+        if self.folder.exists():
+            _unmount_below(self.folder)
+            shutil.rmtree(self.folder)
+
+    def docker(self, *words: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run the docker CLI against this host."""
+        return self.dockerd.docker(*words, check=check, timeout=timeout)
+
+    def run(self, *words: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a program on this host."""
+        return run(*self.namespace.inside(*words), check=check)
+
+    def links(self) -> list[str]:
+        """Return the network devices in the host's namespace."""
+        listed = self.run("ip", "-o", "link", "show").stdout.splitlines()
+        return [line.split(": ")[1].partition("@")[0] for line in listed]
+
+
+def _unmount_below(folder: Path) -> None:
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in reversed(mounts):
+        if mount.startswith(f"{folder}/"):
+            run("umount", "--lazy", mount, check=False)

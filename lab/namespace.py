@@ -1,0 +1,63 @@
+"""The network and mount namespace of a host."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+from lab.shell import Process, run, wait_until
+
+#: Folders of the machine that each host has for itself, by the name of the folder which takes their place.
+_PRIVATE = {"run-docker": "/run/docker", "run-openvswitch": "/var/run/openvswitch"}
+
+
+class Namespace:
+    """A network namespace with a name, and a mount namespace that a process without work keeps alive."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self._folder = folder
+        self._anchor = Process("namespace", folder)
+
+    @property
+    def exists(self) -> bool:
+        """Whether it was made and not removed."""
+        return self._anchor.pid is not None
+
+    def make(self) -> None:
+        """Make both namespaces."""
+        run("ip", "netns", "add", self.name)
+        mounts = []
+        for private, public in _PRIVATE.items():
+            (self._folder / private).mkdir(exist_ok=True)
+            Path(public).mkdir(parents=True, exist_ok=True)
+            mounts.append(f"mount --bind {self._folder / private} {public}")
+        ready = self._folder / "namespace.ready"
+        ready.unlink(missing_ok=True)
+        # Not "ip netns exec": that mounts /sys anew, without the cgroups below it, which dockerd needs.
+        self._anchor.start(
+            "nsenter",
+            f"--net=/run/netns/{self.name}",
+            *("unshare", "--mount", "--propagation", "private", "sh", "-ec"),
+            f"{'; '.join(mounts)}; ip link set lo up; touch {ready}; exec sleep infinity",
+        )
+        wait_until(f"the namespaces of {self.name} are ready", ready.exists, 10)
+
+    def inside(self, *words: object) -> tuple[object, ...]:
+        """Return the command that runs another one inside."""
+        return ("nsenter", f"--target={self._anchor.pid}", "--mount", "--net", *words)
+
+    def remove(self) -> None:
+        """Remove both, and end every process that is left in them."""
+        for pid in self._inhabitants():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(f"all processes of {self.name} end", lambda: not self._inhabitants(), 20)
+        self._anchor.pid_file.unlink(missing_ok=True)
+        run("ip", "netns", "delete", self.name, check=False)
+
+    def _inhabitants(self) -> list[int]:
+        listed = run("ip", "netns", "pids", self.name, check=False).stdout.split()
+        return [int(pid) for pid in listed]

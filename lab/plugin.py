@@ -1,0 +1,54 @@
+"""The plugin's daemon on a host."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import yaml
+
+from lab.namespace import Namespace
+from lab.shell import Process, wait_until
+from lab.switch import DATABASE
+
+_TWISTD = Path(sys.executable).parent / "twistd"
+#: As it is seen inside of the host.
+SOCKET = Path("/run/docker/plugins/nuage.sock")
+
+
+class Plugin:
+    """``twistd nuage-plugin`` with a configuration for this host."""
+
+    def __init__(self, namespace: Namespace, folder: Path, docker_socket: Path) -> None:
+        self._namespace = namespace
+        self._docker_socket = docker_socket
+        #: The plugin's socket as it is seen from outside of the host.
+        self.socket = folder / "run-docker" / SOCKET.relative_to("/run/docker")
+        self.config = folder / "nuage.yaml"
+        self.process = Process("nuage-plugin", folder)
+
+    def configure(self, **changes: object) -> None:
+        """Write the configuration; ``changes`` replace keys of it."""
+        keys: dict[str, object] = {
+            "VrsEndpoint": DATABASE,
+            "DockerEndpoint": f"unix://{self._docker_socket}",
+            "Scope": "local",
+        }
+        self.config.write_text(yaml.safe_dump({**keys, **changes}))
+
+    def start(self) -> None:
+        """Start the daemon, without waiting until it listens."""
+        if not self.config.exists():
+            self.configure()
+        self.process.start(
+            *self._namespace.inside(_TWISTD, "-n", "--pidfile=", "nuage-plugin", "--config", self.config)
+        )
+
+    def wait(self, timeout: float = 20) -> None:
+        """Wait until it listens."""
+        wait_until("the plugin listens", self.socket.exists, timeout)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End the daemon."""
+        self.process.stop(number)

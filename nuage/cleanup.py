@@ -1,0 +1,90 @@
+"""Clean-up that is not given up: what cannot be done now is done once the switch is there again.
+
+Docker never asks twice for a Leave or a DeleteEndpoint, and gives the address to the next container whether they
+succeeded or not. So such a call succeeds outwardly, and is finished here until it is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from nuage.errors import SwitchError
+from nuage.serial import Turns
+
+Step = Callable[[], Awaitable[None]]
+
+#: Seconds between two attempts while the switch is there and yet refuses.
+_RETRY_DELAY = 5.0
+
+
+class Cleanup:
+    """Steps of clean-up by subject; a later step about a subject takes the place of an earlier one.
+
+    Args:
+        clock: Measures the pause between attempts.
+        turns: A subject's turn is taken before its step is tried again.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, turns: Turns) -> None:
+        self._clock = clock
+        self._turns = turns
+        self._steps: dict[str, Step] = {}
+        self._retry: IDelayedCall | None = None
+
+    @property
+    def unfinished(self) -> frozenset[str]:
+        """The subjects whose clean-up is still due."""
+        return frozenset(self._steps)
+
+    async def finish(self, subject: str, step: Step) -> bool:
+        """Carry out ``step`` now if possible, later otherwise; return whether it is done.
+
+        It is the caller who has the subject's turn.
+        """
+        self._steps[subject] = step
+        return await self._attempt(subject)
+
+    def cancel(self, subject: str) -> None:
+        """Leave the subject as it is: it is in use again."""
+        self._steps.pop(subject, None)
+
+    def resume(self) -> None:
+        """Carry out all that is due, one after the other. To be called when the switch is there again."""
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
+        self._retry = None
+        Deferred.fromCoroutine(self._attempt_all())
+
+    def stop(self) -> None:
+        """Try no more."""
+        self._steps.clear()
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
+
+    async def _attempt_all(self) -> None:
+        for subject in list(self._steps):
+            async with self._turns.turn(subject):
+                if subject in self._steps:
+                    await self._attempt(subject)
+
+    async def _attempt(self, subject: str) -> bool:
+        step = self._steps[subject]
+        try:
+            await step()
+        except SwitchError as problem:
+            self._log.warn("clean-up of {subject} is put off: {problem}", subject=subject, problem=str(problem))
+            self._schedule()
+            return False
+        if self._steps.get(subject) is step:
+            del self._steps[subject]
+        return True
+
+    def _schedule(self) -> None:
+        if self._steps and (self._retry is None or not self._retry.active()):
+            self._retry = self._clock.callLater(_RETRY_DELAY, self.resume)

@@ -1,0 +1,139 @@
+"""Which container an endpoint belongs to.
+
+Docker does not say it in its calls, and answers no question while it starts. So it is asked early, from the moment
+that an endpoint exists, a Join waits for the answer for a moment at most, and a late answer is passed on when it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from nuage.errors import DockerUnavailable, NuageError
+from nuage.model import Container
+
+#: Seconds between CreateEndpoint's answer and the first question: Docker lists the endpoint once it has stored it.
+_FIRST_PAUSE = 0.003
+_LAST_PAUSE = 5.0
+#: Seconds that a Join waits for the answer. Docker gives it within 2 ms when it can give it at all.
+_PATIENCE = 0.1
+#: Questions after which an endpoint counts as one without a container, such as those that Swarm makes for itself.
+_QUESTIONS = 20
+
+
+class ContainerSource(Protocol):
+    """What can be asked: :class:`nuage.docker.engine.Engine`."""
+
+    async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
+        """Return the endpoint's container, None where there is none yet."""
+
+
+@attrs.define(eq=False)
+class _Search:
+    search: Deferred[None] | None = None
+    found: Container | None = None
+    waiting: list[Deferred[None]] = attrs.field(factory=list)
+
+    def release(self) -> bool:
+        """Let those go on who wait for the answer; return whether there were any."""
+        waiting, self.waiting = [waiter for waiter in self.waiting if not waiter.called], []
+        for waiter in waiting:
+            waiter.callback(None)
+        return bool(waiting)
+
+
+class Containers:
+    """Finds the containers of endpoints.
+
+    Args:
+        clock: Measures pauses and patience.
+        source: Answers the questions.
+        found_late: Called with an endpoint's id and its container when nobody waits for the answer.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, clock: IReactorTime, source: ContainerSource, found_late: Callable[[str, Container], None]
+    ) -> None:
+        self._clock = clock
+        self._source = source
+        self._found_late = found_late
+        self._searches: dict[str, _Search] = {}
+        self._silent = False
+
+    def expect(self, network_id: str, endpoint_id: str) -> None:
+        """Begin to ask for an endpoint's container."""
+        if endpoint_id not in self._searches:
+            search = self._searches[endpoint_id] = _Search()
+            search.search = Deferred.fromCoroutine(self._search(network_id, endpoint_id, search))
+            search.search.addErrback(self._ended, endpoint_id)
+
+    async def of(self, network_id: str, endpoint_id: str) -> Container | None:
+        """Return the endpoint's container, None where Docker does not tell it in a moment."""
+        self.expect(network_id, endpoint_id)
+        search = self._searches[endpoint_id]
+        # A Docker that was silent is not waited for again before it has answered something.
+        if search.found is None and not self._silent:
+            answered: Deferred[None] = Deferred()
+            search.waiting.append(answered)
+            answered.addTimeout(_PATIENCE, self._clock, lambda _outcome, _seconds: self._fell_silent())
+            await answered
+        return search.found
+
+    def known(self, endpoint_id: str) -> Container | None:
+        """Return the endpoint's container if it has been found already."""
+        search = self._searches.get(endpoint_id)
+        return search.found if search else None
+
+    def forget(self, endpoint_id: str) -> None:
+        """Ask no more for an endpoint that is gone."""
+        search = self._searches.pop(endpoint_id, None)
+        if search is not None and search.search is not None:
+            search.search.cancel()
+
+    def stop(self) -> None:
+        """Ask no more at all."""
+        for endpoint_id in list(self._searches):
+            self.forget(endpoint_id)
+
+    def _fell_silent(self) -> None:
+        """Have nobody wait before Docker has answered something."""
+        self._silent = True
+        for search in self._searches.values():
+            search.release()
+
+    def _ended(self, failure: Failure, endpoint_id: str) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("asking for the container of endpoint {endpoint}", failure, endpoint=endpoint_id)
+
+    async def _search(self, network_id: str, endpoint_id: str, search: _Search) -> None:
+        pause = _FIRST_PAUSE
+        for _ in range(_QUESTIONS):
+            await deferLater(self._clock, pause)
+            pause = min(3 * pause, _LAST_PAUSE)
+            search.found = await self._ask(network_id, endpoint_id)
+            if search.found is not None:
+                if not search.release():
+                    self._found_late(endpoint_id, search.found)
+                return
+
+    async def _ask(self, network_id: str, endpoint_id: str) -> Container | None:
+        try:
+            container = await self._source.container_of(network_id, endpoint_id)
+        except DockerUnavailable as problem:
+            self._fell_silent()
+            self._log.debug("{problem}", problem=str(problem))
+            return None
+        except NuageError as problem:
+            self._log.debug("no container for {endpoint}: {problem}", endpoint=endpoint_id, problem=str(problem))
+            return None
+        self._silent = False
+        return container

@@ -1,0 +1,1 @@
+"""What the driver asks the Docker Engine."""

@@ -1,0 +1,281 @@
+"""What each libnetwork call does: the policy of the driver.
+
+Every call may come twice, and after a restart of the daemon. It leaves all of its effect or none: what was half done
+when a step failed is undone. Calls about one endpoint, or about one network, come one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from nuage import names
+from nuage.cleanup import Cleanup
+from nuage.containers import Containers
+from nuage.errors import DockerUnavailable, Refused
+from nuage.libnetwork import payloads
+from nuage.model import Endpoint, Network
+from nuage.options import network_of
+from nuage.serial import Turns
+from nuage.vrs.switch import Attachment, Switch
+
+#: Options of an endpoint that are ours start so (``--network name=NET,driver-opt=nuage.…``).
+_OPTION_PREFIX = "nuage."
+#: First octets of a MAC address that this driver makes: locally administered, and told apart at a glance.
+_MAC_PREFIX = b"\x7a\x42"
+
+
+class LinkMaker(Protocol):
+    """What makes and removes the links: :class:`nuage.links.Links`."""
+
+    async def create_pair(self, host_name: str, container_name: str, *, mac: str, mtu: int, alias: str) -> None:
+        """Make a pair, or see that it is there."""
+
+    def remove_soon(self, host_name: str, alias: str) -> None:
+        """Remove a pair in the background."""
+
+
+#: Finds a network that this host was not told of, as the request that would have created it; None where there is none.
+NetworkFinder = Callable[[str], Awaitable[payloads.CreateNetwork | None]]
+
+
+class Driver:
+    """Answers the calls of libnetwork.
+
+    Args:
+        scope: "local" or "global"; see :class:`nuage.libnetwork.payloads.Capabilities`.
+        mtu: MTU of networks that have none of their own, in bytes.
+        switch: The VRS.
+        links: Makes veth pairs.
+        containers: Knows whose endpoints are.
+        find_network: Asks Docker for networks that were made elsewhere.
+        cleanup: Finishes what the switch could not do at once.
+        turns: Keeps calls about one subject apart; shared with ``cleanup``.
+        random_bytes: Gives random bytes, for MAC addresses.
+
+    Its methods are named after the calls. They raise :class:`nuage.errors.NuageError`.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        scope: str,
+        mtu: int,
+        switch: Switch,
+        links: LinkMaker,
+        containers: Containers,
+        find_network: NetworkFinder,
+        cleanup: Cleanup,
+        turns: Turns,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._scope = scope
+        self._mtu = mtu
+        self._switch = switch
+        self._links = links
+        self._containers = containers
+        self._find_network = find_network
+        self._cleanup = cleanup
+        self._turns = turns
+        self._random_bytes = random_bytes
+
+    async def capabilities(self) -> payloads.Capabilities:
+        """Tell the scope of this driver's networks."""
+        return payloads.Capabilities(self._scope)
+
+    async def check_gateway(self, _request: payloads.GatewayCheck) -> payloads.GatewayNeeded:
+        """Have an address set aside for the gateway."""
+        return payloads.GatewayNeeded()
+
+    async def allocate_network(self, request: payloads.AllocateNetwork) -> payloads.Allocation:
+        """Return the options, which Swarm hands on to CreateNetwork on every node: what is not returned is lost."""
+        return payloads.Allocation(request.options)
+
+    async def free_network(self, _request: payloads.NetworkCall) -> payloads.Empty:
+        """Do nothing: nothing was set aside."""
+        return payloads.Empty()
+
+    async def create_network(self, request: payloads.CreateNetwork) -> payloads.Empty:
+        """Check the network and keep it."""
+        network = network_of(request)
+        async with self._turns.turn(network.id):
+            self._cleanup.cancel(network.id)
+            await self._switch.ready()
+            await self._switch.remember_network(network)
+        return payloads.Empty()
+
+    async def delete_network(self, request: payloads.NetworkCall) -> payloads.Empty:
+        """Forget the network, and whatever Docker did not remove before."""
+        network_id = request.network_id
+        async with self._turns.turn(network_id):
+            await self._cleanup.finish(network_id, lambda: self._forget_network(network_id))
+        return payloads.Empty()
+
+    async def create_endpoint(self, request: payloads.CreateEndpoint) -> payloads.CreatedEndpoint:
+        """Check the endpoint and keep it; the container is attached by Join."""
+        await self._switch.ready()
+        network = await self._network(request.network_id)
+        _check_addresses(request, network)
+        async with self._turns.turn(request.endpoint_id):
+            self._cleanup.cancel(request.endpoint_id)
+            known = self._switch.endpoint(request.endpoint_id)
+            endpoint = Endpoint(
+                id=request.endpoint_id,
+                network_id=network.id,
+                mac=request.mac or (known.mac if known else self._new_mac()),
+                address=request.address,
+                address_v6=request.address_v6,
+                options=_own_options(request.options),
+            )
+            await self._switch.remember_endpoint(endpoint)
+        self._containers.expect(network.id, endpoint.id)
+        return payloads.CreatedEndpoint(None if request.mac else endpoint.mac)
+
+    async def join(self, request: payloads.Join) -> payloads.Joined:
+        """Make the container's link and attach it to the switch."""
+        await self._switch.ready()
+        network = await self._network(request.network_id)
+        async with self._turns.turn(request.endpoint_id):
+            endpoint = self._switch.endpoint(request.endpoint_id)
+            if endpoint is None:
+                raise Refused(f"endpoint {request.endpoint_id} is not known here; start the container again")
+            self._cleanup.cancel(endpoint.id)
+            await self._attach(network, endpoint)
+        return payloads.Joined(
+            source=names.container_end_name(endpoint.id),
+            gateway=None if network.internal else network.gateway,
+            gateway_v6=None if network.internal else network.gateway_v6,
+            isolated=network.internal,
+        )
+
+    async def endpoint_oper_info(self, request: payloads.EndpointCall) -> payloads.OperationalInfo:
+        """Tell how the endpoint is attached and what the VRS made of it."""
+        await self._switch.ready()
+        endpoint = self._switch.endpoint(request.endpoint_id)
+        if endpoint is None:
+            return payloads.OperationalInfo({})
+        values: dict[str, object] = {"mac": endpoint.mac, "bridge": self._switch.bridge}
+        values |= _shown_attachment(self._switch.attachment(endpoint.id))
+        values |= self._shown_resolution(endpoint.id)
+        return payloads.OperationalInfo(values)
+
+    async def leave(self, request: payloads.EndpointCall) -> payloads.Empty:
+        """Undo Join. The endpoint stays known: it may be joined again."""
+        endpoint_id = request.endpoint_id
+        async with self._turns.turn(endpoint_id):
+            await self._cleanup.finish(endpoint_id, lambda: self._switch.unplug(endpoint_id))
+            self._remove_link(endpoint_id)
+        return payloads.Empty()
+
+    async def delete_endpoint(self, request: payloads.EndpointCall) -> payloads.Empty:
+        """Undo all of the endpoint: a Join that failed is not followed by a Leave."""
+        await self._delete_endpoint(request.endpoint_id)
+        return payloads.Empty()
+
+    async def program_external_connectivity(self, _request: payloads.EndpointCall) -> payloads.Empty:
+        """Do nothing: a Nuage subnet makes the container reachable by its own address."""
+        return payloads.Empty()
+
+    async def revoke_external_connectivity(self, _request: payloads.EndpointCall) -> payloads.Empty:
+        """Do nothing; see :meth:`program_external_connectivity`."""
+        return payloads.Empty()
+
+    async def discover(self, _request: payloads.Discovery) -> payloads.Empty:
+        """Do nothing: the VRS learns of other hosts from its controller."""
+        return payloads.Empty()
+
+    async def _network(self, network_id: str) -> Network:
+        """Return a network; one that was made on another host of the cluster is learnt from Docker."""
+        network = self._switch.network(network_id)
+        if network is None:
+            network = await self._learnt_network(network_id)
+            async with self._turns.turn(network_id):
+                await self._switch.remember_network(network)
+        return network
+
+    async def _learnt_network(self, network_id: str) -> Network:
+        try:
+            request = await self._find_network(network_id)
+        except DockerUnavailable as problem:
+            raise Refused(f"network {network_id} is not known here, and Docker did not tell: {problem}") from problem
+        if request is None:
+            raise Refused(f"network {network_id} is not known here nor to Docker; remove it and create it again")
+        return network_of(request)
+
+    async def _attach(self, network: Network, endpoint: Endpoint) -> None:
+        """Make the link, then the rows; nothing of both stays where one fails."""
+        try:
+            await self._links.create_pair(
+                names.port_name(endpoint.id),
+                names.container_end_name(endpoint.id),
+                mac=endpoint.mac,
+                mtu=network.mtu or self._mtu,
+                alias=names.link_alias(endpoint.id),
+            )
+            container = await self._containers.of(network.id, endpoint.id)
+            await self._switch.attach(network, endpoint, container)
+            late = self._containers.known(endpoint.id)
+            if container is None and late is not None:
+                await self._switch.rename(endpoint, late)
+        except Exception:
+            # Twisted's CancelledError is an Exception as well: a call that was given up is undone too.
+            await self._cleanup.finish(endpoint.id, lambda: self._switch.unplug(endpoint.id))
+            self._remove_link(endpoint.id)
+            raise
+
+    async def _forget_network(self, network_id: str) -> None:
+        await self._switch.ready()
+        for endpoint_id in self._switch.endpoints_of(network_id):
+            await self._delete_endpoint(endpoint_id)
+        await self._switch.forget_network(network_id)
+
+    async def _delete_endpoint(self, endpoint_id: str) -> None:
+        self._containers.forget(endpoint_id)
+        async with self._turns.turn(endpoint_id):
+            await self._cleanup.finish(endpoint_id, lambda: self._switch.forget_endpoint(endpoint_id))
+            self._remove_link(endpoint_id)
+
+    def _remove_link(self, endpoint_id: str) -> None:
+        self._links.remove_soon(names.port_name(endpoint_id), names.link_alias(endpoint_id))
+
+    def _new_mac(self) -> str:
+        return (_MAC_PREFIX + self._random_bytes(4)).hex(":")
+
+    def _shown_resolution(self, endpoint_id: str) -> Mapping[str, object]:
+        resolution = self._switch.resolution(endpoint_id)
+        if resolution is None:
+            return {"resolved": False, "controller": self._switch.controller_connected()}
+        return {
+            "resolved": True,
+            "address": resolution.address,
+            "mask": resolution.mask,
+            "gateway": resolution.gateway,
+            "vrf_id": resolution.vrf_id,
+            "evpn_id": resolution.evpn_id,
+        }
+
+
+def _shown_attachment(attachment: Attachment | None) -> Mapping[str, object]:
+    if attachment is None:
+        return {"attached": False}
+    shown: dict[str, object] = {"attached": True, "port": attachment.port, "ofport": attachment.ofport}
+    if attachment.error:
+        shown["error"] = attachment.error
+    return shown
+
+
+def _own_options(options: Mapping[str, object]) -> dict[str, str]:
+    return {key: value for key, value in options.items() if key.startswith(_OPTION_PREFIX) and isinstance(value, str)}
+
+
+def _check_addresses(request: payloads.CreateEndpoint, network: Network) -> None:
+    if request.address is None:
+        raise Refused(f"endpoint {request.endpoint_id} has no IPv4 address; use an IPAM driver that gives one")
+    if request.address.ip not in network.pool:
+        raise Refused(f"address {request.address.ip} is not in the subnet {network.pool} of network {network.id}")
+    if request.address.ip == network.gateway:
+        raise Refused(f"address {request.address.ip} is the gateway of network {network.id}; choose another --ip")

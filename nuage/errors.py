@@ -1,0 +1,39 @@
+"""The errors of this project.
+
+Each message is what a user reads, in the docker CLI or at the start of the daemon: it names the field, the value and
+the remedy. The class tells the code what kind of failure it was; messages are never inspected.
+"""
+
+from __future__ import annotations
+
+
+class NuageError(Exception):
+    """Something expected went wrong; ``str()`` of it is the message for the user."""
+
+
+class ConfigurationError(NuageError):
+    """The configuration file cannot be used. The message lists every problem in it."""
+
+
+class MalformedRequest(NuageError):
+    """A libnetwork call whose body cannot be decoded: not JSON, or a field of the wrong type."""
+
+
+class Refused(NuageError):
+    """A libnetwork call that was understood and cannot be granted as it stands."""
+
+
+class DeadlineExceeded(NuageError):
+    """A call that did not finish in the time allowed for it."""
+
+
+class SwitchError(NuageError):
+    """The virtual switch could not do what was asked of it."""
+
+
+class LinkError(NuageError):
+    """The kernel refused to make or change a network link."""
+
+
+class DockerUnavailable(NuageError):
+    """The Docker Engine API did not answer, or not in time."""

@@ -1,0 +1,166 @@
+"""Reading a decoded JSON object field by field, with errors that name the field and the value."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Any, TypeVar
+
+import attrs
+
+from nuage.errors import MalformedRequest
+
+T = TypeVar("T")
+
+#: Docker's ids are 64 hexadecimal digits, those of Swarm 25 letters and digits.
+_ID = re.compile(r"[0-9A-Za-z]{16,64}")
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+_SHOWN = 80
+
+
+def decode(content: bytes) -> Mapping[str, Any]:
+    """Decode a request's body.
+
+    Raises:
+        MalformedRequest: It is empty, not JSON, or not an object.
+    """
+    if not content.strip():
+        # A request that Docker sends again after a broken connection has lost its body.
+        raise MalformedRequest("the request has no body; a JSON object is due")
+    try:
+        decoded = json.loads(content)
+    except RecursionError:
+        raise MalformedRequest("the request's body is nested too deeply") from None
+    except ValueError as problem:
+        raise MalformedRequest(f"the request's body is not JSON: {problem}") from None
+    if not isinstance(decoded, dict):
+        raise MalformedRequest(f"the request's body is {_kind(decoded)}; a JSON object is due")
+    return decoded
+
+
+@attrs.frozen
+class Body:
+    """A JSON object of a request. ``path`` says where in the request it stands, for messages."""
+
+    fields: Mapping[str, Any]
+    path: str = ""
+
+    def id(self, name: str) -> str:
+        """Return the id of a network or an endpoint."""
+        value = self.text(name)
+        if not _ID.fullmatch(value):
+            raise self._wrong(name, value, "16 to 64 letters and digits")
+        return value
+
+    def text(self, name: str) -> str:
+        """Return a text, "" where the field is absent or null."""
+        value = self.fields.get(name)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise self._wrong(name, value, "a string")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Return a boolean, False where the field is absent or null. Docker's CLI sends some of them as text."""
+        value = self.fields.get(name)
+        if value is None or value is False or value in ("false", "False", "0", ""):
+            return False
+        if value is True or value in ("true", "True", "1"):
+            return True
+        raise self._wrong(name, value, "true or false")
+
+    def nested(self, name: str) -> Body:
+        """Return a nested object, an empty one where the field is absent or null."""
+        value = self.fields.get(name)
+        if value is None:
+            value = {}
+        if not isinstance(value, dict):
+            raise self._wrong(name, value, "an object")
+        return Body(value, self._at(name))
+
+    def objects(self, name: str) -> tuple[Body, ...]:
+        """Return a list of objects, an empty one where the field is absent or null."""
+        value = self.fields.get(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            raise self._wrong(name, value, "a list")
+        for index, item in enumerate(value):
+            if not isinstance(item, dict):
+                raise self._wrong(f"{name}[{index}]", item, "an object")
+        return tuple(Body(item, self._at(f"{name}[{index}]")) for index, item in enumerate(value))
+
+    def texts(self) -> Mapping[str, str]:
+        """Return the object itself as a map from text to text."""
+        return {name: self.text(name) for name in self.fields}
+
+    def mac(self, name: str) -> str | None:
+        """Return a MAC address in lower case, None where it is absent or empty."""
+        value = self.text(name)
+        if not value:
+            return None
+        if not _MAC.fullmatch(value):
+            raise self._wrong(name, value, "six pairs of hexadecimal digits with colons between them")
+        if int(value[:2], 16) & 1 or value == "00:00:00:00:00:00":
+            raise self._wrong(name, value, "the address of a single interface: neither multicast nor zero")
+        return value.lower()
+
+    def interface_v4(self, name: str) -> IPv4Interface | None:
+        """Return an IPv4 address with its prefix length, None where it is absent or empty."""
+        return self._parsed(name, IPv4Interface, "an IPv4 address with a prefix length")
+
+    def interface_v6(self, name: str) -> IPv6Interface | None:
+        """Return an IPv6 address with its prefix length, None where it is absent or empty."""
+        return self._parsed(name, IPv6Interface, "an IPv6 address with a prefix length")
+
+    def network_v4(self, name: str) -> IPv4Network:
+        """Return an IPv4 prefix."""
+        return self._required(name, self._parsed(name, IPv4Network, "an IPv4 prefix without host bits"))
+
+    def network_v6(self, name: str) -> IPv6Network:
+        """Return an IPv6 prefix."""
+        return self._required(name, self._parsed(name, IPv6Network, "an IPv6 prefix without host bits"))
+
+    def gateway_v4(self, name: str) -> IPv4Address | None:
+        """Return the address of a gateway that comes with a prefix length."""
+        found = self.interface_v4(name)
+        return found.ip if found else None
+
+    def gateway_v6(self, name: str) -> IPv6Address | None:
+        """Return the address of a gateway that comes with a prefix length."""
+        found = self.interface_v6(name)
+        return found.ip if found else None
+
+    def _parsed(self, name: str, kind: Callable[[str], T], due: str) -> T | None:
+        value = self.text(name)
+        if not value:
+            return None
+        try:
+            return kind(value)
+        except ValueError:
+            raise self._wrong(name, value, due) from None
+
+    def _required(self, name: str, value: T | None) -> T:
+        if value is None:
+            raise self._wrong(name, "", "a value")
+        return value
+
+    def _at(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def _wrong(self, name: str, value: Any, due: str) -> MalformedRequest:
+        return MalformedRequest(f"field {self._at(name)}: {shown(value)} is not allowed; it has to be {due}")
+
+
+def shown(value: object) -> str:
+    """Show a value from outside in a message: as JSON, in one line, not at any length."""
+    text = json.dumps(value, default=str) if not isinstance(value, (dict, list)) else _kind(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

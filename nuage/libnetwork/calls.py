@@ -1,0 +1,121 @@
+"""Carrying out one call: within its deadline, to its end, with one line in the log.
+
+A call is not tied to the connection that brought it. A client that hangs up in the middle does not stop it: stopping
+half-way is what leaves half a job, and Docker's next call about the subject waits for its turn anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from nuage.errors import DeadlineExceeded, NuageError
+
+
+class Answer(Protocol):
+    """What a call returns."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that goes out."""
+
+
+class Calls:
+    """The calls in flight.
+
+    Args:
+        clock: Measures deadlines and durations.
+        deadline: Seconds after which a call is given up and answered with an error.
+    """
+
+    _log = Logger(namespace="nuage.libnetwork")
+
+    def __init__(self, clock: IReactorTime, deadline: float) -> None:
+        self._clock = clock
+        self._deadline = deadline
+        self._running: set[Deferred[Any]] = set()
+        self._idle: list[Deferred[None]] = []
+
+    async def carry_out(self, method: str, request: object, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Run ``work`` and return its answer.
+
+        Args:
+            method: The call's name, for messages.
+            request: The request, of which the ids are logged.
+            work: The call itself. When its time is over it is cancelled, and may take longer to undo what it did.
+
+        Raises:
+            NuageError: What the call ended in, DeadlineExceeded where it did not end in time.
+        """
+        start = self._clock.seconds()
+        answered: Deferred[Answer] = Deferred()
+        running = Deferred.fromCoroutine(work)
+        self._running.add(running)
+        overdue = self._clock.callLater(self._deadline, self._give_up, method, running, answered)
+
+        def ended(outcome: Any) -> None:
+            self._running.discard(running)
+            if overdue.active():
+                overdue.cancel()
+            self._report(method, request, self._clock.seconds() - start, outcome)
+            if not answered.called:
+                answered.callback(outcome)
+            elif isinstance(outcome, Failure) and not outcome.check(NuageError, CancelledError):
+                self._log.failure("{method}, which nobody waited for any more", outcome, method=method)
+            if not self._running:
+                self._release()
+
+        running.addBoth(ended)
+        return await answered
+
+    async def drained(self) -> None:
+        """Wait until no call is in flight."""
+        if self._running:
+            waiter: Deferred[None] = Deferred()
+            self._idle.append(waiter)
+            await waiter
+
+    def _give_up(self, method: str, running: Deferred[Any], answered: Deferred[Answer]) -> None:
+        problem = DeadlineExceeded(
+            f"{method} did not finish within {self._deadline:g} s; what it had done is being undone. "
+            "The plugin's log tells what it waited for"
+        )
+        answered.errback(problem)
+        running.cancel()
+
+    def _release(self) -> None:
+        waiting, self._idle = self._idle, []
+        for waiter in waiting:
+            waiter.callback(None)
+
+    def _report(self, method: str, request: object, seconds: float, outcome: Any) -> None:
+        event = {
+            "method": method,
+            "subject": _subject(request),
+            "milliseconds": seconds * 1000,
+        }
+        if not isinstance(outcome, Failure):
+            self._log.info("{method}{subject} {milliseconds:.1f} ms: ok", **event)
+        elif outcome.check(NuageError):
+            problem = outcome.getErrorMessage()
+            self._log.warn("{method}{subject} {milliseconds:.1f} ms: failed: {problem}", problem=problem, **event)
+        elif outcome.check(CancelledError):
+            self._log.warn("{method}{subject} {milliseconds:.1f} ms: given up", **event)
+        else:
+            # The traceback is logged by whoever gets the outcome.
+            problem = f"{outcome.value!r}"
+            self._log.error("{method}{subject} {milliseconds:.1f} ms: a bug: {problem}", problem=problem, **event)
+
+
+def _subject(request: object) -> str:
+    """Name network and endpoint of a request, by as much of their ids as Docker's own commands show."""
+    parts = [
+        f" {noun}={value[:12]}"
+        for noun, attribute in (("network", "network_id"), ("endpoint", "endpoint_id"))
+        if (value := getattr(request, attribute, None))
+    ]
+    return "".join(parts)

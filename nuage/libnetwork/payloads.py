@@ -1,0 +1,264 @@
+"""The bodies of libnetwork's requests and answers.
+
+The names on the wire are those of moby's ``libnetwork/drivers/remote/api/api.go``. A request is read by its
+``from_body``, which raises :class:`nuage.errors.MalformedRequest`; an answer is written by its ``to_json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Any
+
+import attrs
+
+from nuage.libnetwork.body import Body
+
+#: Under this key of a network's options stand those that the user gave with ``-o``.
+GENERIC = "com.docker.network.generic"
+INTERNAL = "com.docker.network.internal"
+
+
+@attrs.frozen
+class Pool4:
+    """An IPv4 pool of a network and the gateway that Docker's IPAM chose or the user named."""
+
+    subnet: IPv4Network
+    gateway: IPv4Address | None
+
+    @classmethod
+    def from_body(cls, body: Body) -> Pool4:
+        """Read one element of ``IPv4Data``."""
+        return cls(body.network_v4("Pool"), body.gateway_v4("Gateway"))
+
+
+@attrs.frozen
+class Pool6:
+    """An IPv6 pool of a network and its gateway."""
+
+    subnet: IPv6Network
+    gateway: IPv6Address | None
+
+    @classmethod
+    def from_body(cls, body: Body) -> Pool6:
+        """Read one element of ``IPv6Data``."""
+        return cls(body.network_v6("Pool"), body.gateway_v6("Gateway"))
+
+
+@attrs.frozen
+class AllocateNetwork:
+    """A Swarm manager asks for the options that CreateNetwork is to bring on every node."""
+
+    network_id: str
+    options: Mapping[str, str]
+
+    @classmethod
+    def from_body(cls, body: Body) -> AllocateNetwork:
+        """Read the request."""
+        return cls(body.id("NetworkID"), body.nested("Options").texts())
+
+
+@attrs.frozen
+class CreateNetwork:
+    """``docker network create``, or the first use of a Swarm network on this node."""
+
+    network_id: str
+    options: Mapping[str, str]
+    internal: bool
+    pools: tuple[Pool4, ...]
+    pools_v6: tuple[Pool6, ...]
+
+    @classmethod
+    def from_body(cls, body: Body) -> CreateNetwork:
+        """Read the request."""
+        options = body.nested("Options")
+        return cls(
+            network_id=body.id("NetworkID"),
+            options=options.nested(GENERIC).texts(),
+            internal=options.flag(INTERNAL),
+            pools=tuple(Pool4.from_body(data) for data in body.objects("IPv4Data")),
+            pools_v6=tuple(Pool6.from_body(data) for data in body.objects("IPv6Data")),
+        )
+
+
+@attrs.frozen
+class NetworkCall:
+    """A request about a network that names nothing else: DeleteNetwork, FreeNetwork."""
+
+    network_id: str
+
+    @classmethod
+    def from_body(cls, body: Body) -> NetworkCall:
+        """Read the request."""
+        return cls(body.id("NetworkID"))
+
+
+@attrs.frozen
+class EndpointCall:
+    """A request about an endpoint that names nothing else which matters here.
+
+    It serves Leave, DeleteEndpoint, EndpointOperInfo, ProgramExternalConnectivity and RevokeExternalConnectivity.
+    """
+
+    network_id: str
+    endpoint_id: str
+
+    @classmethod
+    def from_body(cls, body: Body) -> EndpointCall:
+        """Read the request."""
+        return cls(body.id("NetworkID"), body.id("EndpointID"))
+
+
+@attrs.frozen
+class CreateEndpoint:
+    """An endpoint is to be made for a container. What Docker has assigned already is not None."""
+
+    network_id: str
+    endpoint_id: str
+    address: IPv4Interface | None
+    address_v6: IPv6Interface | None
+    mac: str | None
+    options: Mapping[str, object]
+
+    @classmethod
+    def from_body(cls, body: Body) -> CreateEndpoint:
+        """Read the request."""
+        interface = body.nested("Interface")
+        return cls(
+            network_id=body.id("NetworkID"),
+            endpoint_id=body.id("EndpointID"),
+            address=interface.interface_v4("Address"),
+            address_v6=interface.interface_v6("AddressIPv6"),
+            mac=interface.mac("MacAddress"),
+            options=body.nested("Options").fields,
+        )
+
+
+@attrs.frozen
+class Join:
+    """A container takes the endpoint into its sandbox."""
+
+    network_id: str
+    endpoint_id: str
+    sandbox: str
+
+    @classmethod
+    def from_body(cls, body: Body) -> Join:
+        """Read the request."""
+        return cls(body.id("NetworkID"), body.id("EndpointID"), body.text("SandboxKey"))
+
+
+@attrs.frozen
+class Discovery:
+    """News of another node of the cluster. Docker's field ``DiscoveryType`` 1 is a node; the data depends on it."""
+
+    @classmethod
+    def from_body(cls, _body: Body) -> Discovery:
+        """Read the request, of which nothing is needed: the VRS learns of its peers from its controller."""
+        return cls()
+
+
+@attrs.frozen
+class GatewayCheck:
+    """Docker asks whether the network needs an address for its gateway at all."""
+
+    @classmethod
+    def from_body(cls, _body: Body) -> GatewayCheck:
+        """Read the request, of which nothing is needed."""
+        return cls()
+
+
+@attrs.frozen
+class Empty:
+    """The answer that says only: done."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that goes out."""
+        return {}
+
+
+@attrs.frozen
+class Activation:
+    """What this plugin implements."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that goes out."""
+        return {"Implements": ["NetworkDriver"]}
+
+
+@attrs.frozen
+class Capabilities:
+    """``scope``: whether Docker shares the networks of this driver in its cluster ("global") or not ("local")."""
+
+    scope: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that goes out."""
+        # Wherever the network is known, a Nuage subnet reaches the containers of all hosts.
+        return {"Scope": self.scope, "ConnectivityScope": "global"}
+
+
+@attrs.frozen
+class GatewayNeeded:
+    """A gateway's address is always set aside: it belongs to the Nuage subnet, no container may get it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that goes out."""
+        return {"SkipIPv4": False, "SkipIPv6": False}
+
+
+@attrs.frozen
+class Allocation:
+    """The options that CreateNetwork is to bring on every node."""
+
+    options: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that goes out."""
+        return {"Options": dict(self.options)}
+
+
+@attrs.frozen
+class CreatedEndpoint:
+    """``mac`` is None where the request named one: Docker takes a repetition for an attempt to change it."""
+
+    mac: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that goes out."""
+        return {"Interface": {} if self.mac is None else {"MacAddress": self.mac}}
+
+
+@attrs.frozen
+class Joined:
+    """The interface that Docker is to move into the sandbox, and the container's default routes.
+
+    Without a gateway Docker would add a second interface on its ``docker_gwbridge``; ``isolated`` forbids that.
+    """
+
+    source: str
+    gateway: IPv4Address | None = None
+    gateway_v6: IPv6Address | None = None
+    isolated: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that goes out."""
+        answer: dict[str, Any] = {"InterfaceName": {"SrcName": self.source, "DstPrefix": "eth"}}
+        if self.gateway is not None:
+            answer["Gateway"] = str(self.gateway)
+        if self.gateway_v6 is not None:
+            answer["GatewayIPv6"] = str(self.gateway_v6)
+        if self.isolated:
+            answer["DisableGatewayService"] = True
+        return answer
+
+
+@attrs.frozen
+class OperationalInfo:
+    """What an operator sees of an endpoint, by name."""
+
+    values: Mapping[str, object]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that goes out."""
+        return {"Value": dict(self.values)}

@@ -1,0 +1,176 @@
+"""The unix socket that Docker finds the plugin by, and HTTP on it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXServerEndpoint
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.protocols.policies import WrappingFactory
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+from nuage.errors import ConfigurationError
+from nuage.libnetwork.calls import Calls
+
+#: Bytes of a request's body. The largest that Docker sends is that of a Swarm network with all its options: a few KiB.
+BODY_LIMIT = 1 << 20
+
+_TOO_LARGE = b"HTTP/1.1 413 Request Entity Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+_SOCKET_MODE = 0o600
+_SOCKET_UMASK = 0o177
+_FOLDER_MODE = 0o700
+
+
+class BoundedRequest(Request):
+    """A request whose body is refused as soon as it is too long, before it is kept."""
+
+    _received = 0
+
+    def gotLength(self, length: int | None) -> None:
+        """See twisted.web.http.Request."""
+        if length is not None and length > BODY_LIMIT:
+            self._refuse()
+        else:
+            super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """See twisted.web.http.Request."""
+        self._received += len(data)
+        if self._received > BODY_LIMIT:
+            self._refuse()
+        else:
+            super().handleContentChunk(data)
+
+    def _refuse(self) -> None:
+        # What follows on this connection is the rest of the body: nothing of it can be read as a request.
+        self.channel.transport.write(_TOO_LARGE)  # type: ignore[union-attr]
+        self.channel.loseConnection()
+
+
+class PluginSite(Site):
+    """HTTP for Docker.
+
+    Connections are never closed for being idle: Docker sends a request a second time when a connection breaks, and
+    then without its body.
+    """
+
+    noisy = False
+    requestFactory = BoundedRequest  # noqa: N815
+
+    def __init__(self, resource: IResource, reactor: Any) -> None:
+        super().__init__(resource, reactor=reactor, timeout=None)
+        self.displayTracebacks = False
+
+    def log(self, request: Any) -> None:
+        """Write no access log: the calls log themselves."""
+
+
+class _Connections(WrappingFactory):
+    """Knows the open connections, so that they can be closed at the end."""
+
+    noisy = False
+
+    def close(self) -> None:
+        """Close what is open. To be called when no request is in flight."""
+        for connection in list(self.protocols):
+            connection.loseConnection()
+
+
+class PluginServer(Service):
+    """Listens on the plugin's socket.
+
+    Args:
+        reactor: Listens.
+        path: Where the socket is made.
+        site: Serves the connections.
+        calls: The calls in flight, which are waited for at the end.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, path: Path, site: PluginSite, calls: Calls) -> None:
+        self._reactor = reactor
+        self._path = path
+        self._connections = _Connections(site)
+        self._calls = calls
+        self._port: IListeningPort | None = None
+        self._failure: Failure | None = None
+
+    def privilegedStartService(self) -> None:
+        """Listen. Nothing that this daemon needs has to be there yet: what comes early waits.
+
+        Raises:
+            ConfigurationError: Another process listens on the socket, or it cannot be made.
+        """
+        super().privilegedStartService()
+        make_room(self._path)
+        endpoint = UNIXServerEndpoint(self._reactor, str(self._path), mode=_SOCKET_MODE)
+        # The mode is right from the first instant: between bind and a later chmod anybody could connect.
+        former = os.umask(_SOCKET_UMASK)
+        try:
+            listening = endpoint.listen(self._connections)
+        finally:
+            os.umask(former)
+        listening.addCallbacks(self._listening, self._failed)
+        if self._failure is not None:
+            raise ConfigurationError(f"plugin_socket: {self._path} cannot be made: {self._failure.getErrorMessage()}")
+
+    async def _stop(self) -> None:
+        if self._port is not None:
+            # This removes the socket's file as well: no socket at all is better than a dead one.
+            stopped = self._port.stopListening()
+            self._port = None
+            if stopped is not None:
+                await stopped
+        await self._calls.drained()
+        self._connections.close()
+
+    def stopService(self) -> Deferred[None]:
+        """Listen no more, finish the calls in flight, then close the connections."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    def _listening(self, port: IListeningPort) -> None:
+        self._port = port
+        self._log.info("listening on {path}", path=str(self._path))
+
+    def _failed(self, failure: Failure) -> None:
+        self._failure = failure
+
+
+def make_room(path: Path) -> None:
+    """Make the folder of a socket, and remove a socket that nobody listens on any more.
+
+    Raises:
+        ConfigurationError: Somebody does listen on it, or it is no socket, or the folder cannot be made.
+    """
+    try:
+        path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        raise ConfigurationError(f"plugin_socket: {path.parent} cannot be used: {problem.strerror}") from problem
+    if not stat.S_ISSOCK(mode):
+        raise ConfigurationError(f"plugin_socket: {path} exists and is no socket; remove it or name another path")
+    if _answers(path):
+        raise ConfigurationError(f"plugin_socket: another process listens on {path}; stop it or name another path")
+    path.unlink()
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        # A full backlog (EAGAIN) is a listener too.
+        return probe.connect_ex(str(path)) in (0, errno.EAGAIN, errno.EINPROGRESS)

@@ -1,0 +1,233 @@
+"""The links between host and containers, made and removed in threads so that the reactor never waits for the kernel.
+
+Making a pair takes the kernel about a millisecond, removing one 15 to 20: removals have threads of their own and
+never stand in the way of what a call waits for. Each thread keeps one netlink socket open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+from zlib import crc32
+
+import attrs
+from pyroute2 import IPRoute
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+
+from nuage import veth
+from nuage.errors import LinkError
+from nuage.veth import Netlink, NotOurs, Pair
+
+_Result = TypeVar("_Result")
+
+#: Four removals at once take 6 ms each, one after the other they take 16: the kernel waits, it does not work.
+_REMOVAL_THREADS = 4
+
+#: Seconds before a removal that failed is tried again: doubled each time, up to the last.
+_FIRST_PAUSE, _LAST_PAUSE = 0.2, 30.0
+
+
+class _Lane:
+    """One thread with one netlink socket, which is opened when it is first needed. Work is done in the order asked."""
+
+    def __init__(self, reactor: IReactorFromThreads, open_netlink: Callable[[], Netlink], name: str) -> None:
+        self._reactor = reactor
+        self._open_netlink = open_netlink
+        self._pool = ThreadPool(minthreads=1, maxthreads=1, name=name)
+        self._netlink: Netlink | None = None
+
+    def start(self) -> None:
+        self._pool.start()
+
+    async def stop(self) -> None:
+        """Finish what was asked for, close the socket and end the thread."""
+        await deferToThreadPool(self._reactor, self._pool, self._close)
+        self._pool.stop()
+
+    async def run(self, work: Callable[[Netlink], _Result]) -> _Result:
+        """Do the work in the thread. Cancelling stops the wait, not the work."""
+        return await deferToThreadPool(self._reactor, self._pool, self._work, work)
+
+    async def passed(self) -> None:
+        """Wait until all that was asked for before is done."""
+        await deferToThreadPool(self._reactor, self._pool, lambda: None)
+
+    def _work(self, work: Callable[[Netlink], _Result]) -> _Result:
+        try:
+            if self._netlink is None:
+                self._netlink = self._open_netlink()
+            return work(self._netlink)
+        except LinkError:
+            raise
+        except Exception as problem:
+            # Nobody knows what the socket still holds: the next work gets a new one.
+            self._close()
+            raise LinkError(f"netlink failed: {problem or type(problem).__name__}") from problem
+
+    def _close(self) -> None:
+        netlink, self._netlink = self._netlink, None
+        if netlink is not None:
+            netlink.close()
+
+
+@attrs.define(eq=False)
+class _Removal:
+    """A removal in the background. It ends when the link is gone, or at the next moment when it is not wanted."""
+
+    alias: str
+    wanted: bool = True
+    pause: Deferred[None] | None = None
+    waiting: list[Deferred[None]] = attrs.field(factory=list)
+
+    async def given_up(self) -> None:
+        """End it: after the attempt that is under way, or at once where it pauses."""
+        ended = self.ended()
+        self.wanted = False
+        if self.pause is not None:
+            self.pause.cancel()
+        await ended
+
+    def ended(self) -> Deferred[None]:
+        """Fire once it is over; it must not be over yet."""
+        waiter: Deferred[None] = Deferred()
+        self.waiting.append(waiter)
+        return waiter
+
+
+class Links:
+    """Makes and removes veth pairs in the daemon's network namespace.
+
+    Calls about one link come one after the other, which is the caller's part; background removals give way by
+    themselves.
+
+    Args:
+        reactor: Where results come back to from the threads.
+        clock: Measures the pauses between the attempts of a background removal.
+        open_netlink: Opens a netlink socket. It is called in each thread for itself, and again when a socket broke.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, reactor: IReactorFromThreads, clock: IReactorTime, open_netlink: Callable[[], Netlink] = IPRoute
+    ) -> None:
+        self._clock = clock
+        self._making = _Lane(reactor, open_netlink, "links")
+        self._removing = [_Lane(reactor, open_netlink, f"links-remove-{n}") for n in range(_REMOVAL_THREADS)]
+        # Decoding the list of a thousand links takes a quarter of a second, which no creation should wait for.
+        self._listing = _Lane(reactor, open_netlink, "links-list")
+        self._lanes = (self._making, self._listing, *self._removing)
+        self._removals: dict[str, _Removal] = {}
+
+    def start(self) -> None:
+        """Start the threads."""
+        for lane in self._lanes:
+            lane.start()
+
+    async def stop(self) -> None:
+        """End the threads once they have done what they were asked for; removals that failed are not tried again."""
+        while self._removals:
+            await next(iter(self._removals.values())).given_up()
+        for lane in self._lanes:
+            await lane.stop()
+
+    async def create_pair(self, host_name: str, container_name: str, *, mac: str, mtu: int, alias: str) -> None:
+        """Make a veth pair whose host end is up and owned by ``alias``, or see that it is there exactly so.
+
+        Args:
+            host_name: Name of the host's end, up to 15 characters.
+            container_name: Name of the container's end, which stays in this namespace.
+            mac: MAC address of the container's end.
+            mtu: MTU of both ends, in bytes.
+            alias: The owner; an own pair that differs from what is wanted is made again.
+
+        Raises:
+            LinkError: The kernel refused; nothing is left behind.
+            nuage.veth.NotOurs: One of the names is taken by somebody else's link.
+        """
+        pair = Pair(host_name=host_name, container_name=container_name, mac=mac, mtu=mtu, alias=alias)
+        while host_name in self._removals:
+            await self._removals[host_name].given_up()
+        try:
+            await self._making.run(partial(veth.create, pair=pair))
+        except CancelledError:
+            # The thread goes on and may yet make it.
+            self.remove_soon(host_name, alias)
+            raise
+
+    async def remove(self, host_name: str, alias: str) -> bool:
+        """Remove the pair with this host end if ``alias`` owns it. Return whether it was there.
+
+        Raises:
+            LinkError: The kernel refused.
+            nuage.veth.NotOurs: The link is somebody else's.
+        """
+        # A creation that its caller gave up may still be under way; the link is not "already gone" before its end.
+        await self._making.passed()
+        lane = self._removing[crc32(host_name.encode()) % len(self._removing)]
+        return await lane.run(partial(veth.remove, host_name=host_name, alias=alias))
+
+    async def owned(self, mark: str) -> Mapping[str, str]:
+        """Return name and alias of each link in this namespace whose alias starts with ``mark``.
+
+        A pair whose maker was killed before it set the alias is there with an empty one; :meth:`remove` takes any
+        owner for it. A pair that is being made at this moment can look the same.
+
+        Raises:
+            LinkError: The kernel refused.
+        """
+        return await self._listing.run(partial(veth.owned, mark=mark))
+
+    def remove_soon(self, host_name: str, alias: str) -> None:
+        """Remove the pair in the background, again and again until it is gone. Only the first failure is logged."""
+        if host_name not in self._removals:
+            removal = self._removals[host_name] = _Removal(alias)
+            Deferred.fromCoroutine(self._keep_removing(host_name, removal)).addErrback(
+                lambda failure: self._log.failure("removing link {name}", failure, name=host_name)
+            )
+
+    async def drained(self) -> None:
+        """Wait until no background removal is left."""
+        while self._removals:
+            await next(iter(self._removals.values())).ended()
+
+    async def _keep_removing(self, host_name: str, removal: _Removal) -> None:
+        pause = _FIRST_PAUSE
+        try:
+            while removal.wanted and not await self._removed(host_name, removal, first=pause == _FIRST_PAUSE):
+                await self._paused(removal, pause)
+                pause = min(2 * pause, _LAST_PAUSE)
+        finally:
+            del self._removals[host_name]
+            for waiter in removal.waiting:
+                waiter.callback(None)
+
+    async def _removed(self, host_name: str, removal: _Removal, *, first: bool) -> bool:
+        """Try once; return whether there is nothing left to be done."""
+        try:
+            await self.remove(host_name, removal.alias)
+        except LinkError as problem:
+            hopeless = isinstance(problem, NotOurs)
+            if first or hopeless:
+                self._log.warn("link {name} is not removed: {problem}", name=host_name, problem=str(problem))
+            return hopeless
+        return True
+
+    async def _paused(self, removal: _Removal, seconds: float) -> None:
+        # Given up while its attempt was in a thread: there was no pause to cancel.
+        if not removal.wanted:
+            return
+        removal.pause = deferLater(self._clock, seconds)
+        try:
+            await removal.pause
+        except CancelledError:
+            if removal.wanted:
+                raise
+        finally:
+            removal.pause = None

@@ -1,0 +1,121 @@
+"""What a Nuage network and an endpoint on it are, and the form in which the switch's database keeps them.
+
+Docker's requests and its API are two sources of these values, the switch's database is the third: a daemon that was
+killed finds in it all that it knew. The record of a value is JSON text, so that it fits one value of an
+``external_ids`` map.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import TypeVar
+
+import attrs
+
+Recorded = TypeVar("Recorded", bound=attrs.AttrsInstance)
+
+
+@attrs.frozen(kw_only=True)
+class Network:
+    """A Docker network, and the place in the Nuage organization's topology that it stands for.
+
+    ``zone`` and ``subnet`` are None for an L2 domain, which has neither. A gateway of None means that Docker was not
+    told of one. ``mtu`` (bytes) is None where the daemon's own setting applies.
+    """
+
+    id: str
+    organization: str
+    user: str
+    domain: str
+    zone: str | None = None
+    subnet: str | None = None
+    pool: IPv4Network
+    gateway: IPv4Address | None = None
+    pool_v6: IPv6Network | None = None
+    gateway_v6: IPv6Address | None = None
+    internal: bool = False
+    mtu: int | None = None
+
+    def place(self) -> str:
+        """Name the network's place in the topology, for messages."""
+        where = f'organization "{self.organization}", domain "{self.domain}"'
+        if self.subnet is None:
+            return where
+        return f'{where}, zone "{self.zone}", subnet "{self.subnet}"'
+
+    def to_record(self) -> str:
+        """Return the text that :meth:`from_record` reads."""
+        return _to_record(self)
+
+    @classmethod
+    def from_record(cls, text: str) -> Network:
+        """Read a network back.
+
+        Raises:
+            ValueError: The text is no record of a network.
+        """
+        return _from_record(
+            cls,
+            text,
+            pool=IPv4Network,
+            gateway=IPv4Address,
+            pool_v6=IPv6Network,
+            gateway_v6=IPv6Address,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint:
+    """One attachment of one container to one network.
+
+    ``options`` are the driver options of the endpoint: Docker names them when it creates the endpoint, never again.
+    """
+
+    id: str
+    network_id: str
+    mac: str
+    address: IPv4Interface | None = None
+    address_v6: IPv6Interface | None = None
+    options: Mapping[str, str] = attrs.field(factory=dict)
+
+    def to_record(self) -> str:
+        """Return the text that :meth:`from_record` reads."""
+        return _to_record(self)
+
+    @classmethod
+    def from_record(cls, text: str) -> Endpoint:
+        """Read an endpoint back.
+
+        Raises:
+            ValueError: The text is no record of an endpoint.
+        """
+        return _from_record(cls, text, address=IPv4Interface, address_v6=IPv6Interface)
+
+
+@attrs.frozen(kw_only=True)
+class Container:
+    """What Docker says of the container that an endpoint belongs to."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def _to_record(value: Network | Endpoint) -> str:
+    fields = attrs.asdict(value, filter=lambda _attribute, content: content is not None)
+    return json.dumps(fields, default=str, sort_keys=True, separators=(",", ":"))
+
+
+def _from_record(cls: type[Recorded], text: str, **address_types: type) -> Recorded:
+    """Rebuild ``cls``; fields that only a newer release knows are passed over, so that a downgrade keeps working."""
+    try:
+        fields = json.loads(text)
+        known = {a.name: fields[a.name] for a in attrs.fields(cls) if a.name in fields}
+        for name, address_type in address_types.items():
+            if name in known:
+                known[name] = address_type(known[name])
+        return cls(**known)
+    except (TypeError, KeyError) as problem:
+        raise ValueError(f"not a record of a {cls.__name__}: {text!r} ({problem})") from problem

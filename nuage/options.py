@@ -1,0 +1,124 @@
+"""From the options that a user gives with ``docker network create -o`` to a :class:`nuage.model.Network`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from nuage.errors import Refused
+from nuage.libnetwork.payloads import CreateNetwork, Pool4, Pool6
+from nuage.model import Network
+from nuage.suggest import did_you_mean
+
+#: Options that Docker gives a meaning to; they may come with any driver.
+_DOCKER_PREFIX = "com.docker."
+_MTU = "com.docker.network.driver.mtu"
+
+_ALIASES = {"enterprise": "organization"}
+_REQUIRED = ("organization", "user", "domain")
+_OPTIONAL = ("zone", "subnet")
+
+#: Longer than any name that a Nuage VSD takes (255), shorter than what a row's text could be abused for.
+_NAME_LENGTH = 255
+_MTU_MAX = 65535
+#: RFC 791 and RFC 8200, section 5: the smallest MTU that a link has to carry.
+_MTU_MIN, _MTU_MIN_V6 = 68, 1280
+
+
+def network_of(request: CreateNetwork) -> Network:
+    """Return the network that a request describes.
+
+    Raises:
+        Refused: An option is missing, unknown or out of range, or the pools do not fit; the message names every
+            such option, its value and the remedy.
+    """
+    options, problems = _named(request.options)
+    problems += _missing(options)
+    problems += _pool_problems(request)
+    mtu, mtu_problems = _mtu(request)
+    problems += mtu_problems
+    if problems:
+        raise Refused("; ".join(problems))
+    pool = request.pools[0]
+    pool_v6 = request.pools_v6[0] if request.pools_v6 else None
+    return Network(
+        id=request.network_id,
+        **options,
+        pool=pool.subnet,
+        gateway=pool.gateway,
+        pool_v6=pool_v6.subnet if pool_v6 else None,
+        gateway_v6=pool_v6.gateway if pool_v6 else None,
+        internal=request.internal,
+        mtu=mtu,
+    )
+
+
+def _named(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Return our own options by their first name, and what is wrong with them."""
+    options: dict[str, str] = {}
+    problems = []
+    for key, value in given.items():
+        if key.startswith(_DOCKER_PREFIX):
+            continue
+        name = _ALIASES.get(key.lower(), key.lower())
+        if name not in (*_REQUIRED, *_OPTIONAL):
+            hint = did_you_mean(name, (*_REQUIRED, *_OPTIONAL, *_ALIASES))
+            problems.append(f'unknown option "{key}"{hint or "; known are " + ", ".join((*_REQUIRED, *_OPTIONAL))}')
+        elif options.get(name, value) != value:
+            problems.append(f'option "{name}" is given twice, as "{options[name]}" and as "{value}"; give it once')
+        elif problem := _name_problem(value):
+            problems.append(f'option "{name}" {problem}')
+        else:
+            options[name] = value
+    return options, problems
+
+
+def _name_problem(value: str) -> str | None:
+    if not value.strip():
+        return "is empty; give a name"
+    if not value.isprintable():
+        return f"has a character that cannot be printed in {value!a}; leave it out"
+    if len(value) > _NAME_LENGTH:
+        return f"has {len(value)} characters; {_NAME_LENGTH} are allowed"
+    return None
+
+
+def _missing(options: Mapping[str, str]) -> list[str]:
+    problems = [f'option "{name}" is missing; add -o {name}=…' for name in _REQUIRED if name not in options]
+    for one, other in (("zone", "subnet"), ("subnet", "zone")):
+        if one in options and other not in options:
+            problems.append(
+                f'option "{one}" ({options[one]}) needs "{other}" with it; '
+                f"add -o {other}=…, or leave both out for an L2 domain"
+            )
+    return problems
+
+
+def _pool_problems(request: CreateNetwork) -> list[str]:
+    problems = []
+    if len(request.pools) != 1:
+        shown = ", ".join(str(pool.subnet) for pool in request.pools) or "none"
+        problems.append(f"exactly one IPv4 subnet is needed, not {shown}; give one --subnet, that of the Nuage subnet")
+    if len(request.pools_v6) > 1:
+        shown = ", ".join(str(pool.subnet) for pool in request.pools_v6)
+        problems.append(f"at most one IPv6 subnet is possible, not {shown}; give one")
+    pools: tuple[Pool4 | Pool6, ...] = (*request.pools, *request.pools_v6)
+    for pool in pools:
+        problems += _gateway_problems(pool.subnet, pool.gateway)
+    return problems
+
+
+def _gateway_problems(pool: IPv4Network | IPv6Network, gateway: IPv4Address | IPv6Address | None) -> list[str]:
+    if gateway is not None and gateway not in pool:
+        return [f"gateway {gateway} is not in the subnet {pool}; give a --gateway inside it"]
+    return []
+
+
+def _mtu(request: CreateNetwork) -> tuple[int | None, list[str]]:
+    text = request.options.get(_MTU)
+    if text is None:
+        return None, []
+    low = _MTU_MIN_V6 if request.pools_v6 else _MTU_MIN
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and low <= int(text) <= _MTU_MAX):
+        return None, [f'option "{_MTU}" is "{text}"; it has to be a whole number from {low} to {_MTU_MAX}']
+    return int(text), []

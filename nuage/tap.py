@@ -1,0 +1,65 @@
+"""The command line of ``twistd nuage-plugin``, and the only place that takes the global reactor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from twisted.application.service import IService, MultiService
+from twisted.logger import ILogObserver
+from twisted.python import usage
+
+from nuage import config
+from nuage.errors import ConfigurationError, NuageError
+from nuage.logs import observer
+
+
+class Options(usage.Options):
+    """Options of the command line."""
+
+    synopsis = "[--config FILE]"
+    longdesc = "Docker network driver for Nuage VRS: answers Docker on a unix socket, attaches containers to the VRS."
+
+    optParameters: ClassVar[list[list[str | None]]] = [  # noqa: N815
+        ["config", "c", "/etc/nuage/nuage.yaml", "The configuration file, in YAML."],
+    ]
+
+    config: config.Config
+
+    def postOptions(self) -> None:
+        """Read the configuration, so that what is wrong with it ends the start with one message."""
+        try:
+            self.config = config.load(Path(self["config"]))
+        except ConfigurationError as problem:
+            raise usage.UsageError(str(problem)) from problem
+
+
+class _Logging(MultiService):
+    """Has ``twistd`` log to an observer of ours, unless its user named another with ``--logger``."""
+
+    def __init__(self, observer: ILogObserver) -> None:
+        super().__init__()
+        self._observer = observer
+
+    def privilegedStartService(self) -> None:
+        """Start what needs privileges, and end the start with one message where that cannot be."""
+        try:
+            super().privilegedStartService()
+        except NuageError as problem:
+            raise SystemExit(f"nuage-plugin: {problem}") from None
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Give the observer to the application. It is the parent, and ``twistd`` looks for it there."""
+        parent.setComponent(ILogObserver, self._observer)
+        super().setServiceParent(parent)
+
+
+def makeService(options: Options) -> IService:
+    """Build the daemon. ``twistd`` looks for this name."""
+    from twisted.internet import reactor
+
+    from nuage.daemon import NuagePlugin
+
+    application = _Logging(observer(options.parent or {}, options.config.log_level))
+    NuagePlugin(reactor, options.config).setServiceParent(application)
+    return application

@@ -1,0 +1,227 @@
+"""Veth pairs, one netlink request after the other. These functions block: :mod:`nuage.links` runs them in threads.
+
+Whose a link is, is marked on its host end twice. The kernel takes the *group* in the same message that makes the
+pair, so no instant exists in which a pair of ours is unmarked; the *alias*, which names the exact owner, the kernel
+ignores in that message, so it follows in the next one together with "up". A pair of our group without an alias is
+therefore half made: whoever made it was killed in between, nobody has used it, and it may be removed by its name.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import attrs
+from pyroute2 import NetlinkError
+
+from nuage.errors import LinkError
+
+#: The link group of the host ends: "nuag" in ASCII. Groups have no meaning to the kernel (ip-link(8), "group").
+GROUP = 0x6E756167
+
+#: Flag of a link that is administratively up: IFF_UP in linux/if.h.
+_UP = 0x1
+
+_REMEDIES = {
+    errno.EPERM: "the daemon needs the capability CAP_NET_ADMIN",
+    errno.EACCES: "the daemon needs the capability CAP_NET_ADMIN",
+    errno.EOPNOTSUPP: 'the kernel has no veth devices: load its module "veth"',
+    errno.EINVAL: "check the names and the MTU",
+    errno.ERANGE: "a name may have 15 characters",
+    errno.EADDRNOTAVAIL: "the MAC address has to be that of a single interface, neither zero nor multicast",
+    errno.ENOMEM: "the kernel is out of memory",
+    errno.ENOBUFS: "the kernel is out of memory",
+}
+
+
+class NotOurs(LinkError):
+    """The link is somebody else's: it is left alone, and to ask again is of no use."""
+
+
+class Netlink(Protocol):
+    """The part of pyroute2's ``IPRoute`` that is used here."""
+
+    def link(self, command: str, **kwarg: Any) -> Any:
+        """Send one RTM_NEWLINK, RTM_GETLINK or RTM_DELLINK."""
+
+    def close(self) -> None:
+        """Close the socket."""
+
+
+@attrs.frozen(kw_only=True)
+class Pair:
+    """A veth pair as it should be. ``mac`` is that of the container's end, ``mtu`` (bytes) that of both."""
+
+    host_name: str
+    container_name: str
+    mac: str
+    mtu: int
+    alias: str
+
+
+@attrs.frozen(kw_only=True)
+class Link:
+    """A link as the kernel describes it; ``peer`` is the index of a veth's other end."""
+
+    name: str
+    index: int
+    alias: str
+    group: int
+    mac: str
+    mtu: int
+    up: bool
+    peer: int | None
+
+    @property
+    def half_made(self) -> bool:
+        """Whether this is a host end whose maker did not live to set the alias."""
+        return self.group == GROUP and not self.alias
+
+    def belongs_to(self, alias: str) -> bool:
+        """Whether this link, found under a name of the owner's, is proven to be the owner's."""
+        return self.alias == alias or self.half_made
+
+
+def create(netlink: Netlink, pair: Pair) -> None:
+    """Make the pair, or see that it is there as wanted. Two requests where nothing is in the way.
+
+    Raises:
+        LinkError: The kernel refused. Nothing is left behind.
+        NotOurs: One of the names is taken by somebody else's link.
+    """
+    try:
+        if not _add(netlink, pair):
+            if _is_as_wanted(netlink, pair):
+                return
+            _make_way(netlink, pair)
+            if not _add(netlink, pair):
+                raise LinkError(f"link {pair.host_name}: somebody else makes links of this name at the same time")
+        _own(netlink, pair)
+    except NetlinkError as problem:
+        raise _refused(f"cannot make the link {pair.host_name} with its end {pair.container_name}", problem) from None
+
+
+def remove(netlink: Netlink, host_name: str, alias: str) -> bool:
+    """Remove the pair of the host end ``host_name`` where ``alias`` owns it; return whether it was there.
+
+    Raises:
+        LinkError: The kernel refused.
+        NotOurs: The link is somebody else's.
+    """
+    try:
+        link = find(netlink, host_name)
+        if link is None:
+            return False
+        _demand_ownership(link, alias)
+        return _delete(netlink, link)
+    except NetlinkError as problem:
+        raise _refused(f"cannot remove the link {host_name}", problem) from None
+
+
+def owned(netlink: Netlink, mark: str) -> Mapping[str, str]:
+    """Return name and alias of every link whose alias starts with ``mark``; the alias of a half made one is empty.
+
+    Raises:
+        LinkError: The kernel refused.
+    """
+    try:
+        return {
+            link.name: link.alias
+            for link in map(_described, netlink.link("dump"))
+            if link.alias.startswith(mark) or link.half_made
+        }
+    except NetlinkError as problem:
+        raise _refused("cannot list the links", problem) from None
+
+
+def find(netlink: Netlink, name: str) -> Link | None:
+    """Return the link of this name, or None where there is none."""
+    try:
+        for message in netlink.link("get", ifname=name):
+            return _described(message)
+    except NetlinkError as problem:
+        if problem.code != errno.ENODEV:
+            raise
+    return None
+
+
+def _add(netlink: Netlink, pair: Pair) -> bool:
+    """Make the pair; return False where one of its names is taken."""
+    peer = {"ifname": pair.container_name, "address": pair.mac, "mtu": pair.mtu}
+    try:
+        netlink.link("add", kind="veth", ifname=pair.host_name, mtu=pair.mtu, group=GROUP, peer=peer)
+    except NetlinkError as problem:
+        if problem.code != errno.EEXIST:
+            raise
+        return False
+    return True
+
+
+def _own(netlink: Netlink, pair: Pair) -> None:
+    try:
+        netlink.link("set", ifname=pair.host_name, ifalias=pair.alias, state="up")
+    except NetlinkError:
+        link = find(netlink, pair.host_name)
+        if link is not None and link.belongs_to(pair.alias):
+            _delete(netlink, link)
+        raise
+
+
+def _is_as_wanted(netlink: Netlink, pair: Pair) -> bool:
+    host, end = find(netlink, pair.host_name), find(netlink, pair.container_name)
+    return (
+        host is not None
+        and end is not None
+        and (host.alias, host.group, host.mtu, host.up, host.peer) == (pair.alias, GROUP, pair.mtu, True, end.index)
+        and (end.mac, end.mtu, end.peer) == (pair.mac.lower(), pair.mtu, host.index)
+    )
+
+
+def _make_way(netlink: Netlink, pair: Pair) -> None:
+    """Remove our own remains; refuse to touch anybody else's."""
+    host = find(netlink, pair.host_name)
+    if host is not None:
+        _demand_ownership(host, pair.alias)
+        _delete(netlink, host)
+    end = find(netlink, pair.container_name)
+    if end is not None:
+        raise NotOurs(
+            f"link {end.name} exists and is not the other end of {pair.host_name}, "
+            f'which "{pair.alias}" needs it for: remove or rename it'
+        )
+
+
+def _demand_ownership(link: Link, alias: str) -> None:
+    if not link.belongs_to(alias):
+        owner = f'belongs to "{link.alias}"' if link.alias else "has no alias"
+        raise NotOurs(f'link {link.name} {owner}, not to "{alias}": it is left alone; remove or rename it')
+
+
+def _delete(netlink: Netlink, link: Link) -> bool:
+    """Remove the link by its index: its name could be another link's by now."""
+    try:
+        netlink.link("del", index=link.index)
+    except NetlinkError as problem:
+        if problem.code != errno.ENODEV:
+            raise
+        return False
+    return True
+
+
+def _described(message: Any) -> Link:
+    return Link(
+        name=message.get_attr("IFLA_IFNAME"),
+        index=message["index"],
+        alias=message.get_attr("IFLA_IFALIAS") or "",
+        group=message.get_attr("IFLA_GROUP") or 0,
+        mac=message.get_attr("IFLA_ADDRESS") or "",
+        mtu=message.get_attr("IFLA_MTU") or 0,
+        up=bool(message["flags"] & _UP),
+        peer=message.get_attr("IFLA_LINK"),
+    )
+
+
+def _refused(what: str, problem: NetlinkError) -> LinkError:
+    remedy = _REMEDIES.get(problem.code)
+    return LinkError(f"{what}: {problem.args[-1]}" + (f"; {remedy}" if remedy else ""))

@@ -1,0 +1,169 @@
+"""The transactions that attach an endpoint to the switch, detach it, and keep records.
+
+Each function returns the operations of one transaction or of a part of one, so that all of it happens or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nuage.model import Container, Endpoint, Network
+from nuage.names import port_name
+from nuage.ovsdb.notation import Named, Value
+from nuage.ovsdb.operations import Delete, Insert, Mutate, Operation, Update, Wait, Where
+from nuage.vrs import tables
+from nuage.vrs.tables import EntityType, Event, Platform, RunningReason, StartedEvent, State
+
+_NETWORK_TYPE = "ipv4"
+
+
+def remember(bridge: str, key: str, record: str) -> list[Operation]:
+    """Keep ``record`` under ``key`` at the bridge, in the place of an earlier one.
+
+    Inserting into a map does not overwrite (RFC 7047 section 5.1), so the key is deleted first.
+    """
+    where = _named(bridge)
+    return [
+        _bridge_exists(bridge),
+        Mutate(
+            tables.BRIDGE,
+            where,
+            [("external_ids", "delete", frozenset({key})), ("external_ids", "insert", {key: record})],
+        ),
+    ]
+
+
+def forget(bridge: str, key: str) -> list[Operation]:
+    """Drop what is kept under ``key`` at the bridge."""
+    return [Mutate(tables.BRIDGE, _named(bridge), [("external_ids", "delete", frozenset({key}))])]
+
+
+def attach(bridge: str, network: Network, endpoint: Endpoint, container: Container | None) -> list[Operation]:
+    """Plug the endpoint into the bridge and tell the VRS of it. The first result is the Interface's.
+
+    The record kept since the endpoint was created moves to the Interface. Rows that an endpoint of that id left in
+    the Nuage tables are replaced.
+    """
+    name = port_name(endpoint.id)
+    ids = _vm_ids(endpoint, container)
+    return [
+        Insert(tables.INTERFACE, {"name": name, "external_ids": {**ids, **_marks(endpoint, container)}}, "interface"),
+        Insert(tables.PORT, {"name": name, "interfaces": frozenset({Named("interface")}), "external_ids": ids}, "port"),
+        _bridge_exists(bridge),
+        Mutate(
+            tables.BRIDGE,
+            _named(bridge),
+            [
+                ("ports", "insert", frozenset({Named("port")})),
+                ("external_ids", "delete", frozenset({tables.ENDPOINT_RECORD + endpoint.id})),
+            ],
+        ),
+        *_withdraw(endpoint.id),
+        Insert(tables.NUAGE_PORT, _port_row(bridge, network, endpoint)),
+        Insert(tables.NUAGE_VM, _entity_row(network, endpoint, container)),
+    ]
+
+
+def detach(bridge: str, endpoint_id: str, port: str | None) -> list[Operation]:
+    """Unplug the endpoint and withdraw it from the VRS. ``port`` is the uuid of its Port row, None where it has none.
+
+    The Port and Interface rows go by themselves once the bridge does not refer to them.
+    """
+    unplug: list[Operation] = []
+    if port is not None:
+        unplug = [Mutate(tables.BRIDGE, _named(bridge), [("ports", "delete", frozenset({port}))])]
+    return [*unplug, *_withdraw(endpoint_id)]
+
+
+def rename(interface: str, port: str, endpoint: Endpoint, container: Container) -> list[Operation]:
+    """Write the container's name into the rows of an endpoint that was attached without knowing it.
+
+    ``interface`` and ``port`` are the uuids of the endpoint's rows.
+    """
+    ids = _vm_ids(endpoint, container)
+    marks = {**ids, tables.CONTAINER: container.id}
+    return [
+        Mutate(tables.INTERFACE, [("_uuid", "==", interface)], _overwrite("external_ids", marks)),
+        Mutate(tables.PORT, [("_uuid", "==", port)], _overwrite("external_ids", ids)),
+        Update(tables.NUAGE_VM, [("vm_uuid", "==", endpoint.id)], {"vm_name": container.name}),
+    ]
+
+
+def _withdraw(endpoint_id: str) -> list[Operation]:
+    return [
+        Delete(tables.NUAGE_PORT, _named(port_name(endpoint_id))),
+        Delete(tables.NUAGE_VM, [("vm_uuid", "==", endpoint_id)]),
+    ]
+
+
+def _named(name: str) -> Where:
+    return [("name", "==", name)]
+
+
+def _bridge_exists(bridge: str) -> Operation:
+    """Make the transaction fail where the bridge is missing: a mutation that finds no row is no error."""
+    return Wait(tables.BRIDGE, _named(bridge), ["name"], "==", [{"name": bridge}], timeout_ms=0)
+
+
+def _overwrite(column: str, pairs: dict[str, str]) -> Sequence[tuple[str, str, Value]]:
+    return [(column, "delete", frozenset(pairs)), (column, "insert", dict(pairs))]
+
+
+def _vm_ids(endpoint: Endpoint, container: Container | None) -> dict[str, str]:
+    return {tables.VM_UUID: endpoint.id, tables.VM_NAME: _entity_name(endpoint, container)}
+
+
+def _marks(endpoint: Endpoint, container: Container | None) -> dict[str, str]:
+    marks = {
+        tables.ENDPOINT: endpoint.id,
+        tables.NETWORK: endpoint.network_id,
+        tables.RECORD: endpoint.to_record(),
+    }
+    if container is not None:
+        marks[tables.CONTAINER] = container.id
+    return marks
+
+
+def _entity_name(endpoint: Endpoint, container: Container | None) -> str:
+    """Name the entity. Until Docker has told the container's name, the endpoint's id has to do."""
+    return endpoint.id if container is None else container.name
+
+
+def _port_row(bridge: str, network: Network, endpoint: Endpoint) -> dict[str, Value]:
+    zone, subnet = network.zone or "", network.subnet or ""
+    metadata = {
+        "nuage-enterprise-domain": network.domain,
+        "nuage-enterprise-network-type": _NETWORK_TYPE,
+    }
+    if network.subnet is not None:
+        metadata |= {"nuage-enterprise-zone": zone, "nuage-enterprise-network": subnet}
+    if endpoint.address is not None:
+        metadata["static-ip"] = str(endpoint.address.ip)
+    return {
+        "name": port_name(endpoint.id),
+        "mac": endpoint.mac,
+        "bridge": bridge,
+        "vm_domain": int(Platform.DOCKER),
+        "nuage_domain": network.domain,
+        "nuage_zone": zone,
+        "nuage_network": subnet,
+        "nuage_network_type": _NETWORK_TYPE,
+        "metadata": metadata,
+    }
+
+
+def _entity_row(network: Network, endpoint: Endpoint, container: Container | None) -> dict[str, Value]:
+    return {
+        "vm_uuid": endpoint.id,
+        "vm_name": _entity_name(endpoint, container),
+        "type": int(EntityType.CONTAINER),
+        "domain": int(Platform.DOCKER),
+        "event": int(Event.STARTED),
+        "event_type": int(StartedEvent.BOOTED),
+        "state": int(State.RUNNING),
+        "reason": int(RunningReason.BOOTED),
+        "nuage_enterprise": network.organization,
+        "nuage_user": network.user,
+        "metadata": {"enterprise": network.organization},
+        "ports": frozenset({port_name(endpoint.id)}),
+    }

@@ -1,0 +1,281 @@
+"""The VRS as the driver sees it: networks and endpoints instead of rows.
+
+What it returns it reads from the mirrored tables, so that nothing which it was told is lost when the daemon ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+import attrs
+from twisted.logger import Logger
+
+from nuage.errors import SwitchError
+from nuage.model import Container, Endpoint, Network
+from nuage.names import port_name
+from nuage.ovsdb.client import OvsdbClient, Row
+from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired, WaitTimedOut
+from nuage.ovsdb.operations import Operation
+from nuage.vrs import operations, tables
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Resolution:
+    """What the controller answered for a port: its address, mask and gateway, and the ids of domain and subnet."""
+
+    address: str
+    mask: str
+    gateway: str
+    vrf_id: int
+    evpn_id: int
+
+
+@attrs.frozen
+class Attachment:
+    """An endpoint's place at the bridge.
+
+    ``ofport`` is None until the switch has opened the device and -1 where it could not; ``error`` then says why.
+    """
+
+    port: str
+    interface_uuid: str
+    port_uuid: str | None
+    ofport: int | None
+    error: str | None
+    container_id: str | None
+
+
+class Switch:
+    """One bridge of a VRS.
+
+    Args:
+        client: Mirrors the tables that :data:`nuage.vrs.tables.MONITORED` names.
+        bridge: Name of the bridge that endpoints are plugged into.
+        wire_timeout: Seconds that ovs-vswitchd may take to open an endpoint's device.
+
+    Its methods raise :class:`nuage.errors.SwitchError` where the switch cannot do what is asked.
+    """
+
+    _log = Logger()
+
+    def __init__(self, client: OvsdbClient, bridge: str, wire_timeout: float) -> None:
+        self._client = client
+        self._bridge = bridge
+        self._wire_timeout = wire_timeout
+
+    @property
+    def bridge(self) -> str:
+        """The bridge's name."""
+        return self._bridge
+
+    async def ready(self) -> None:
+        """Wait, for a bounded time, until the tables are mirrored."""
+        await self._client.when_synced()
+
+    def on_ready(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back each time that the tables have been loaded; return what ends this."""
+        return self._client.on_synced(callback)
+
+    def network(self, network_id: str) -> Network | None:
+        """Return a network that is remembered."""
+        return self._recorded(tables.NETWORK_RECORD + network_id, Network.from_record)
+
+    def networks(self) -> Iterator[Network]:
+        """Yield all networks that are remembered."""
+        for key in self._bridge_ids():
+            if key.startswith(tables.NETWORK_RECORD):
+                network = self._recorded(key, Network.from_record)
+                if network is not None:
+                    yield network
+
+    async def remember_network(self, network: Network) -> None:
+        """Keep a network until it is forgotten."""
+        if self.network(network.id) != network:
+            key = tables.NETWORK_RECORD + network.id
+            await self._commit(
+                operations.remember(self._bridge, key, network.to_record()),
+                lambda: self.network(network.id) == network,
+            )
+
+    async def forget_network(self, network_id: str) -> None:
+        """Forget a network; it is no error if it was not known."""
+        await self.ready()
+        key = tables.NETWORK_RECORD + network_id
+        if key in self._bridge_ids():
+            await self._commit(operations.forget(self._bridge, key), lambda: key not in self._bridge_ids())
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """Return an endpoint that is attached or remembered."""
+        interface = self._interface(endpoint_id)
+        if interface is not None:
+            return self._read(_ids(interface).get(tables.RECORD, ""), Endpoint.from_record)
+        return self._recorded(tables.ENDPOINT_RECORD + endpoint_id, Endpoint.from_record)
+
+    def endpoints_of(self, network_id: str) -> list[str]:
+        """Return the ids of the network's endpoints, attached or remembered."""
+        attached = {
+            _ids(row)[tables.ENDPOINT]
+            for row in self._client.cache[tables.INTERFACE].where("external_ids", network_id, tables.NETWORK)
+            if tables.ENDPOINT in _ids(row)
+        }
+        return sorted(attached | {each.id for each in self._remembered_endpoints() if each.network_id == network_id})
+
+    async def remember_endpoint(self, endpoint: Endpoint) -> None:
+        """Keep an endpoint that is not attached, until it is attached or forgotten."""
+        if self.endpoint(endpoint.id) != endpoint:
+            key = tables.ENDPOINT_RECORD + endpoint.id
+            await self._commit(
+                operations.remember(self._bridge, key, endpoint.to_record()),
+                lambda: self.endpoint(endpoint.id) == endpoint,
+            )
+
+    def attachment(self, endpoint_id: str) -> Attachment | None:
+        """Return where the endpoint is attached, None where it is not."""
+        interface = self._interface(endpoint_id)
+        return None if interface is None else self._attachment(interface)
+
+    def resolution(self, endpoint_id: str) -> Resolution | None:
+        """Return what the VRS resolved the endpoint's port to, None until it has."""
+        row = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
+        if row is None or not row["ip_addr"]:
+            return None
+        return Resolution(
+            address=str(row["ip_addr"]),
+            mask=str(row["subnet_mask"]),
+            gateway=str(row["gateway"]),
+            vrf_id=int(str(row["vrf_id"])),
+            evpn_id=int(str(row["evpn_id"])),
+        )
+
+    def controller_connected(self) -> bool:
+        """Tell whether a controller is there to resolve ports: one of role master."""
+        return any(row["role"] == "master" for row in self._client.cache[tables.CONTROLLER].rows.values())
+
+    async def attach(self, network: Network, endpoint: Endpoint, container: Container | None) -> Attachment:
+        """Plug the endpoint's link into the bridge, tell the VRS of it and wait until it carries traffic.
+
+        Raises:
+            SwitchError: The switch could not; what it says is in the message. The endpoint may be half attached.
+        """
+        if self._interface(endpoint.id) is None:
+            await self._commit(
+                operations.attach(self._bridge, network, endpoint, container),
+                lambda: self._interface(endpoint.id) is not None,
+            )
+        interface = self._interface(endpoint.id)
+        if interface is None:
+            raise SwitchError(f"port {port_name(endpoint.id)} was removed from the switch while it was being attached")
+        return await self._wired(interface.uuid, port_name(endpoint.id))
+
+    async def unplug(self, endpoint_id: str) -> None:
+        """Take the endpoint from the bridge and from the VRS, and keep it in mind for a later attach."""
+        # Which port is the endpoint's is read from the mirrored tables: not before they are there.
+        await self.ready()
+        endpoint = self.endpoint(endpoint_id)
+        key = tables.ENDPOINT_RECORD + endpoint_id
+        records = operations.remember(self._bridge, key, endpoint.to_record()) if endpoint else []
+        await self._detach(endpoint_id, records)
+
+    async def forget_endpoint(self, endpoint_id: str) -> None:
+        """Take the endpoint from the bridge and from the VRS for good; it is no error if nothing is known of it."""
+        await self.ready()
+        await self._detach(endpoint_id, operations.forget(self._bridge, tables.ENDPOINT_RECORD + endpoint_id))
+
+    async def _detach(self, endpoint_id: str, records: list[Operation]) -> None:
+        attachment = self.attachment(endpoint_id)
+        port_uuid = attachment.port_uuid if attachment else None
+        await self._commit(
+            [*operations.detach(self._bridge, endpoint_id, port_uuid), *records],
+            lambda: self.attachment(endpoint_id) is None,
+        )
+
+    async def rename(self, endpoint: Endpoint, container: Container) -> None:
+        """Tell the VRS the name of the container, of an endpoint that was attached without it."""
+        attachment = self.attachment(endpoint.id)
+        if attachment is not None and attachment.port_uuid is not None:
+            await self._client.transact(
+                *operations.rename(attachment.interface_uuid, attachment.port_uuid, endpoint, container)
+            )
+
+    async def _commit(self, steps: list[Operation], done: Callable[[], bool]) -> None:
+        """Carry out one transaction; where no reply came, ``done`` says from the reloaded tables what became of it."""
+        try:
+            await self._client.transact(*steps)
+        except OutcomeUnknown:
+            await self._client.when_synced()
+            if not done():
+                raise
+        except WaitTimedOut as problem:
+            raise SwitchError(
+                f'the switch has no bridge "{self._bridge}"; VrsBridge has to name the bridge of the VRS'
+            ) from problem
+        except ConstraintViolation as problem:
+            raise SwitchError(f"the switch refused a row: {problem.details}") from problem
+
+    async def _wired(self, interface_uuid: str, name: str) -> Attachment:
+        """Wait until the switch has opened the device, as its ofport shows (ovs-vswitchd.conf.db(5))."""
+
+        def settled(row: Row | None) -> Attachment | None:
+            if row is None:
+                raise SwitchError(f"port {name} was removed from the switch while it was being attached")
+            found = self._attachment(row)
+            return found if found.ofport is not None or found.error else None
+
+        try:
+            attachment = await self._client.wait_until(
+                tables.INTERFACE, interface_uuid, settled, timeout=self._wire_timeout
+            )
+        except WaitExpired:
+            raise SwitchError(
+                f"the switch did not open port {name} within {self._wire_timeout:g} s; is ovs-vswitchd running?"
+            ) from None
+        if attachment.ofport is None or attachment.ofport <= 0:
+            raise SwitchError(f"the switch could not open port {name}: {attachment.error or 'it does not say why'}")
+        return attachment
+
+    def _interface(self, endpoint_id: str) -> Row | None:
+        return self._client.cache[tables.INTERFACE].find("external_ids", endpoint_id, tables.ENDPOINT)
+
+    def _attachment(self, interface: Row) -> Attachment:
+        name = str(interface["name"])
+        port = self._client.cache[tables.PORT].find("name", name)
+        ofport, error = interface["ofport"], interface.get("error")
+        return Attachment(
+            port=name,
+            interface_uuid=interface.uuid,
+            port_uuid=port.uuid if port else None,
+            ofport=ofport if isinstance(ofport, int) else None,
+            error=str(error) if error else None,
+            container_id=_ids(interface).get(tables.CONTAINER),
+        )
+
+    def _bridge_ids(self) -> Mapping[str, str]:
+        row = self._client.cache[tables.BRIDGE].find("name", self._bridge)
+        return {} if row is None else _ids(row)
+
+    def _remembered_endpoints(self) -> Iterator[Endpoint]:
+        for key in self._bridge_ids():
+            if key.startswith(tables.ENDPOINT_RECORD):
+                endpoint = self._recorded(key, Endpoint.from_record)
+                if endpoint is not None:
+                    yield endpoint
+
+    def _recorded(self, key: str, read: Callable[[str], T]) -> T | None:
+        text = self._bridge_ids().get(key)
+        return None if text is None else self._read(text, read)
+
+    def _read(self, text: str, read: Callable[[str], T]) -> T | None:
+        try:
+            return read(text)
+        except ValueError as problem:
+            self._log.error("a record in the switch's database is passed over: {problem}", problem=str(problem))
+            return None
+
+
+def _ids(row: Row) -> Mapping[str, str]:
+    """Return a row's external_ids."""
+    ids = row["external_ids"]
+    return ids if isinstance(ids, Mapping) else {}  # type: ignore[return-value]

@@ -1,0 +1,146 @@
+"""The columns that this driver uses, and what their numbers mean.
+
+The source of the two Nuage tables is Nuage's public Go SDK for VRS, libvrsdk (``api/entity``, ``ovsdb``); that of the
+others is ovs-vswitchd.conf.db(5).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+
+from ovs.db.schema import DbSchema
+
+from nuage.ovsdb.client import Monitored
+from nuage.ovsdb.errors import SchemaMismatch
+
+DATABASE = "Open_vSwitch"
+
+BRIDGE = "Bridge"
+CONTROLLER = "Controller"
+INTERFACE = "Interface"
+PORT = "Port"
+NUAGE_PORT = "Nuage_Port_Table"
+NUAGE_VM = "Nuage_VM_Table"
+
+#: Keys of an Interface's ``external_ids``. The VRS agent reads the first two, which stand on the Port too.
+VM_UUID = "vm-uuid"
+VM_NAME = "vm-name"
+ENDPOINT = "nuage-endpoint"
+NETWORK = "nuage-network"
+CONTAINER = "nuage-container"
+RECORD = "nuage-record"
+
+#: Start of the keys of the bridge's ``external_ids`` under which records are kept; the id follows.
+NETWORK_RECORD = "nuage-network-"
+ENDPOINT_RECORD = "nuage-endpoint-"
+
+
+class Platform(enum.IntEnum):
+    """Nuage_Port_Table.vm_domain and Nuage_VM_Table.domain: who runs the entity."""
+
+    DOCKER = 4
+
+
+class EntityType(enum.IntEnum):
+    """Nuage_VM_Table.type."""
+
+    CONTAINER = 4
+
+
+class Event(enum.IntEnum):
+    """Nuage_VM_Table.event: what happened last to the entity."""
+
+    STARTED = 2
+
+
+class StartedEvent(enum.IntEnum):
+    """Nuage_VM_Table.event_type where the event is STARTED."""
+
+    BOOTED = 0
+
+
+class State(enum.IntEnum):
+    """Nuage_VM_Table.state."""
+
+    RUNNING = 1
+
+
+class RunningReason(enum.IntEnum):
+    """Nuage_VM_Table.reason where the state is RUNNING."""
+
+    BOOTED = 1
+
+
+MONITORED = (
+    Monitored(BRIDGE, ("name", "ports", "external_ids"), indexes=("name",)),
+    Monitored(CONTROLLER, ("target", "role", "is_connected")),
+    Monitored(PORT, ("name", "interfaces"), indexes=("name",)),
+    Monitored(
+        INTERFACE,
+        ("name", "ofport", "error", "external_ids"),
+        indexes=("name", ("external_ids", ENDPOINT), ("external_ids", NETWORK)),
+    ),
+    Monitored(
+        NUAGE_PORT,
+        ("name", "mac", "ip_addr", "subnet_mask", "gateway", "vrf_id", "evpn_id", "metadata"),
+        indexes=("name",),
+    ),
+    Monitored(NUAGE_VM, ("vm_uuid", "vm_name", "ports", "metadata"), indexes=("vm_uuid",)),
+)
+
+#: What is written or waited for; a database without it cannot be served. Of what is only read, the lack is bearable.
+_NEEDED = {
+    BRIDGE: ("name", "ports", "external_ids"),
+    PORT: ("name", "interfaces", "external_ids"),
+    INTERFACE: ("name", "ofport", "external_ids"),
+    NUAGE_PORT: (
+        "name",
+        "mac",
+        "bridge",
+        "vm_domain",
+        "nuage_domain",
+        "nuage_zone",
+        "nuage_network",
+        "nuage_network_type",
+        "metadata",
+    ),
+    NUAGE_VM: (
+        "vm_uuid",
+        "vm_name",
+        "type",
+        "domain",
+        "event",
+        "event_type",
+        "state",
+        "reason",
+        "nuage_enterprise",
+        "nuage_user",
+        "metadata",
+        "ports",
+    ),
+}
+
+
+def check_schema(schema: DbSchema) -> None:
+    """Make sure that the database is that of a VRS.
+
+    Raises:
+        SchemaMismatch: It is not; the message says what is missing.
+    """
+    tables = [name for name in _NEEDED if name not in schema.tables]
+    if tables:
+        raise SchemaMismatch(
+            f"this database is no VRS: it has no table {' and no table '.join(tables)}. "
+            "Is the endpoint a plain Open vSwitch? VrsEndpoint has to name the OVSDB of a Nuage VRS"
+        )
+    columns = list(_missing_columns(schema))
+    if columns:
+        raise SchemaMismatch(f"this VRS's database has no column {', '.join(columns)}; its release is not supported")
+
+
+def _missing_columns(schema: DbSchema) -> Iterator[str]:
+    for table, columns in _NEEDED.items():
+        for column in columns:
+            if column not in schema.tables[table].columns:
+                yield f"{table}.{column}"

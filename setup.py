@@ -1,0 +1,43 @@
+"""Packaging of nuage-plugin.
+
+``twisted.plugins`` is listed as a package so that the plugin's file is installed where ``twistd`` looks for it; there
+is no ``__init__.py`` below ``twisted/``, which belongs to Twisted.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "nuage" / "__init__.py").read_text()).group(1)
+
+setup(
+    name="nuage-plugin",
+    version=VERSION,
+    description="Docker network driver for Nuage VRS",
+    long_description=(HERE / "README.rst").read_text(),
+    long_description_content_type="text/x-rst",
+    python_requires=">=3.10",
+    packages=[*find_packages(include=["nuage", "nuage.*"]), "twisted.plugins"],
+    package_data={"nuage": ["py.typed"], "twisted.plugins": ["nuage_plugin.py"]},
+    install_requires=[
+        "attrs>=23.1",
+        "klein>=23.12",
+        "ovs>=2.17",
+        "pyroute2>=0.7.3",
+        "pyyaml>=6.0",
+        "treq>=23.11",
+        "twisted[tls]>=23.8",
+    ],
+    extras_require={
+        "dev": [
+            "coverage>=7",
+            "hypothesis>=6.90",
+            "mypy>=1.8",
+            "mypy-zope>=1.0.3",
+            "ruff>=0.6",
+            "types-PyYAML",
+        ],
+    },
+)

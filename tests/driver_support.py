@@ -1,0 +1,126 @@
+"""A driver with a real switch under it, links that only note what is asked of them, and a Docker that a test plays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from nuage.cleanup import Cleanup
+from nuage.containers import Containers
+from nuage.driver import Driver
+from nuage.errors import DockerUnavailable, LinkError
+from nuage.libnetwork.body import Body
+from nuage.libnetwork.payloads import CreateNetwork
+from nuage.model import Container
+from nuage.ovsdb.client import OvsdbClient
+from nuage.serial import Turns
+from nuage.vrs.switch import Switch
+from tests.vrs_support import BRIDGE, Vrs
+
+NETWORK = "116f9b54de58632bbdcb3f6ffb007a5fb6aad2a401c1dae707a58b08310dce76"
+ENDPOINT = "a31e991e80064598c4a883ba928395482d2f91ee59d965323a95085bb35fa8dd"
+OPTIONS = {"organization": "Enterprise", "domain": "Domain", "zone": "Zone", "subnet": "Subnet 2", "user": "admin"}
+
+
+def network_body(**changes: Any) -> dict[str, Any]:
+    """Return the body of a CreateNetwork; ``changes`` replace its members."""
+    body: dict[str, Any] = {
+        "NetworkID": NETWORK,
+        "Options": {"com.docker.network.enable_ipv6": False, "com.docker.network.generic": OPTIONS},
+        "IPv4Data": [{"AddressSpace": "LocalDefault", "Gateway": "10.21.59.1/24", "Pool": "10.21.59.0/24"}],
+        "IPv6Data": [],
+    }
+    return {**body, **changes}
+
+
+def network_request(**changes: Any) -> CreateNetwork:
+    """Return a CreateNetwork; ``changes`` replace members of its body."""
+    return CreateNetwork.from_body(Body(network_body(**changes)))
+
+
+def endpoint_body(**changes: Any) -> dict[str, Any]:
+    """Return the body of a CreateEndpoint; ``changes`` replace its members."""
+    body: dict[str, Any] = {
+        "NetworkID": NETWORK,
+        "EndpointID": ENDPOINT,
+        "Interface": {"Address": "10.21.59.2/24", "AddressIPv6": "", "MacAddress": ""},
+        "Options": {},
+    }
+    return {**body, **changes}
+
+
+@attrs.define
+class NotedLinks:
+    """Links that are not made: ``made`` holds those that would be there, by the host end's name."""
+
+    made: dict[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    failure: LinkError | None = None
+
+    async def create_pair(self, host_name: str, container_name: str, *, mac: str, mtu: int, alias: str) -> None:
+        """Note a pair, or fail as told."""
+        if self.failure is not None:
+            raise self.failure
+        self.made[host_name] = {"container_name": container_name, "mac": mac, "mtu": mtu, "alias": alias}
+
+    def remove_soon(self, host_name: str, alias: str) -> None:
+        """Note that a pair is gone."""
+        if host_name in self.made and self.made[host_name]["alias"] == alias:
+            del self.made[host_name]
+
+
+@attrs.define
+class PlayedDocker:
+    """Answers with what a test puts into it; ``silent`` makes it fail to answer."""
+
+    containers: dict[str, Container] = attrs.field(factory=dict)
+    networks: dict[str, CreateNetwork] = attrs.field(factory=dict)
+    silent: bool = False
+
+    async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
+        """See nuage.docker.engine.Engine."""
+        self._answer()
+        return self.containers.get(endpoint_id)
+
+    async def find_network(self, network_id: str) -> CreateNetwork | None:
+        """See nuage.docker.networks.find_network."""
+        self._answer()
+        return self.networks.get(network_id)
+
+    def _answer(self) -> None:
+        if self.silent:
+            raise DockerUnavailable("Docker did not answer")
+
+
+class Plugin:
+    """The driver and all that it works with, put together as the daemon does it."""
+
+    def __init__(self, reactor: Any, vrs: Vrs, **client_options: Any) -> None:
+        turns = Turns()
+        self.links = NotedLinks()
+        self.docker = PlayedDocker()
+        self.client: OvsdbClient = vrs.client(reactor, **client_options)
+        self.switch = Switch(self.client, BRIDGE, wire_timeout=2)
+        self.cleanup = Cleanup(reactor, turns)
+        self.late: list[tuple[str, Container]] = []
+        self.containers = Containers(reactor, self.docker, lambda *found: self.late.append(found))
+        self.driver = Driver(
+            scope="local",
+            mtu=1450,
+            switch=self.switch,
+            links=self.links,
+            containers=self.containers,
+            find_network=self.docker.find_network,
+            cleanup=self.cleanup,
+            turns=turns,
+            random_bytes=lambda count: bytes(range(1, count + 1)),
+        )
+        self.switch.on_ready(self.cleanup.resume)
+        self.client.start()
+
+    async def stop(self) -> None:
+        """Leave nothing behind."""
+        self.containers.stop()
+        self.cleanup.stop()
+        await self.client.stop()

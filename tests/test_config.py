@@ -1,0 +1,226 @@
+"""The configuration file: what is read, and that everything wrong in it is told at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import mkdtemp
+
+import attrs
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+import nuage.config
+from nuage.config import Config, load
+from nuage.errors import ConfigurationError
+
+SHIPPED = Path(nuage.config.__file__).parent.parent / "etc" / "nuage.yaml"
+TLS = ("vrs_private_key", "vrs_certificate", "vrs_ca_certificate")
+
+
+class ConfigCase(SynchronousTestCase):
+    """Reads texts as configuration files."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.path = self.folder / "nuage.yaml"
+
+    def load(self, text: str | bytes) -> Config:
+        self.path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load(self.path)
+
+    def problems(self, text: str | bytes) -> str:
+        return str(self.assertRaises(ConfigurationError, self.load, text))
+
+    def key_files(self) -> dict[str, Path]:
+        files = {name: (self.folder / f"{name}.pem").absolute() for name in TLS}
+        for file in files.values():
+            file.write_text("PEM")
+            file.chmod(0o600)
+        return files
+
+
+class Reading(ConfigCase):
+    """What a good file means."""
+
+    def test_empty_is_all_defaults(self) -> None:
+        for text in ("", "# nothing\n", "---\n", "null\n", "{}\n"):
+            with self.subTest(text):
+                self.assertEqual(self.load(text), Config())
+
+    def test_defaults(self) -> None:
+        config = Config()
+        self.assertEqual((config.vrs_remote, config.vrs_bridge), ("tcp:localhost:6633", "alubr0"))
+        self.assertEqual(config.docker_endpoint, "unix:///var/run/docker.sock")
+        self.assertEqual((config.log_level, config.scope, config.mtu), ("Info", "global", 1450))
+        self.assertEqual(config.plugin_socket, Path("/run/docker/plugins/nuage.sock"))
+
+    def test_shipped_file_names_every_key_with_its_default(self) -> None:
+        shipped = yaml.safe_load(SHIPPED.read_text())
+        described = {
+            field.metadata["yaml"]: str(field.default) if isinstance(field.default, Path) else field.default
+            for field in attrs.fields(Config)
+        }
+        self.assertEqual(shipped, described)
+        self.assertEqual(load(SHIPPED), Config())
+
+    def test_spellings_of_a_key(self) -> None:
+        for key in ("VrsBridge", "vrs_bridge", "vrs-bridge", "vrsbridge", "VRS_BRIDGE"):
+            with self.subTest(key):
+                self.assertEqual(self.load(f"{key}: br7").vrs_bridge, "br7")
+
+    def test_vrs_remote(self) -> None:
+        cases = {
+            "VrsEndpoint: vrs.example.net": "tcp:vrs.example.net:6633",
+            "VrsEndpoint: 10.0.0.1\nVrsPort: 7000": "tcp:10.0.0.1:7000",
+            'VrsEndpoint: "fd00::1"': "tcp:[fd00::1]:6633",
+            'VrsEndpoint: "[fd00::1]"': "tcp:[fd00::1]:6633",
+            "VrsEndpoint: unix:/var/run/openvswitch/db.sock": "unix:/var/run/openvswitch/db.sock",
+            "VrsEndpoint: tcp:10.0.0.1:6640": "tcp:10.0.0.1:6640",
+            'VrsEndpoint: "tcp:[::1]:6640"': "tcp:[::1]:6640",
+        }
+        for text, remote in cases.items():
+            with self.subTest(text):
+                self.assertEqual(self.load(text).vrs_remote, remote)
+
+    def test_log_levels(self) -> None:
+        for text, level in (("debug", "Debug"), ("WARNING", "Warn"), ("Warn", "Warn"), ("critical", "Critical")):
+            with self.subTest(text):
+                self.assertEqual(self.load(f"LogLevel: {text}").log_level, level)
+
+    def test_whole_seconds_become_numbers(self) -> None:
+        self.assertEqual(self.load("docker_timeout: 3").docker_timeout, 3.0)
+
+    def test_tls(self) -> None:
+        files = self.key_files()
+        text = "VrsEndpoint: ssl:vrs:6632\n" + "".join(f"{name}: {path}\n" for name, path in files.items())
+        config = self.load(text)
+        self.assertEqual({name: getattr(config, name) for name in TLS}, files)
+        self.assertEqual(config.vrs_remote, "ssl:vrs:6632")
+
+
+class Refusing(ConfigCase):
+    """What a bad file is answered."""
+
+    def test_all_problems_at_once(self) -> None:
+        message = self.problems("VrsPort: 0\nScope: swarm\nnonsense: 1\nmtu: 1279\n")
+        self.assertIn(f"{self.path}: 4 problems", message)
+        for part in ("line 1: VrsPort: 0", "line 2: Scope: 'swarm'", 'line 3: unknown key "nonsense"', "line 4: mtu"):
+            self.assertIn(part, message)
+
+    def test_bad_values(self) -> None:
+        cases = {
+            "VrsEndpoint: 7": "a host name",
+            "VrsEndpoint: tcp:host": "no port",
+            "VrsEndpoint: tcp:host:70000": "no port",
+            "VrsEndpoint: tcp:::1:6633": "brackets",
+            "VrsEndpoint: unix:db.sock": "absolute path",
+            "VrsEndpoint: 'a b'": "a host name",
+            "VrsPort: true": "True",
+            "VrsPort: '6633'": "whole number",
+            "VrsPort:": "(empty)",
+            "VrsBridge: a/b": "device name",
+            "VrsBridge: 'a b'": "device name",
+            "VrsBridge: sixteen-letters-": "device name",
+            "VrsBridge: ..": "device name",
+            "DockerEndpoint: http://host:1": "unix:///path or tcp://host:port",
+            "DockerEndpoint: tcp://host": "no port",
+            "LogLevel: 3": "Debug",
+            "Scope: [global]": "local or global",
+            "plugin_socket: nuage.sock": "absolute path",
+            f"plugin_socket: /{'x' * 107}": "107 bytes",
+            "mtu: 1450.0": "whole number",
+            "vrs_timeout: 0": "seconds",
+            "vrs_timeout: .nan": "seconds",
+            "vrs_timeout: true": "seconds",
+            "vrs_timeout: 2026-01-01": "seconds",
+        }
+        for text, part in cases.items():
+            with self.subTest(text):
+                message = self.problems(text)
+                self.assertIn(f"line 1: {text.partition(':')[0]}: ", message)
+                self.assertIn(part, message)
+                self.assertIn("allowed is", message)
+
+    def test_unknown_key_names_the_nearest(self) -> None:
+        self.assertIn('unknown key "VrsEndpont"; did you mean "VrsEndpoint"?', self.problems("VrsEndpont: x"))
+        self.assertIn("known are VrsEndpoint, VrsPort", self.problems("zzz: x"))
+
+    def test_key_given_twice(self) -> None:
+        for text in ("VrsPort: 1\nvrs_port: 2", "VrsPort: 1\nVrsPort: 2", "VrsPort: 0\nVrsPort: 2"):
+            with self.subTest(text):
+                self.assertIn('was given before, as "VrsPort" in line 1', self.problems(text))
+
+    def test_not_a_mapping(self) -> None:
+        for text in ("- a\n", "just words\n", "7\n"):
+            with self.subTest(text):
+                self.assertIn("is not a mapping", self.problems(text))
+
+    def test_not_yaml(self) -> None:
+        self.assertIn(", line 2, column 9: is not YAML", self.problems("mtu: 1500\nScope: a: b\n"))
+        self.assertIn("is not YAML", self.problems(b"\xff\xfe\xff"))
+
+    def test_no_objects_are_made(self) -> None:
+        target = self.folder / "made"
+        self.problems(f"mtu: !!python/object/apply:os.mkdir ['{target}']\n")
+        self.assertFalse(target.exists())
+
+    def test_no_file(self) -> None:
+        for path in (self.folder / "none", self.folder):
+            with self.subTest(str(path)):
+                message = str(self.assertRaises(ConfigurationError, load, path))
+                self.assertIn(f"{path}: cannot be read: ", message)
+
+    def test_call_must_outlast_its_parts(self) -> None:
+        self.assertIn("call_timeout: 15 has to be longer", self.problems("call_timeout: 15"))
+        self.assertEqual(self.load("call_timeout: 15.1").call_timeout, 15.1)
+
+    def test_tls_files_go_with_ssl(self) -> None:
+        message = self.problems("VrsEndpoint: ssl:vrs:6632")
+        for name in TLS:
+            self.assertIn(f"{name}: missing", message)
+        path = self.key_files()["vrs_certificate"]
+        self.assertIn("goes with an ssl: endpoint only", self.problems(f"vrs_certificate: {path}"))
+
+    def test_tls_file_that_is_not_there(self) -> None:
+        message = self.problems(f"VrsEndpoint: ssl:vrs:6632\nvrs_certificate: {self.folder.absolute()}\n")
+        self.assertIn("is not a file", message)
+        self.assertNotIn("vrs_certificate: missing", message)
+        self.assertIn("does not exist", self.problems("vrs_private_key: /does/not/exist"))
+
+    def test_open_private_key(self) -> None:
+        files = self.key_files()
+        for mode in (0o640, 0o604, 0o620):
+            with self.subTest(oct(mode)):
+                files["vrs_private_key"].chmod(mode)
+                message = self.problems(f"vrs_private_key: {files['vrs_private_key']}")
+                self.assertIn(f"chmod 600 {files['vrs_private_key']}", message)
+
+
+class Anything(SynchronousTestCase):
+    """No content of a file is answered with anything but a configuration or a readable message."""
+
+    @settings(deadline=None, max_examples=200)
+    @given(
+        st.one_of(
+            st.binary(max_size=60),
+            st.text(max_size=60).map(str.encode),
+            st.dictionaries(
+                st.sampled_from([field.metadata["yaml"] for field in attrs.fields(Config)]),
+                st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers())),
+            ).map(lambda entries: yaml.safe_dump(entries).encode()),
+        )
+    )
+    def test_anything(self, content: bytes) -> None:
+        path = Path(mkdtemp()) / "nuage.yaml"
+        try:
+            path.write_bytes(content)
+            self.assertIsInstance(load(path), Config)
+        except ConfigurationError as problem:
+            self.assertIn(str(path), str(problem))
+        finally:
+            os.remove(path)
+            path.parent.rmdir()

@@ -1,0 +1,333 @@
+"""The Docker Engine client: one contract for every daemon, and what a daemon that misbehaves is answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from urllib.parse import parse_qs, urlsplit
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+from nuage.docker.engine import Endpoint, Engine, NetworkUnknown, Pool, connect
+from nuage.errors import DockerUnavailable
+from nuage.model import Container
+
+reactor = cast(Any, _reactor)
+_Problem = TypeVar("_Problem", bound=Exception)
+
+NETWORK_ID, RUNNING, JOINING, NAMELESS = "a" * 64, "b" * 64, "c" * 64, "d" * 64
+WEB, WEB_TWIN = "1" * 64, "2" * 64
+
+NETWORK: dict[str, Any] = {
+    "Name": "MyNet",
+    "Id": NETWORK_ID,
+    "Scope": "global",
+    "Driver": "nuage:latest",
+    "EnableIPv6": True,
+    "IPAM": {
+        "Driver": "default",
+        "Options": None,
+        "Config": [
+            {"Subnet": "10.21.59.0/24", "IPRange": "10.21.59.128/25", "Gateway": "10.21.59.1"},
+            {"Subnet": "fd00::/64"},
+        ],
+    },
+    "Internal": True,
+    "Containers": {
+        WEB: {
+            "Name": "web.1",
+            "EndpointID": RUNNING,
+            "MacAddress": "7a:42:00:00:00:01",
+            "IPv4Address": "10.21.59.2/24",
+            "IPv6Address": "",
+        },
+        f"ep-{JOINING}": {"Name": "web.1", "EndpointID": JOINING, "MacAddress": "", "IPv4Address": ""},
+        f"ep-{NAMELESS}": {"Name": "", "EndpointID": NAMELESS},
+    },
+    "Options": {"organization": "Enterprise"},
+    "Labels": None,
+}
+BARE: dict[str, Any] = {
+    "Name": "none",
+    "Id": "e" * 64,
+    "Driver": "null",
+    "IPAM": {"Config": None},
+    "Containers": None,
+    "Options": None,
+}
+CONTAINERS: list[dict[str, Any]] = [
+    {"Id": WEB_TWIN, "Names": ["/webx1"], "Labels": None, "NetworkSettings": {"Networks": None}},
+    {
+        "Id": WEB,
+        "Names": ["/other/alias", "/web.1"],
+        "Labels": {"tier": "front"},
+        "NetworkSettings": {"Networks": {"MyNet": {"EndpointID": RUNNING}, "bridge": {"EndpointID": ""}, "x": None}},
+    },
+]
+
+
+async def failure_of(attempt: Awaitable[object], kind: type[_Problem]) -> _Problem:
+    """Wait for an attempt that has to fail in this way."""
+    try:
+        outcome = await attempt
+    except kind as problem:
+        return problem
+    raise AssertionError(f"succeeded with {outcome!r}")
+
+
+class Daemon(Factory):
+    """Answers each request on a unix socket with the bytes that ``answer`` gives; None leaves it hanging."""
+
+    def __init__(self, answer: Callable[[str], bytes | None]) -> None:
+        self.answer = answer
+        self.requests: list[str] = []
+        self.connections: list[Conversation] = []
+        self.asked: list[Deferred[None]] = []
+        self.closed: list[Deferred[None]] = []
+
+    def buildProtocol(self, addr: object) -> Conversation:
+        conversation = Conversation(self)
+        self.connections.append(conversation)
+        return conversation
+
+    def event(self, waiters: list[Deferred[None]]) -> Deferred[None]:
+        waiter: Deferred[None] = Deferred()
+        waiters.append(waiter)
+        return waiter
+
+
+class Conversation(Protocol):
+    """One connection of the fake daemon."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.received = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+        if not self.received.endswith(b"\r\n\r\n"):
+            return
+        target = self.received.split(b" ", 2)[1].decode()
+        self.daemon.requests.append(target)
+        answer = self.daemon.answer(target)
+        if answer is not None:
+            assert self.transport is not None
+            self.transport.write(answer)
+            self.transport.loseConnection()
+        while self.daemon.asked:
+            self.daemon.asked.pop().callback(None)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.daemon.connections.remove(self)
+        while self.daemon.closed:
+            self.daemon.closed.pop().callback(None)
+
+
+def http(content: object, status: int = 200) -> bytes:
+    """Build an answer as dockerd sends it."""
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+        status,
+        len(body),
+        body,
+    )
+
+
+def docker(target: str) -> bytes:
+    """Answer like a daemon with one network and two containers."""
+    url = urlsplit(target)
+    if url.path == "/networks":
+        return http([{**NETWORK, "Containers": {}}, BARE])
+    if url.path == f"/networks/{NETWORK_ID}":
+        return http(NETWORK)
+    if url.path == "/containers/json":
+        everything = "all" in parse_qs(url.query)
+        return http(CONTAINERS if everything else CONTAINERS[1:])
+    return http({"message": f"network {url.path} not found"}, 404)
+
+
+class EngineContract:
+    """What every daemon must be understood to say. Mixed into a case that has one with this network and container.
+
+    The case provides ``engine``, and the facts about its daemon as attributes.
+    """
+
+    engine: Engine
+    driver: str
+    network_id: str
+    network_name: str
+    running: str
+    container: Container
+
+    async def test_network(self) -> None:
+        network = await self.engine.network(self.network_id)
+        assert (network.id, network.name, network.driver) == (self.network_id, self.network_name, self.driver)
+        assert network.endpoints[self.running].container_id == self.container.id
+        assert network.endpoints[self.running].container_name == self.container.name
+
+    async def test_unknown_network(self) -> None:
+        problem = await failure_of(self.engine.network("f" * 64), NetworkUnknown)
+        assert "f" * 64 in str(problem)
+
+    async def test_networks_of_a_driver(self) -> None:
+        networks = await self.engine.networks(lambda driver: driver == self.driver)
+        assert [network.id for network in networks] == [self.network_id]
+
+    async def test_container_of_an_endpoint(self) -> None:
+        assert await self.engine.container_of(self.network_id, self.running) == self.container
+        assert await self.engine.container_of(self.network_id, "0" * 64) is None
+
+    async def test_running_endpoints(self) -> None:
+        assert (await self.engine.running_endpoints())[self.running] == self.container
+
+
+class DaemonCase(TestCase):
+    """Has a fake daemon on a real socket."""
+
+    timeout = 20
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.path = Path(self.mktemp())
+        self.address = f"unix://{self.path}"
+        self.engine = connect(reactor, self.address, 2.0, clock=self.clock)
+
+    def listen(self, answer: Callable[[str], bytes | None]) -> Daemon:
+        daemon = Daemon(answer)
+        port = reactor.listenUNIX(str(self.path), daemon)
+        self.addCleanup(port.stopListening)
+        return daemon
+
+
+class FakeDaemon(EngineContract, DaemonCase):
+    """The contract, and what only a made-up daemon says on demand."""
+
+    driver, network_id, network_name, running = "nuage:latest", NETWORK_ID, "MyNet", RUNNING
+    container = Container(id=WEB, name="web.1", labels={"tier": "front"})
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.daemon = self.listen(docker)
+
+    async def test_all_of_a_network(self) -> None:
+        network = await self.engine.network(NETWORK_ID)
+        self.assertEqual((network.scope, network.internal, network.enable_ipv6), ("global", True, True))
+        self.assertEqual((network.options, network.labels), ({"organization": "Enterprise"}, {}))
+        self.assertEqual(
+            network.ipv4, (Pool(subnet="10.21.59.0/24", ip_range="10.21.59.128/25", gateway="10.21.59.1"),)
+        )
+        self.assertEqual(network.ipv6, (Pool(subnet="fd00::/64"),))
+        self.assertEqual(network.endpoints[RUNNING].ipv4, "10.21.59.2/24")
+        self.assertEqual(network.endpoints[JOINING], Endpoint(id=JOINING, container_name="web.1"))
+
+    async def test_nulls(self) -> None:
+        (network,) = await self.engine.networks(lambda driver: driver == "null")
+        self.assertEqual((network.ipv4, network.ipv6, network.options, network.endpoints), ((), (), {}, {}))
+
+    async def test_container_during_its_join(self) -> None:
+        self.assertEqual(await self.engine.container_of(NETWORK_ID, JOINING), self.container)
+        # An inspect of the container would wait for the Join that waits for this answer.
+        self.assertEqual([urlsplit(request).path for request in self.daemon.requests][1:], ["/containers/json"])
+
+    async def test_endpoint_without_a_name(self) -> None:
+        self.assertIsNone(await self.engine.container_of(NETWORK_ID, NAMELESS))
+
+    async def test_ids_stay_inside_their_part_of_the_path(self) -> None:
+        await failure_of(self.engine.network("../containers/x?y"), NetworkUnknown)
+        self.assertEqual(self.daemon.requests, ["/networks/..%2Fcontainers%2Fx%3Fy"])
+
+    async def test_no_connection_is_kept(self) -> None:
+        closed = self.daemon.event(self.daemon.closed)
+        await self.engine.networks(bool)
+        await closed
+        self.assertEqual(self.daemon.connections, [])
+
+
+class Misbehaviour(DaemonCase):
+    """Every failure is a DockerUnavailable that names the endpoint and the reason."""
+
+    async def unavailable(self) -> str:
+        problem = await failure_of(self.engine.networks(bool), DockerUnavailable)
+        self.assertIn(self.address, str(problem))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        return str(problem)
+
+    async def test_no_daemon(self) -> None:
+        self.assertIn("GET /networks: ", await self.unavailable())
+
+    async def test_no_network_is_not_unavailable(self) -> None:
+        self.listen(lambda _: http({"message": "no such network"}, 404))
+        await failure_of(self.engine.network(NETWORK_ID), NetworkUnknown)
+
+    async def test_error_of_the_daemon(self) -> None:
+        self.listen(lambda _: http({"message": "out of luck"}, 500))
+        self.assertIn("it answered 500: out of luck", await self.unavailable())
+
+    async def test_nonsense(self) -> None:
+        for body in (b"<html>", b'[{"Id":', b'["x"]', b'{"a": 1}', b"7", b"\xff", b"[" * 100000):
+            with self.subTest(body[:10]):
+                daemon = Daemon(lambda _, body=body: http(body))  # type: ignore[misc]
+                port = reactor.listenUNIX(str(self.path), daemon)
+                try:
+                    self.assertIn("something unexpected", await self.unavailable())
+                finally:
+                    await port.stopListening()
+
+    async def test_error_without_a_message(self) -> None:
+        self.listen(lambda _: http(b"", 503))
+        self.assertIn("it answered 503", await self.unavailable())
+
+    async def test_connection_lost_in_the_answer(self) -> None:
+        self.listen(lambda _: http([BARE])[:-5])
+        await self.unavailable()
+
+    async def test_connection_lost_before_the_answer(self) -> None:
+        self.listen(lambda _: b"")
+        await self.unavailable()
+
+    async def test_not_http(self) -> None:
+        self.listen(lambda _: b"SSH-2.0-OpenSSH\r\n\r\n")
+        await self.unavailable()
+
+    async def test_daemon_that_hangs(self) -> None:
+        for beginning in (b"", http([BARE])[:-5]):
+            with self.subTest(beginning):
+                await self.hang(beginning)
+
+    async def hang(self, beginning: bytes) -> None:
+        daemon = Daemon(lambda _: None)
+        port = reactor.listenUNIX(str(self.path), daemon)
+        asked, closed = daemon.event(daemon.asked), daemon.event(daemon.closed)
+        outcome = Deferred.fromCoroutine(self.engine.networks(bool))
+        await asked
+        cast(Any, daemon.connections[0].transport).write(beginning)
+        self.clock.advance(1.9)
+        self.assertNoResult(outcome)
+        self.clock.advance(0.2)
+        problem = await failure_of(outcome, DockerUnavailable)
+        self.assertIn("no answer within 2 seconds", str(problem))
+        await closed
+        await port.stopListening()
+
+    async def test_cancelling(self) -> None:
+        daemon = self.listen(lambda _: None)
+        asked, closed = daemon.event(daemon.asked), daemon.event(daemon.closed)
+        outcome = Deferred.fromCoroutine(self.engine.networks(bool))
+        await asked
+        outcome.cancel()
+        await failure_of(outcome, CancelledError)
+        await closed
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    async def test_tcp(self) -> None:
+        port = reactor.listenTCP(0, Daemon(docker), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        engine = connect(reactor, f"tcp://127.0.0.1:{port.getHost().port}", 2.0, clock=self.clock)
+        self.assertEqual((await engine.network(NETWORK_ID)).name, "MyNet")

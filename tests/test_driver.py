@@ -1,0 +1,433 @@
+"""The driver's policy, call by call, on a real switch."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.trial.unittest import TestCase
+
+from nuage import names
+from nuage.errors import LinkError, Refused, SwitchError
+from nuage.libnetwork import payloads
+from nuage.libnetwork.body import Body
+from nuage.model import Container
+from nuage.ovsdb.errors import NotConnected
+from nuage.vrs import tables
+from tests.driver_support import ENDPOINT, NETWORK, Plugin, endpoint_body, network_body, network_request
+from tests.vrs_support import BRIDGE, Vrs, waiting
+
+PORT = names.port_name(ENDPOINT)
+
+
+def _endpoint(**changes: Any) -> payloads.CreateEndpoint:
+    return payloads.CreateEndpoint.from_body(Body(endpoint_body(**changes)))
+
+
+def _call(endpoint_id: str = ENDPOINT) -> payloads.EndpointCall:
+    return payloads.EndpointCall(NETWORK, endpoint_id)
+
+
+def _join(endpoint_id: str = ENDPOINT) -> payloads.Join:
+    return payloads.Join(NETWORK, endpoint_id, "/var/run/docker/netns/x")
+
+
+class DriverTestCase(TestCase):
+    """A driver on a switch of its own for each test."""
+
+    timeout = 30
+    client_options: dict[str, Any] = {"call_timeout": 2.0, "max_retry_delay": 0.3}  # noqa: RUF012
+
+    def setUp(self) -> Deferred[None]:  # type: ignore[override]
+        self.vrs = Vrs()
+        self.addCleanup(self.vrs.stop)
+        self.plugin = self.restarted()
+        return ensureDeferred(self.plugin.switch.ready())
+
+    def restarted(self) -> Plugin:
+        """Return another daemon on the same switch, as after a restart."""
+        plugin = Plugin(reactor, self.vrs, **self.client_options)
+        self.addCleanup(lambda: ensureDeferred(plugin.stop()))
+        return plugin
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return a table's rows as the database itself has them."""
+        out = self.vrs._run("ovsdb-client", "transact", self.vrs.remote, json.dumps(["Open_vSwitch", _select(table)]))
+        rows: list[dict[str, Any]] = json.loads(out)[0]["rows"]
+        return rows
+
+    def assert_nothing_left(self) -> None:
+        """Assert that no trace of any endpoint is left."""
+        assert self.vrs.vsctl("list-ports", BRIDGE) == ""
+        assert self.rows(tables.NUAGE_PORT) == []
+        assert self.rows(tables.NUAGE_VM) == []
+        assert [row["name"] for row in self.rows(tables.INTERFACE)] == [BRIDGE]
+        assert not [key for key in self.bridge_ids() if key.startswith(tables.ENDPOINT_RECORD)]
+        assert self.plugin.links.made == {}
+
+    def bridge_ids(self) -> dict[str, str]:
+        """Return what is kept at the bridge."""
+        (row,) = self.rows(tables.BRIDGE)
+        return dict(row["external_ids"][1])
+
+
+def _select(table: str) -> dict[str, Any]:
+    return {"op": "select", "table": table, "where": []}
+
+
+def _test(method: Any) -> Any:
+    """Make a coroutine function a test of trial's."""
+
+    def test(self: Any) -> Deferred[Any]:
+        work: Coroutine[Any, Any, Any] = method(self)
+        return ensureDeferred(work)
+
+    test.__doc__ = method.__doc__
+    return test
+
+
+class Networks(DriverTestCase):
+    """CreateNetwork and DeleteNetwork."""
+
+    @_test
+    async def test_a_network_survives_a_restart_and_is_forgotten(self) -> None:
+        """What Docker assigned is kept in the switch."""
+        driver = self.plugin.driver
+        await driver.create_network(network_request())
+        again = self.restarted()
+        await again.switch.ready()
+        network = again.switch.network(NETWORK)
+        assert network is not None
+        assert (network.organization, network.subnet, str(network.gateway)) == ("Enterprise", "Subnet 2", "10.21.59.1")
+        await again.driver.delete_network(payloads.NetworkCall(NETWORK))
+        assert self.bridge_ids() == {}
+
+    @_test
+    async def test_a_call_may_come_twice_and_with_other_data(self) -> None:
+        """Docker is the authority: a network of the same id is replaced."""
+        driver = self.plugin.driver
+        await driver.create_network(network_request())
+        before = self.bridge_ids()
+        await driver.create_network(network_request())
+        assert self.bridge_ids() == before
+        other = [{"Gateway": "10.21.60.1/24", "Pool": "10.21.60.0/24"}]
+        await driver.create_network(network_request(IPv4Data=other))
+        network = self.plugin.switch.network(NETWORK)
+        assert network is not None
+        assert str(network.pool) == "10.21.60.0/24"
+
+    @_test
+    async def test_deleting_what_is_gone_succeeds(self) -> None:
+        """A second DeleteNetwork, or one of a network that was never made."""
+        await self.plugin.driver.delete_network(payloads.NetworkCall(NETWORK))
+        assert self.bridge_ids() == {}
+
+    @_test
+    async def test_deleting_a_network_takes_its_endpoints_along(self) -> None:
+        """Docker thinks they are gone already."""
+        driver = self.plugin.driver
+        await driver.create_network(network_request())
+        await driver.create_endpoint(_endpoint())
+        await driver.join(_join())
+        await driver.create_endpoint(_endpoint(EndpointID="b" * 64, Interface={"Address": "10.21.59.3/24"}))
+        await driver.delete_network(payloads.NetworkCall(NETWORK))
+        self.assert_nothing_left()
+
+    @_test
+    async def test_a_refused_network_leaves_nothing(self) -> None:
+        """The options are checked before anything is written."""
+        with self.assertRaises(Refused):
+            await self.plugin.driver.create_network(network_request(IPv4Data=[]))
+        assert self.bridge_ids() == {}
+
+    @_test
+    async def test_a_missing_bridge_is_named(self) -> None:
+        """Nothing is written where the bridge is not there."""
+        self.vrs.vsctl("del-br", BRIDGE)
+        with self.assertRaisesRegex(SwitchError, 'no bridge "alubr0"; VrsBridge'):
+            await self.plugin.driver.create_network(network_request())
+
+
+class Attaching(DriverTestCase):
+    """CreateEndpoint, Join, Leave, DeleteEndpoint."""
+
+    def setUp(self) -> Deferred[None]:  # type: ignore[override]
+        async def ready() -> None:
+            await self.plugin.switch.ready()
+            await self.plugin.driver.create_network(network_request())
+
+        super().setUp()
+        return ensureDeferred(ready())
+
+    @_test
+    async def test_the_whole_life_of_an_endpoint(self) -> None:
+        """One transaction attaches: the rows are those that the VRS needs."""
+        driver = self.plugin.driver
+        self.plugin.docker.containers[ENDPOINT] = Container(id="c0ffee", name="web")
+        created = await driver.create_endpoint(_endpoint())
+        assert created.to_json() == {"Interface": {"MacAddress": "7a:42:01:02:03:04"}}
+        joined = await driver.join(_join())
+        assert joined.to_json() == {
+            "InterfaceName": {"SrcName": "nca31e991e80064", "DstPrefix": "eth"},
+            "Gateway": "10.21.59.1",
+        }
+        assert self.plugin.links.made[PORT]["mac"] == "7a:42:01:02:03:04"
+        assert self.plugin.links.made[PORT]["mtu"] == 1450
+        (port,) = self.rows(tables.NUAGE_PORT)
+        assert port["name"] == PORT
+        assert port["mac"] == "7a:42:01:02:03:04"
+        assert port["bridge"] == "alubr0"
+        assert port["vm_domain"] == 4
+        assert (port["nuage_domain"], port["nuage_zone"], port["nuage_network"], port["nuage_network_type"]) == (
+            "Domain",
+            "Zone",
+            "Subnet 2",
+            "ipv4",
+        )
+        assert dict(port["metadata"][1]) == {
+            "nuage-enterprise-domain": "Domain",
+            "nuage-enterprise-zone": "Zone",
+            "nuage-enterprise-network": "Subnet 2",
+            "nuage-enterprise-network-type": "ipv4",
+            "static-ip": "10.21.59.2",
+        }
+        (entity,) = self.rows(tables.NUAGE_VM)
+        assert (entity["vm_uuid"], entity["vm_name"], entity["ports"]) == (ENDPOINT, "web", PORT)
+        assert (entity["type"], entity["domain"], entity["event"], entity["event_type"]) == (4, 4, 2, 0)
+        assert (entity["state"], entity["reason"]) == (1, 1)
+        assert (entity["nuage_enterprise"], entity["nuage_user"]) == ("Enterprise", "admin")
+        interface = next(row for row in self.rows(tables.INTERFACE) if row["name"] == PORT)
+        ids = dict(interface["external_ids"][1])
+        assert (ids["vm-uuid"], ids["vm-name"], ids["nuage-container"]) == (ENDPOINT, "web", "c0ffee")
+        info = (await driver.endpoint_oper_info(_call())).to_json()["Value"]
+        assert (info["port"], info["attached"], info["resolved"]) == (PORT, True, False)
+        assert info["ofport"] > 0
+        await driver.leave(_call())
+        assert self.vrs.vsctl("list-ports", BRIDGE) == ""
+        assert self.rows(tables.NUAGE_VM) == []
+        await driver.delete_endpoint(_call())
+        self.assert_nothing_left()
+
+    @_test
+    async def test_each_call_may_come_twice(self) -> None:
+        """The second gives the same answer and changes nothing."""
+        driver = self.plugin.driver
+        first = await driver.create_endpoint(_endpoint())
+        assert await driver.create_endpoint(_endpoint()) == first
+        joined = await driver.join(_join())
+        before = self.rows(tables.NUAGE_PORT)
+        assert await driver.join(_join()) == joined
+        assert self.rows(tables.NUAGE_PORT) == before
+        await driver.leave(_call())
+        await driver.leave(_call())
+        await driver.delete_endpoint(_call())
+        await driver.delete_endpoint(_call())
+        self.assert_nothing_left()
+
+    @_test
+    async def test_a_restart_between_any_two_calls(self) -> None:
+        """Each call finds in the switch what the one before it left there."""
+        await self.plugin.driver.create_endpoint(_endpoint(Options={"nuage.policy-group": "web", "other": 1}))
+        for call in ("join", "leave", "join", "delete_endpoint"):
+            again = self.restarted()
+            await getattr(again.driver, call)(_join() if call == "join" else _call())
+            endpoint = again.switch.endpoint(ENDPOINT)
+            if call != "delete_endpoint":
+                assert endpoint is not None
+                assert (endpoint.mac, endpoint.options) == ("7a:42:01:02:03:04", {"nuage.policy-group": "web"})
+        self.assert_nothing_left()
+
+    @_test
+    async def test_delete_endpoint_without_leave(self) -> None:
+        """So it comes after a Join that failed elsewhere."""
+        driver = self.plugin.driver
+        await driver.create_endpoint(_endpoint())
+        await driver.join(_join())
+        await driver.delete_endpoint(_call())
+        self.assert_nothing_left()
+
+    @_test
+    async def test_a_given_mac_is_kept_and_not_repeated(self) -> None:
+        """Docker refuses an answer that repeats what it gave."""
+        interface = {"Address": "10.21.59.2/24", "MacAddress": "7A:42:0A:0B:0C:0D"}
+        created = await self.plugin.driver.create_endpoint(_endpoint(Interface=interface))
+        assert created.to_json() == {"Interface": {}}
+        await self.plugin.driver.join(_join())
+        assert self.plugin.links.made[PORT]["mac"] == "7a:42:0a:0b:0c:0d"
+
+    @_test
+    async def test_an_l2_domain_has_no_zone_and_no_subnet(self) -> None:
+        """The columns stay empty and the metadata do not name them."""
+        options = {"organization": "E", "user": "u", "domain": "L2"}
+        await self.plugin.driver.create_network(
+            network_request(Options={"com.docker.network.generic": options}, NetworkID=NETWORK)
+        )
+        await self.plugin.driver.create_endpoint(_endpoint())
+        await self.plugin.driver.join(_join())
+        (port,) = self.rows(tables.NUAGE_PORT)
+        assert (port["nuage_domain"], port["nuage_zone"], port["nuage_network"]) == ("L2", "", "")
+        assert "nuage-enterprise-zone" not in dict(port["metadata"][1])
+
+    @_test
+    async def test_an_internal_network_has_no_gateway(self) -> None:
+        """Nor the interface that Docker adds where a driver answers none."""
+        await self.plugin.driver.create_network(
+            network_request(Options={**network_body()["Options"], "com.docker.network.internal": True})
+        )
+        await self.plugin.driver.create_endpoint(_endpoint())
+        joined = (await self.plugin.driver.join(_join())).to_json()
+        assert "Gateway" not in joined
+        assert joined["DisableGatewayService"] is True
+
+    @_test
+    async def test_addresses_that_cannot_be(self) -> None:
+        """None, one outside of the pool, the gateway's."""
+        for address, message in (
+            ("", "has no IPv4 address"),
+            ("10.21.60.2/24", "is not in the subnet 10.21.59.0/24"),
+            ("10.21.59.1/24", "is the gateway"),
+        ):
+            with self.assertRaisesRegex(Refused, message):
+                await self.plugin.driver.create_endpoint(_endpoint(Interface={"Address": address}))
+        self.assert_nothing_left()
+
+    @_test
+    async def test_joining_what_was_never_created(self) -> None:
+        """The message names the endpoint."""
+        with self.assertRaisesRegex(Refused, f"endpoint {ENDPOINT} is not known here"):
+            await self.plugin.driver.join(_join())
+        self.assert_nothing_left()
+
+    @_test
+    async def test_a_link_that_cannot_be_made(self) -> None:
+        """Nothing is left but the endpoint, which Docker deletes."""
+        await self.plugin.driver.create_endpoint(_endpoint())
+        self.plugin.links.failure = LinkError("no")
+        with self.assertRaisesRegex(LinkError, "no"):
+            await self.plugin.driver.join(_join())
+        assert self.rows(tables.NUAGE_PORT) == []
+        await self.plugin.driver.delete_endpoint(_call())
+        self.assert_nothing_left()
+
+    @_test
+    async def test_a_switch_that_does_not_open_the_device(self) -> None:
+        """Without ovs-vswitchd no port works: the call fails in time and is undone."""
+        await self.plugin.driver.create_endpoint(_endpoint())
+        self.vrs.end("ovs-vswitchd")
+        with self.assertRaisesRegex(SwitchError, f"did not open port {PORT} within 2 s; is ovs-vswitchd running"):
+            await self.plugin.driver.join(_join())
+        await self.plugin.driver.delete_endpoint(_call())
+        (self.vrs.folder / "ovs-vswitchd.pid").unlink(missing_ok=True)
+        assert self.rows(tables.NUAGE_PORT) == []
+        assert self.plugin.links.made == {}
+
+    @_test
+    async def test_a_name_taken_by_another_port(self) -> None:
+        """A foreign port is left as it is, and the message says what the database said."""
+        self.vrs.vsctl("add-port", BRIDGE, PORT)
+        await self.plugin.driver.create_endpoint(_endpoint())
+        with self.assertRaisesRegex(SwitchError, "refused a row: .*Interface"):
+            await self.plugin.driver.join(_join())
+        await self.plugin.driver.delete_endpoint(_call())
+        assert self.vrs.vsctl("list-ports", BRIDGE) == f"{PORT}\n"
+        assert self.rows(tables.NUAGE_PORT) == []
+
+    @_test
+    async def test_a_hundred_joins_at_once(self) -> None:
+        """Each endpoint gets its port; calls about different endpoints do not wait for each other."""
+        ids = [f"{number:02x}" * 32 for number in range(100)]
+        driver = self.plugin.driver
+        for number, endpoint_id in enumerate(ids):
+            interface = {"Address": f"10.21.59.{number + 2}/24"}
+            await driver.create_endpoint(_endpoint(EndpointID=endpoint_id, Interface=interface))
+        await gatherResults([ensureDeferred(driver.join(_join(endpoint_id))) for endpoint_id in ids])
+        assert len(self.vrs.vsctl("list-ports", BRIDGE).split()) == 100
+        await gatherResults([ensureDeferred(driver.delete_endpoint(_call(endpoint_id))) for endpoint_id in ids])
+        self.assert_nothing_left()
+
+
+class Containing(DriverTestCase):
+    """The container's name."""
+
+    @_test
+    async def test_a_silent_docker_delays_nothing_for_long_and_is_heard_later(self) -> None:
+        """A Join takes place without the name; the answer is passed on when it comes."""
+        self.plugin.docker.silent = True
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.create_endpoint(_endpoint())
+        before = reactor.seconds()
+        await self.plugin.driver.join(_join())
+        assert reactor.seconds() - before < 1
+        (entity,) = self.rows(tables.NUAGE_VM)
+        assert entity["vm_name"] == ENDPOINT
+        container = Container(id="c0ffee", name="web")
+        self.plugin.docker.containers[ENDPOINT] = container
+        self.plugin.docker.silent = False
+        while not self.plugin.late:
+            await waiting(reactor, 0.02)
+        assert self.plugin.late == [(ENDPOINT, container)]
+        endpoint = self.plugin.switch.endpoint(ENDPOINT)
+        assert endpoint is not None
+        await self.plugin.switch.rename(endpoint, container)
+        (entity,) = self.rows(tables.NUAGE_VM)
+        assert entity["vm_name"] == "web"
+        attachment = self.plugin.switch.attachment(ENDPOINT)
+        assert attachment is not None
+        assert attachment.container_id == "c0ffee"
+
+    @_test
+    async def test_a_network_made_elsewhere_is_learnt_from_docker(self) -> None:
+        """CreateNetwork is called on one host of a cluster only."""
+        self.plugin.docker.networks[NETWORK] = network_request()
+        await self.plugin.driver.create_endpoint(_endpoint())
+        await self.plugin.driver.join(_join())
+        assert self.plugin.switch.network(NETWORK) is not None
+
+    @_test
+    async def test_a_network_that_nobody_knows(self) -> None:
+        """The message says whom was asked."""
+        with self.assertRaisesRegex(Refused, "is not known here nor to Docker"):
+            await self.plugin.driver.create_endpoint(_endpoint())
+        self.plugin.docker.silent = True
+        with self.assertRaisesRegex(Refused, "Docker did not tell: Docker did not answer"):
+            await self.plugin.driver.create_endpoint(_endpoint())
+
+
+class Outages(DriverTestCase):
+    """What happens while the switch's database is away."""
+
+    @_test
+    async def test_calls_fail_in_time_and_cleanup_is_finished_later(self) -> None:
+        """A Leave succeeds outwardly: Docker never asks again."""
+        driver = self.plugin.driver
+        await driver.create_network(network_request())
+        await driver.create_endpoint(_endpoint())
+        await driver.join(_join())
+        self.vrs.end("ovsdb-server")
+        with self.assertRaises(NotConnected):
+            await driver.create_endpoint(_endpoint(EndpointID="b" * 64, Interface={"Address": "10.21.59.3/24"}))
+        await driver.leave(_call())
+        await driver.delete_endpoint(_call())
+        assert self.plugin.links.made == {}
+        assert self.plugin.cleanup.unfinished == {ENDPOINT}
+        self.vrs.start_database()
+        while self.plugin.cleanup.unfinished:
+            await waiting(reactor, 0.02)
+        self.assert_nothing_left()
+
+    @_test
+    async def test_a_transaction_without_a_reply_is_read_back(self) -> None:
+        """The server carries it out and is killed before it can say so."""
+        driver = self.plugin.driver
+        await driver.create_network(network_request())
+        self.vrs.signal("ovsdb-server", signal.SIGSTOP)
+        creating = ensureDeferred(driver.create_endpoint(_endpoint()))
+        await waiting(reactor, 0.1)
+        self.vrs.signal("ovsdb-server", signal.SIGCONT)
+        created = await creating
+        assert created.mac is not None
+        assert self.plugin.switch.endpoint(ENDPOINT) is not None
