@@ -9,6 +9,7 @@ from pathlib import Path
 from lab.dockerd import IMAGE
 from lab.host import Host
 from lab.shell import CommandFailed, NeverHappened
+from lab.switch import DATABASE
 
 NETWORK = "MyNet"
 _CREATE = (
@@ -75,9 +76,5 @@ def _show_containers(host: Host) -> None:
 
 def _show_rows(host: Host) -> None:
     for table in ("Nuage_Port_Table", "Nuage_VM_Table"):
-        print(f"\n{table}:")
-        for row in host.switch.rows(table):
-            for column, value in sorted(row.items()):
-                if not column.startswith("_") and value not in ("", [], {}):
-                    print(f"  {column:20} {value}")
-            print()
+        print(f"\n$ ovsdb-client --format=list dump {DATABASE} Open_vSwitch {table}")
+        print(host.run("ovsdb-client", "--format=list", "dump", DATABASE, "Open_vSwitch", table).stdout.rstrip())

@@ -22,9 +22,10 @@ _BUSYBOX = "/bin/busybox"
 class Dockerd:
     """dockerd, with all its files in the host's folder."""
 
-    def __init__(self, namespace: Namespace, folder: Path, arguments: Sequence[str] = ()) -> None:
+    def __init__(self, namespace: Namespace, name: str, folder: Path, arguments: Sequence[str] = ()) -> None:
         self._namespace = namespace
         self._folder = folder / "docker"
+        self._control_group = f"nuage-{name}"
         self._arguments = arguments
         self.socket = folder / "docker.sock"
         self.process = Process("dockerd", folder)
@@ -39,6 +40,8 @@ class Dockerd:
                 f"--exec-root={self._folder / 'exec'}",
                 f"--pidfile={self._folder / 'dockerd.pid'}",
                 f"--host=unix://{self.socket}",
+                f"--cgroup-parent=/{self._control_group}",
+                "--exec-opt=native.cgroupdriver=cgroupfs",
                 *self._arguments,
             )
         )
@@ -49,12 +52,12 @@ class Dockerd:
 
     def docker(self, *words: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run the docker CLI as it is typed, against this daemon."""
-        return run(_DOCKER, f"--host=unix://{self.socket}", *words, check=check, timeout=timeout)
+        return run(*self._command(*words), check=check, timeout=timeout)
 
     def load_image(self) -> None:
         """Make an image of the machine's own static busybox: there may be no registry."""
         if self.docker("image", "inspect", IMAGE, check=False).returncode:
-            run(_DOCKER, f"--host=unix://{self.socket}", "import", "-", IMAGE, stdin=_busybox())
+            run(*self._command("import", "-", IMAGE), stdin=_busybox())
 
     def stop(self) -> None:
         """Remove all containers, then end the daemon."""
@@ -80,6 +83,17 @@ class Dockerd:
         for pid in _members(ids):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def remove_control_groups(self) -> None:
+        """Remove the control groups of this host's containers, which have no members any more."""
+        for root in Path("/sys/fs/cgroup").glob(f"**/{self._control_group}"):
+            for group in sorted(root.glob("**/"), reverse=True):
+                with contextlib.suppress(OSError):
+                    group.rmdir()
+
+    def _command(self, *words: str) -> tuple[str, ...]:
+        # The user's own configuration of the CLI is none of the lab's.
+        return (_DOCKER, f"--config={self._folder / 'cli'}", f"--host=unix://{self.socket}", *words)
 
     def _answers(self) -> bool:
         return self.docker("version", check=False, timeout=20).returncode == 0

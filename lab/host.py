@@ -28,7 +28,7 @@ class Host:
         self.folder = root / name
         self.namespace = Namespace(f"nuage-{name}", self.folder)
         self.switch = Switch(self.namespace, self.folder)
-        self.dockerd = Dockerd(self.namespace, self.folder, docker_args)
+        self.dockerd = Dockerd(self.namespace, name, self.folder, docker_args)
         self.plugin = Plugin(self.namespace, self.folder, self.dockerd.socket)
 
     @property
@@ -37,11 +37,16 @@ class Host:
         processes = (self.switch.database, self.switch.daemon, self.dockerd.process, self.plugin.process)
         return all(process.pid is not None for process in processes)
 
-    def start(self) -> None:
-        """Start everything; what an earlier run left of this host is removed first."""
+    def start(self, **configuration: object) -> None:
+        """Start everything; what an earlier run left of this host is removed first.
+
+        Args:
+            configuration: Keys of the plugin's configuration in which it differs from the lab's usual one.
+        """
         self.remove()
         self.folder.mkdir(parents=True)
         self.namespace.make()
+        self.plugin.configure(**configuration)
         self.dockerd.start()
         self.plugin.start()
         self.switch.make()
@@ -57,6 +62,7 @@ class Host:
             self.switch.stop()
         self.dockerd.kill_containers()
         self.namespace.remove()
+        self.dockerd.remove_control_groups()
         if self.folder.exists():
             _unmount_below(self.folder)
             shutil.rmtree(self.folder)

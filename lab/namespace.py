@@ -10,7 +10,9 @@ from pathlib import Path
 from lab.shell import Process, run, wait_until
 
 #: Folders of the machine that each host has for itself, by the name of the folder which takes their place.
-_PRIVATE = {"run-docker": "/run/docker", "run-openvswitch": "/var/run/openvswitch"}
+_PRIVATE = {"run": Path("/run"), "etc-docker": Path("/etc/docker")}
+#: Folders that programs expect in /run.
+_EXPECTED = ("docker", "openvswitch")
 
 
 class Namespace:
@@ -32,8 +34,12 @@ class Namespace:
         mounts = []
         for private, public in _PRIVATE.items():
             (self._folder / private).mkdir(exist_ok=True)
-            Path(public).mkdir(parents=True, exist_ok=True)
+            if not public.exists():
+                public.mkdir()
+                (self._folder / f"{private}.made").touch()
             mounts.append(f"mount --bind {self._folder / private} {public}")
+        for expected in _EXPECTED:
+            (self._folder / "run" / expected).mkdir(exist_ok=True)
         ready = self._folder / "namespace.ready"
         ready.unlink(missing_ok=True)
         # Not "ip netns exec": that mounts /sys anew, without the cgroups below it, which dockerd needs.
@@ -49,6 +55,13 @@ class Namespace:
         """Return the command that runs another one inside."""
         return ("nsenter", f"--target={self._anchor.pid}", "--mount", "--net", *words)
 
+    def outside(self, path: Path) -> Path:
+        """Return a path in one of the private folders as it is seen from outside."""
+        for private, public in _PRIVATE.items():
+            if path.is_relative_to(public):
+                return self._folder / private / path.relative_to(public)
+        return path
+
     def remove(self) -> None:
         """Remove both, and end every process that is left in them."""
         for pid in self._inhabitants():
@@ -57,6 +70,10 @@ class Namespace:
         wait_until(f"all processes of {self.name} end", lambda: not self._inhabitants(), 20)
         self._anchor.pid_file.unlink(missing_ok=True)
         run("ip", "netns", "delete", self.name, check=False)
+        for private, public in _PRIVATE.items():
+            if (self._folder / f"{private}.made").exists():
+                with contextlib.suppress(OSError):
+                    public.rmdir()
 
     def _inhabitants(self) -> list[int]:
         listed = run("ip", "netns", "pids", self.name, check=False).stdout.split()

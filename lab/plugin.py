@@ -23,10 +23,14 @@ class Plugin:
     def __init__(self, namespace: Namespace, folder: Path, docker_socket: Path) -> None:
         self._namespace = namespace
         self._docker_socket = docker_socket
-        #: The plugin's socket as it is seen from outside of the host.
-        self.socket = folder / "run-docker" / SOCKET.relative_to("/run/docker")
         self.config = folder / "nuage.yaml"
         self.process = Process("nuage-plugin", folder)
+
+    @property
+    def socket(self) -> Path:
+        """The plugin's socket as it is seen from outside of the host."""
+        inside = yaml.safe_load(self.config.read_text()).get("plugin_socket", str(SOCKET))
+        return self._namespace.outside(Path(inside))
 
     def configure(self, **changes: object) -> None:
         """Write the configuration; ``changes`` replace keys of it."""
@@ -39,8 +43,6 @@ class Plugin:
 
     def start(self) -> None:
         """Start the daemon, without waiting until it listens."""
-        if not self.config.exists():
-            self.configure()
         self.process.start(
             *self._namespace.inside(_TWISTD, "-n", "--pidfile=", "nuage-plugin", "--config", self.config)
         )

@@ -70,10 +70,11 @@ class Process:
     def pid(self) -> int | None:
         """The process, None where it does not run."""
         try:
-            pid = int(self.pid_file.read_text())
+            pid, started = self.pid_file.read_text().split()
         except (OSError, ValueError):
             return None
-        return pid if self._alive(pid) else None
+        # A number may belong to another process meanwhile: the time of its start tells.
+        return int(pid) if self._alive(int(pid)) and _start_time(int(pid)) == started else None
 
     def start(self, *words: object) -> None:
         """Start the program in the background; what it prints goes to its log."""
@@ -85,7 +86,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.pid_file.write_text(f"{self._started.pid}\n")
+        self.pid_file.write_text(f"{self._started.pid} {_start_time(self._started.pid)}\n")
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, if it runs."""
@@ -108,7 +109,17 @@ class Process:
     def _alive(self, pid: int) -> bool:
         if self._started is not None and self._started.pid == pid and self._started.poll() is not None:
             return False
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            return False
+        return _stat(pid)[:1] not in ([], ["Z"])
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of a process's state from the third on (proc(5)), none where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _start_time(pid: int) -> str:
+    """Return the time of a process's start, field 22, in ticks since the machine's."""
+    return "".join(_stat(pid)[19:20])

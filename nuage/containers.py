@@ -19,13 +19,12 @@ from twisted.python.failure import Failure
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.model import Container
 
-#: Seconds between CreateEndpoint's answer and the first question: Docker lists the endpoint once it has stored it.
-_FIRST_PAUSE = 0.003
-_LAST_PAUSE = 5.0
+#: Seconds before each question. The first is asked right after CreateEndpoint is answered: Docker lists an endpoint
+#: once it has stored it, and calls Join some five milliseconds later. After the last one the endpoint counts as one
+#: without a container, such as those that Swarm makes for itself.
+_PAUSES = (0.0, 0.005, 0.02, 0.1, 0.5, 1.0, *[5.0] * 12)
 #: Seconds that a Join waits for the answer. Docker gives it within 2 ms when it can give it at all.
 _PATIENCE = 0.1
-#: Questions after which an endpoint counts as one without a container, such as those that Swarm makes for itself.
-_QUESTIONS = 20
 
 
 class ContainerSource(Protocol):
@@ -115,10 +114,8 @@ class Containers:
             self._log.failure("asking for the container of endpoint {endpoint}", failure, endpoint=endpoint_id)
 
     async def _search(self, network_id: str, endpoint_id: str, search: _Search) -> None:
-        pause = _FIRST_PAUSE
-        for _ in range(_QUESTIONS):
+        for pause in _PAUSES:
             await deferLater(self._clock, pause)
-            pause = min(3 * pause, _LAST_PAUSE)
             search.found = await self._ask(network_id, endpoint_id)
             if search.found is not None:
                 if not search.release():

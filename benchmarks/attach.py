@@ -1,0 +1,139 @@
+"""What attaching a container costs: ``docker run``, each call as dockerd sees it, and the floor.
+
+One lab host runs everything. Rounds alternate between the networks none, bridge and nuage, with runs of the floor in
+between, so that a busy machine burdens all alike. A relay stands between dockerd and the plugin and times the calls;
+it is there in all runs.
+
+    python benchmarks/attach.py --rounds 30
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from lab.dockerd import IMAGE
+from lab.host import Host
+from lab.plugin import SOCKET
+
+NETWORK = (
+    *("network", "create", "--driver=nuage", "-o", "organization=Enterprise", "-o", "domain=Domain"),
+    *("-o", "zone=Zone", "-o", "subnet=Subnet 2", "-o", "user=admin", "--subnet=10.21.0.0/16", "nuage"),
+)
+BEHIND = "/run/docker/behind.sock"
+
+
+class Relay:
+    """Passes the bytes of each connection on, and notes how long each request waits for the end of its answer."""
+
+    def __init__(self, front: Path, back: Path) -> None:
+        self.times: dict[str, list[float]] = defaultdict(list)
+        self._back = back
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(front))
+        self._listener.listen(64)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(str(self._back))
+        while request := _message(client):
+            start = time.perf_counter()
+            server.sendall(request)
+            answer = _message(server)
+            self.times[request.split(b" ", 2)[1].decode().rpartition(".")[2]].append(time.perf_counter() - start)
+            client.sendall(answer)
+
+
+def _message(source: socket.socket) -> bytes:
+    """Return one HTTP message with its body, which both sides give a length or send in one chunk."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = source.recv(1 << 16)
+        if not part:
+            return b""
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    lower = head.lower()
+    if b"content-length:" in lower:
+        length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0])
+        while len(body) < length:
+            body += source.recv(1 << 16)
+    elif b"chunked" in lower:
+        while not body.endswith(b"0\r\n\r\n"):
+            body += source.recv(1 << 16)
+    return head + b"\r\n\r\n" + body
+
+
+def _milliseconds(seconds: list[float]) -> str:
+    ordered = sorted(seconds)
+    return f"{statistics.median(ordered) * 1000:8.1f} {ordered[int(len(ordered) * 0.95)] * 1000:8.1f}"
+
+
+def measure(host: Host, rounds: int) -> tuple[dict[str, list[float]], list[float]]:
+    """Run everything in turn; return the times of ``docker run`` by network, and those of the floor."""
+    runs: dict[str, list[float]] = defaultdict(list)
+    floor: list[float] = []
+    script = Path(__file__).with_name("floor.py")
+    for _ in range(rounds):
+        for network in ("none", "bridge", "nuage"):
+            start = time.perf_counter()
+            host.docker("run", "--rm", "--net", network, IMAGE, "true")
+            runs[network].append(time.perf_counter() - start)
+        database = "/var/run/openvswitch/db.sock"
+        done = host.run(sys.executable, script, "--database", database, "--rounds", 3)
+        floor += json.loads(done.stdout)[1:]
+    return runs, floor
+
+
+def report(runs: dict[str, list[float]], floor: list[float], calls: dict[str, list[float]]) -> None:
+    """Print medians, 95th percentiles and the ratios that matter."""
+    print(f"{'milliseconds':34} {'median':>8} {'95 %':>8}")
+    for network, times in runs.items():
+        print(f"docker run --rm --net {network:12} {_milliseconds(times)}")
+    print(f"{'floor: veth, transact, ofport':34} {_milliseconds(floor)}")
+    for call, times in calls.items():
+        print(f"{call:34} {_milliseconds(times)}")
+    median = {network: statistics.median(times) for network, times in runs.items()}
+    print(f"nuage / bridge {median['nuage'] / median['bridge']:.2f}")
+    print(f"over none: bridge +{(median['bridge'] - median['none']) * 1000:.0f} ms, ", end="")
+    print(f"nuage +{(median['nuage'] - median['none']) * 1000:.0f} ms")
+    print(f"Join / floor {statistics.median(calls['Join']) / statistics.median(floor):.2f}")
+
+
+def main() -> None:
+    """Start a host, measure, report."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=30)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="nuage-") as root:
+        host = Host("bench", Path(root))
+        try:
+            host.start(plugin_socket=BEHIND)
+            relay = Relay(host.namespace.outside(SOCKET), host.plugin.socket)
+            host.docker(*NETWORK)
+            host.docker("run", "--rm", "--net", "nuage", IMAGE, "true")
+            relay.times.clear()
+            runs, floor = measure(host, arguments.rounds)
+            report(runs, floor, relay.times)
+        finally:
+            host.remove()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""The one Docker host that all tests here share, and what it looks like from the outside."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from lab.dockerd import IMAGE
+from lab.host import Host
+from lab.shell import NeverHappened, wait_until
+
+ROOT = Path(tempfile.gettempdir()) / "nuage-e2e"
+PROGRAMS = ("dockerd", "/usr/bin/docker", "ovsdb-server", "ovs-vswitchd", "ip", "nsenter", "iptables", "/bin/busybox")
+#: Where every network of these tests lies in the Nuage topology; "Subnet 2" has a space, as names there do.
+PLACE = {"organization": "Enterprise", "domain": "Domain", "zone": "Zone", "subnet": "Subnet 2", "user": "admin"}
+TABLES = ("Interface", "Port", "Nuage_Port_Table", "Nuage_VM_Table")
+
+
+def demand_host() -> Host:
+    """Return the running host; it is started for the first test and ended when the tests are over.
+
+    The test is skipped where it cannot be started, and fails instead in continuous integration.
+    """
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if os.geteuid() != 0:
+        missing.append("the rights of root")
+    if missing and os.environ.get("CI") == "true":
+        raise AssertionError(f"not here: {', '.join(missing)}")
+    if missing:
+        raise SkipTest(f"not here: {', '.join(missing)}")
+    return _host()
+
+
+@cache
+def _host() -> Host:
+    _remove_leftovers()
+    host = Host(f"e2e-{os.getpid()}", ROOT)
+    atexit.register(_remove, host)
+    host.start()
+    return host
+
+
+def _remove(host: Host) -> None:
+    host.remove()
+    if ROOT.is_dir() and not any(ROOT.iterdir()):
+        ROOT.rmdir()
+
+
+def _remove_leftovers() -> None:
+    """Remove the hosts of earlier runs that were killed; those of runs that still go on are left alone."""
+    for folder in ROOT.glob("e2e-*"):
+        if not Path("/proc", folder.name.partition("-")[2]).exists():
+            Host(folder.name, ROOT).remove()
+
+
+class HostTestCase(SynchronousTestCase):
+    """A test on the shared host. It has to leave the host as it found it."""
+
+    timeout = 120
+
+    def setUp(self) -> None:
+        """Start the host unless it runs, and remember how it looks."""
+        self.host = demand_host()
+        self._before = self.state()
+        self._networks: list[str] = []
+        self._containers: list[str] = []
+
+    def tearDown(self) -> None:
+        """Remove what the test made. Docker must agree, and nothing of it may be left anywhere."""
+        if self._containers:
+            self.host.docker("rm", "-f", *self._containers, check=False)
+        for network in self._networks:
+            self.host.docker("network", "rm", network, check=False)
+        self.assert_nothing_left()
+
+    def state(self) -> dict[str, Any]:
+        """Return all that an endpoint or a network leaves its marks in."""
+        rows = {table: sorted(str(row.get("name", row.get("vm_uuid"))) for row in self.rows(table)) for table in TABLES}
+        return {
+            **rows,
+            "ports": sorted(self.host.switch.ports()),
+            # docker_gwbridge and its veths are Docker's own business.
+            "links": sorted(link for link in self.host.links() if link.startswith(("nu", "nc"))),
+            "records": sorted(self.bridge_record_keys()),
+        }
+
+    def assert_nothing_left(self) -> None:
+        """Assert that the host looks as it did at the start."""
+        self.wait_for_state(self._before)
+
+    def wait_for_state(self, expected: dict[str, Any]) -> None:
+        """Assert that the host comes to look so: Leave does not wait for the kernel to remove a link."""
+        with contextlib.suppress(NeverHappened):
+            wait_until("the host looks as expected", lambda: self.state() == expected, 5)
+        self.assertEqual(self.state(), expected)
+
+    def bridge_record_keys(self) -> list[str]:
+        """Return the keys of the records that the plugin keeps at the bridge."""
+        (bridge,) = (row for row in self.rows("Bridge") if row["name"] == "alubr0")
+        return [key for key in bridge["external_ids"] if key.startswith("nuage-")]
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return the rows of a table of the switch's database."""
+        return self.host.switch.rows(table)
+
+    def docker(self, *words: str) -> str:
+        """Run a docker command that has to succeed, and return what it prints, without the newline at its end."""
+        return self.host.docker(*words).stdout.strip()
+
+    def refused(self, *words: str) -> str:
+        """Run a docker command that has to fail, and return its message."""
+        done = self.host.docker(*words, check=False)
+        self.assertNotEqual(done.returncode, 0, f"{words} should have been refused")
+        return done.stderr.strip()
+
+    def create_network(self, name: str, *words: str, subnet: str = "10.21.59.0/24", **options: str) -> str:
+        """Create a Nuage network and return its id. ``options`` replace those of PLACE; empty ones are left out."""
+        given = [f"-o={key}={value}" for key, value in {**PLACE, **options}.items() if value]
+        self._networks.append(name)
+        return self.docker("network", "create", "--driver=nuage", *given, f"--subnet={subnet}", *words, name)
+
+    def run_container(self, name: str, network: str, *words: str, command: str = "sleep 1000") -> str:
+        """Run a container in the background and return its id."""
+        self._containers.append(name)
+        return self.docker("run", "-d", "--name", name, "--net", network, *words, IMAGE, *command.split())
+
+    def remove_container(self, name: str) -> None:
+        """Remove a container, which has to work."""
+        self._containers.remove(name)
+        self.docker("rm", "-f", name)
+
+    def remove_network(self, name: str) -> None:
+        """Remove a network, which has to work."""
+        self._networks.remove(name)
+        self.docker("network", "rm", name)
+
+    def inspect(self, container: str, network: str, field: str) -> str:
+        """Return a field of a container's endpoint on a network, as docker inspect tells it."""
+        return self.docker("inspect", "-f", f'{{{{(index .NetworkSettings.Networks "{network}").{field}}}}}', container)
+
+    def inside(self, container: str, *words: str) -> str:
+        """Run a program in a container and return what it prints."""
+        return self.docker("exec", container, *words)
+
+    def assert_reaches(self, container: str, address: str, ping: str = "ping") -> None:
+        """Assert that a container gets an answer from an address."""
+        # The first packet may have to wait for the neighbour: one answer out of a few seconds is enough.
+        done = self.host.docker("exec", container, ping, "-c", "1", "-w", "5", address, check=False)
+        self.assertEqual(done.returncode, 0, f"{container} does not reach {address}:\n{done.stdout}{done.stderr}")
+
+    def endpoint_id(self, container: str, network: str) -> str:
+        """Return the id of a container's endpoint on a network."""
+        return self.inspect(container, network, "EndpointID")
+
+    def row_of(self, table: str, column: str, value: str) -> dict[str, Any]:
+        """Return the one row of a table whose column has a value."""
+        found = [row for row in self.rows(table) if row[column] == value]
+        self.assertEqual(len(found), 1, f"rows of {table} with {column} = {value}: {found}")
+        return found[0]
