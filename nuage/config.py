@@ -184,6 +184,8 @@ class Config:
     docker_timeout: float = attrs.field(default=2.0, metadata=_key("docker_timeout", _seconds, _SECONDS))
     probe_interval: float = attrs.field(default=5.0, metadata=_key("probe_interval", _seconds, _SECONDS))
 
+    audit_interval: float = attrs.field(default=30.0, metadata=_key("audit_interval", _seconds, _SECONDS))
+
     @property
     def vrs_remote(self) -> str:
         """The switch's database as an OVS connection method (ovsdb(7), "Connection Methods")."""

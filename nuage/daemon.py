@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 from typing import Any
 
-from twisted.application.service import MultiService
+from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from nuage import __version__
+from nuage.auditor import Auditor
 from nuage.cleanup import Cleanup
 from nuage.config import Config
 from nuage.containers import Containers
 from nuage.docker import engine
+from nuage.docker.census import Census
 from nuage.docker.networks import find_network
 from nuage.driver import Driver
+from nuage.errors import NuageError
 from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.resource import Libnetwork
 from nuage.libnetwork.server import PluginServer, PluginSite
@@ -27,6 +31,76 @@ from nuage.ovsdb.remote import TlsFiles, parse_remote
 from nuage.serial import Turns
 from nuage.vrs import tables
 from nuage.vrs.switch import Switch
+
+
+class Parts:
+    """All that the daemon is made of, put together and not yet started.
+
+    Args:
+        reactor: Does all input and output, keeps the time.
+        config: What the user configured.
+    """
+
+    _log = Logger(namespace="nuage")
+
+    def __init__(self, reactor: Any, config: Config) -> None:
+        turns = Turns()
+        self.client = OvsdbClient(
+            reactor,
+            parse_remote(config.vrs_remote, _tls_files(config)),
+            tables.DATABASE,
+            tables.MONITORED,
+            check_schema=tables.check_schema,
+            call_timeout=config.vrs_timeout,
+            probe_interval=config.probe_interval,
+        )
+        self.switch = Switch(self.client, config.vrs_bridge, config.wire_timeout)
+        self.links = Links(reactor, reactor)
+        self.cleanup = Cleanup(reactor, turns)
+        docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)
+        self.containers = Containers(reactor, docker, self._found_late)
+        self.driver = Driver(
+            scope=config.scope,
+            mtu=config.mtu,
+            switch=self.switch,
+            links=self.links,
+            containers=self.containers,
+            find_network=partial(find_network, docker),
+            cleanup=self.cleanup,
+            turns=turns,
+            random_bytes=os.urandom,
+        )
+        self.auditor = Auditor(
+            reactor,
+            config.audit_interval,
+            switch=self.switch,
+            links=self.links,
+            census=Census(docker, config.plugin_socket.stem),
+            driver=self.driver,
+            turns=turns,
+        )
+
+    def start(self) -> None:
+        """Start what runs by itself."""
+        self.links.start()
+        self.client.start()
+
+    async def stop(self) -> None:
+        """Stop everything; return when nothing is left."""
+        self.auditor.stop()
+        self.containers.stop()
+        self.cleanup.stop()
+        await self.links.stop()
+        await self.client.stop()
+
+    def _found_late(self, endpoint_id: str, container: Container) -> None:
+        Deferred.fromCoroutine(self.driver.name_endpoint(endpoint_id, container)).addErrback(
+            lambda failure: self._log.warn(
+                "endpoint {endpoint} has no name yet: {problem}",
+                endpoint=endpoint_id,
+                problem=failure.getErrorMessage(),
+            )
+        )
 
 
 class NuagePlugin(MultiService):
@@ -42,36 +116,10 @@ class NuagePlugin(MultiService):
     def __init__(self, reactor: Any, config: Config) -> None:
         super().__init__()
         self._config = config
-        turns = Turns()
-        self._client = OvsdbClient(
-            reactor,
-            parse_remote(config.vrs_remote, _tls_files(config)),
-            tables.DATABASE,
-            tables.MONITORED,
-            check_schema=tables.check_schema,
-            call_timeout=config.vrs_timeout,
-            probe_interval=config.probe_interval,
-        )
-        self._switch = Switch(self._client, config.vrs_bridge, config.wire_timeout)
-        self._links = Links(reactor, reactor)
-        self._cleanup = Cleanup(reactor, turns)
-        docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)
-        self._containers = Containers(reactor, docker, self._found_late)
-        driver = Driver(
-            scope=config.scope,
-            mtu=config.mtu,
-            switch=self._switch,
-            links=self._links,
-            containers=self._containers,
-            find_network=partial(find_network, docker),
-            cleanup=self._cleanup,
-            turns=turns,
-            random_bytes=os.urandom,
-        )
+        self._parts = Parts(reactor, config)
         calls = Calls(reactor, config.call_timeout)
-        site = PluginSite(Libnetwork(driver, calls).resource(), reactor)
-        self._server = PluginServer(reactor, config.plugin_socket, site, calls)
-        self._server.setServiceParent(self)
+        site = PluginSite(Libnetwork(self._parts.driver, calls).resource(), reactor)
+        PluginServer(reactor, config.plugin_socket, site, calls).setServiceParent(self)
 
     def startService(self) -> None:
         """Serve Docker, and connect to the switch for as long as it takes."""
@@ -84,36 +132,64 @@ class NuagePlugin(MultiService):
             bridge=self._config.vrs_bridge,
             docker=self._config.docker_endpoint,
         )
-        self._links.start()
-        self._switch.on_ready(self._ready)
-        self._client.start()
+        self._parts.switch.on_ready(self._ready)
+        self._parts.start()
 
     def stopService(self) -> Deferred[None]:
         """Finish the calls in flight, then everything else."""
         return Deferred.fromCoroutine(self._stop())
 
+    def audit(self) -> None:
+        """Audit now."""
+        self._parts.auditor.trigger()
+
     async def _stop(self) -> None:
         # The server first: its calls need all the others.
         await super().stopService()
-        self._containers.stop()
-        self._cleanup.stop()
-        await self._links.stop()
-        await self._client.stop()
+        await self._parts.stop()
 
     def _ready(self) -> None:
-        self._log.info("{status}", status=self._client.status)
-        self._cleanup.resume()
+        self._parts.cleanup.resume()
+        self._parts.auditor.trigger()
 
-    def _found_late(self, endpoint_id: str, container: Container) -> None:
-        endpoint = self._switch.endpoint(endpoint_id)
-        if endpoint is not None:
-            Deferred.fromCoroutine(self._switch.rename(endpoint, container)).addErrback(
-                lambda failure: self._log.warn(
-                    "endpoint {endpoint} keeps no name: {problem}",
-                    endpoint=endpoint_id,
-                    problem=failure.getErrorMessage(),
-                )
-            )
+
+class DryRun(Service):
+    """Audits once, prints what the daemon would do after seeing the same a second time, does nothing, and ends.
+
+    Args:
+        reactor: Does all input and output, keeps the time. It is stopped at the end.
+        config: What the user configured.
+    """
+
+    def __init__(self, reactor: Any, config: Config) -> None:
+        self._reactor = reactor
+        self._parts = Parts(reactor, config)
+
+    def startService(self) -> None:
+        """Audit, then stop the reactor."""
+        super().startService()
+        self._parts.start()
+        Deferred.fromCoroutine(self._audit()).addBoth(lambda _: self._reactor.stop())
+
+    def stopService(self) -> Deferred[None]:
+        """Stop everything."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._parts.stop())
+
+    async def _audit(self) -> None:
+        try:
+            proposals = await self._parts.auditor.proposals()
+        except NuageError as problem:
+            _say(f"no audit: {problem}")
+            return
+        for proposal in proposals:
+            _say(f"would {proposal}")
+        _say(f"{len(proposals)} proposals; nothing was done")
+
+
+def _say(line: str) -> None:
+    """Print to the terminal; what goes to ``sys.stdout`` becomes a line of the log."""
+    print(line, file=sys.__stdout__, flush=True)
 
 
 def _tls_files(config: Config) -> TlsFiles | None:

@@ -16,7 +16,7 @@ from nuage.cleanup import Cleanup
 from nuage.containers import Containers
 from nuage.errors import DockerUnavailable, Refused
 from nuage.libnetwork import payloads
-from nuage.model import Endpoint, Network
+from nuage.model import Container, Endpoint, Network
 from nuage.options import network_of
 from nuage.serial import Turns
 from nuage.vrs.switch import Attachment, Switch
@@ -110,9 +110,7 @@ class Driver:
 
     async def delete_network(self, request: payloads.NetworkCall) -> payloads.Empty:
         """Forget the network, and whatever Docker did not remove before."""
-        network_id = request.network_id
-        async with self._turns.turn(network_id):
-            await self._cleanup.finish(network_id, lambda: self._forget_network(network_id))
+        await self.forget_network(request.network_id)
         return payloads.Empty()
 
     async def create_endpoint(self, request: payloads.CreateEndpoint) -> payloads.CreatedEndpoint:
@@ -173,7 +171,7 @@ class Driver:
 
     async def delete_endpoint(self, request: payloads.EndpointCall) -> payloads.Empty:
         """Undo all of the endpoint: a Join that failed is not followed by a Leave."""
-        await self._delete_endpoint(request.endpoint_id)
+        await self.forget_endpoint(request.endpoint_id)
         return payloads.Empty()
 
     async def program_external_connectivity(self, _request: payloads.EndpointCall) -> payloads.Empty:
@@ -187,6 +185,32 @@ class Driver:
     async def discover(self, _request: payloads.Discovery) -> payloads.Empty:
         """Do nothing: the VRS learns of other hosts from its controller."""
         return payloads.Empty()
+
+    async def forget_endpoint(self, endpoint_id: str) -> None:
+        """Remove all of an endpoint."""
+        self._containers.forget(endpoint_id)
+        async with self._turns.turn(endpoint_id):
+            await self._cleanup.finish(endpoint_id, lambda: self._switch.forget_endpoint(endpoint_id))
+            self._remove_link(endpoint_id)
+
+    async def forget_network(self, network_id: str) -> None:
+        """Forget a network that Docker does not know any more."""
+        async with self._turns.turn(network_id):
+            await self._cleanup.finish(network_id, lambda: self._forget_network(network_id))
+
+    async def restore_endpoint(self, endpoint: Endpoint) -> None:
+        """Put back what the switch lacks of an endpoint that is in use, unless a call changed that meanwhile."""
+        async with self._turns.turn(endpoint.id):
+            network, trace = self._switch.network(endpoint.network_id), self._switch.survey().get(endpoint.id)
+            if network is not None and not (trace and trace.waiting):
+                await self._switch.restore(network, endpoint, self._containers.known(endpoint.id))
+
+    async def name_endpoint(self, endpoint_id: str, container: Container) -> None:
+        """Tell the VRS the container of an endpoint that was attached without it."""
+        async with self._turns.turn(endpoint_id):
+            endpoint = self._switch.endpoint(endpoint_id)
+            if endpoint is not None:
+                await self._switch.rename(endpoint, container)
 
     async def _network(self, network_id: str) -> Network:
         """Return a network; one that was made on another host of the cluster is learnt from Docker."""
@@ -230,14 +254,8 @@ class Driver:
     async def _forget_network(self, network_id: str) -> None:
         await self._switch.ready()
         for endpoint_id in self._switch.endpoints_of(network_id):
-            await self._delete_endpoint(endpoint_id)
+            await self.forget_endpoint(endpoint_id)
         await self._switch.forget_network(network_id)
-
-    async def _delete_endpoint(self, endpoint_id: str) -> None:
-        self._containers.forget(endpoint_id)
-        async with self._turns.turn(endpoint_id):
-            await self._cleanup.finish(endpoint_id, lambda: self._switch.forget_endpoint(endpoint_id))
-            self._remove_link(endpoint_id)
 
     def _remove_link(self, endpoint_id: str) -> None:
         self._links.remove_soon(names.port_name(endpoint_id), names.link_alias(endpoint_id))

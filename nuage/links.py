@@ -22,7 +22,7 @@ from twisted.python.threadpool import ThreadPool
 
 from nuage import veth
 from nuage.errors import LinkError
-from nuage.veth import Netlink, NotOurs, Pair
+from nuage.veth import Link, Netlink, NotOurs, Pair
 
 _Result = TypeVar("_Result")
 
@@ -173,8 +173,8 @@ class Links:
         lane = self._removing[crc32(host_name.encode()) % len(self._removing)]
         return await lane.run(partial(veth.remove, host_name=host_name, alias=alias))
 
-    async def owned(self, mark: str) -> Mapping[str, str]:
-        """Return name and alias of each link in this namespace whose alias starts with ``mark``.
+    async def owned(self, mark: str) -> Mapping[str, Link]:
+        """Return each link in this namespace whose alias starts with ``mark``, by its name.
 
         A pair whose maker was killed before it set the alias is there with an empty one; :meth:`remove` takes any
         owner for it. A pair that is being made at this moment can look the same.

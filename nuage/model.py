@@ -103,6 +103,29 @@ class Container:
     labels: Mapping[str, str] = attrs.field(factory=dict)
 
 
+@attrs.frozen(kw_only=True)
+class Use:
+    """An endpoint of a running container, as Docker tells it."""
+
+    network_id: str
+    container: Container
+
+
+@attrs.frozen(kw_only=True)
+class Trace:
+    """What the switch has of an endpoint.
+
+    ``record`` is None where it is not readable. ``attached``: it is plugged into the bridge; ``announced``: the VRS is
+    told of it, by both of its rows; ``waiting``: it was created and is not joined.
+    """
+
+    record: Endpoint | None
+    attached: bool
+    announced: bool
+    waiting: bool
+    container_id: str | None
+
+
 def _to_record(value: Network | Endpoint) -> str:
     fields = attrs.asdict(value, filter=lambda _attribute, content: content is not None)
     return json.dumps(fields, default=str, sort_keys=True, separators=(",", ":"))

@@ -14,6 +14,10 @@ class Turns:
     def __init__(self) -> None:
         self._locks: dict[str, DeferredLock] = {}
 
+    def taken(self, subject: str) -> bool:
+        """Tell whether somebody is in about the subject."""
+        return subject in self._locks
+
     @asynccontextmanager
     async def turn(self, subject: str) -> AsyncIterator[None]:
         """Wait until it is the caller's turn, and let the next one in at the end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,11 +18,15 @@ from nuage.logs import observer
 class Options(usage.Options):
     """Options of the command line."""
 
-    synopsis = "[--config FILE]"
+    synopsis = "[--config FILE] [--dry-run]"
     longdesc = "Docker network driver for Nuage VRS: answers Docker on a unix socket, attaches containers to the VRS."
 
     optParameters: ClassVar[list[list[str | None]]] = [  # noqa: N815
         ["config", "c", "/etc/nuage/nuage.yaml", "The configuration file, in YAML."],
+    ]
+
+    optFlags: ClassVar[list[list[str | None]]] = [  # noqa: N815
+        ["dry-run", None, "Audit once, print what would be repaired, change nothing, and end. Docker is not served."],
     ]
 
     config: config.Config
@@ -58,8 +63,14 @@ def makeService(options: Options) -> IService:
     """Build the daemon. ``twistd`` looks for this name."""
     from twisted.internet import reactor
 
-    from nuage.daemon import NuagePlugin
+    from nuage.daemon import DryRun, NuagePlugin
 
+    if options["dry-run"]:
+        application = _Logging(observer(options.parent or {}, "Error"))
+        DryRun(reactor, options.config).setServiceParent(application)
+        return application
     application = _Logging(observer(options.parent or {}, options.config.log_level))
-    NuagePlugin(reactor, options.config).setServiceParent(application)
+    plugin = NuagePlugin(reactor, options.config)
+    plugin.setServiceParent(application)
+    signal.signal(signal.SIGUSR2, lambda _number, _frame: reactor.callFromThread(plugin.audit))  # type: ignore[attr-defined]
     return application

@@ -22,6 +22,8 @@ GROUP = 0x6E756167
 
 #: Flag of a link that is administratively up: IFF_UP in linux/if.h.
 _UP = 0x1
+#: Flag of a link that carries traffic, which a veth does while its other end is up: IFF_RUNNING in linux/if.h.
+_RUNNING = 0x40
 
 _REMEDIES = {
     errno.EPERM: "the daemon needs the capability CAP_NET_ADMIN",
@@ -71,6 +73,7 @@ class Link:
     mac: str
     mtu: int
     up: bool
+    carrier: bool
     peer: int | None
 
     @property
@@ -119,15 +122,15 @@ def remove(netlink: Netlink, host_name: str, alias: str) -> bool:
         raise _refused(f"cannot remove the link {host_name}", problem) from None
 
 
-def owned(netlink: Netlink, mark: str) -> Mapping[str, str]:
-    """Return name and alias of every link whose alias starts with ``mark``; the alias of a half made one is empty.
+def owned(netlink: Netlink, mark: str) -> Mapping[str, Link]:
+    """Return every link whose alias starts with ``mark`` by its name; the alias of a half made one is empty.
 
     Raises:
         LinkError: The kernel refused.
     """
     try:
         return {
-            link.name: link.alias
+            link.name: link
             for link in map(_described, netlink.link("dump"))
             if link.alias.startswith(mark) or link.half_made
         }
@@ -218,6 +221,7 @@ def _described(message: Any) -> Link:
         mac=message.get_attr("IFLA_ADDRESS") or "",
         mtu=message.get_attr("IFLA_MTU") or 0,
         up=bool(message["flags"] & _UP),
+        carrier=bool(message["flags"] & _RUNNING),
         peer=message.get_attr("IFLA_LINK"),
     )
 

@@ -17,7 +17,7 @@ from twisted.trial.unittest import TestCase
 
 from nuage.docker.engine import Endpoint, Engine, NetworkUnknown, Pool, connect
 from nuage.errors import DockerUnavailable
-from nuage.model import Container
+from nuage.model import Container, Use
 
 reactor = cast(Any, _reactor)
 _Problem = TypeVar("_Problem", bound=Exception)
@@ -68,7 +68,13 @@ CONTAINERS: list[dict[str, Any]] = [
         "Id": WEB,
         "Names": ["/other/alias", "/web.1"],
         "Labels": {"tier": "front"},
-        "NetworkSettings": {"Networks": {"MyNet": {"EndpointID": RUNNING}, "bridge": {"EndpointID": ""}, "x": None}},
+        "NetworkSettings": {
+            "Networks": {
+                "MyNet": {"EndpointID": RUNNING, "NetworkID": NETWORK_ID},
+                "bridge": {"EndpointID": ""},
+                "x": None,
+            }
+        },
     },
 ]
 
@@ -185,7 +191,8 @@ class EngineContract:
         assert await self.engine.container_of(self.network_id, "0" * 64) is None
 
     async def test_running_endpoints(self) -> None:
-        assert (await self.engine.running_endpoints())[self.running] == self.container
+        use = Use(network_id=self.network_id, container=self.container)
+        assert (await self.engine.running_endpoints())[self.running] == use
 
 
 class DaemonCase(TestCase):

@@ -23,7 +23,7 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from nuage.errors import DockerUnavailable, NuageError
-from nuage.model import Container
+from nuage.model import Container, Use
 
 _Value = TypeVar("_Value")
 
@@ -148,19 +148,19 @@ class Engine:
                 return container
         return None
 
-    async def running_endpoints(self) -> Mapping[str, Container]:
-        """Return the container of each endpoint, of any driver, that a running container has.
+    async def running_endpoints(self) -> Mapping[str, Use]:
+        """Return network and container of each endpoint, of any driver, that a running container has.
 
         Raises:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
         return {
-            endpoint_id: container
-            for container, endpoint_ids in await self._containers({})
-            for endpoint_id in endpoint_ids
+            endpoint_id: Use(network_id=network_id, container=container)
+            for container, networks in await self._containers({})
+            for endpoint_id, network_id in networks.items()
         }
 
-    async def _containers(self, query: Mapping[str, str]) -> list[tuple[Container, list[str]]]:
+    async def _containers(self, query: Mapping[str, str]) -> list[tuple[Container, dict[str, str]]]:
         path = "/containers/json"
         status, answer = await self._get(path, query)
         return self._understood(path, status, answer, lambda items: [_container(item) for item in items or ()])
@@ -269,10 +269,11 @@ def _endpoint(key: str, item: Any) -> Endpoint:
     )
 
 
-def _container(item: Any) -> tuple[Container, list[str]]:
-    """Return a container and the ids of its endpoints."""
+def _container(item: Any) -> tuple[Container, dict[str, str]]:
+    """Return a container and the network of each of its endpoints, by their ids."""
     # Links give a container further names, "/other/alias"; its own has one slash.
     names = [name[1:] for name in item.get("Names") or () if name.count("/") == 1]
     networks = ((item.get("NetworkSettings") or {}).get("Networks") or {}).values()
     container = Container(id=item["Id"], name=names[0] if names else "", labels=dict(item.get("Labels") or {}))
-    return container, [network["EndpointID"] for network in networks if network and network.get("EndpointID")]
+    joined = {each["EndpointID"]: each.get("NetworkID") or "" for each in networks if each and each.get("EndpointID")}
+    return container, joined

@@ -41,8 +41,7 @@ def forget(bridge: str, key: str) -> list[Operation]:
 def attach(bridge: str, network: Network, endpoint: Endpoint, container: Container | None) -> list[Operation]:
     """Plug the endpoint into the bridge and tell the VRS of it. The first result is the Interface's.
 
-    The record kept since the endpoint was created moves to the Interface. Rows that an endpoint of that id left in
-    the Nuage tables are replaced.
+    The record kept since the endpoint was created moves to the Interface.
     """
     name = port_name(endpoint.id)
     ids = _vm_ids(endpoint, container)
@@ -58,6 +57,13 @@ def attach(bridge: str, network: Network, endpoint: Endpoint, container: Contain
                 ("external_ids", "delete", frozenset({tables.ENDPOINT_RECORD + endpoint.id})),
             ],
         ),
+        *announce(bridge, network, endpoint, container),
+    ]
+
+
+def announce(bridge: str, network: Network, endpoint: Endpoint, container: Container | None) -> list[Operation]:
+    """Tell the VRS of an endpoint; rows that an endpoint of that id has in the Nuage tables are replaced."""
+    return [
         *_withdraw(endpoint.id),
         Insert(tables.NUAGE_PORT, _port_row(bridge, network, endpoint)),
         Insert(tables.NUAGE_VM, _entity_row(network, endpoint, container)),

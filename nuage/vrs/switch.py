@@ -12,7 +12,7 @@ import attrs
 from twisted.logger import Logger
 
 from nuage.errors import SwitchError
-from nuage.model import Container, Endpoint, Network
+from nuage.model import Container, Endpoint, Network, Trace
 from nuage.names import port_name
 from nuage.ovsdb.client import OvsdbClient, Row
 from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired, WaitTimedOut
@@ -132,6 +132,34 @@ class Switch:
                 lambda: self.endpoint(endpoint.id) == endpoint,
             )
 
+    def survey(self) -> dict[str, Trace]:
+        """Return what the switch has of each endpoint, by id.
+
+        An entity without a port is taken for ours only where it has exactly the one port that this driver would have
+        given it, the name of which is made of the entity's id.
+        """
+        cache = self._client.cache
+        attached = {_ids(row).get(tables.ENDPOINT) for row in cache[tables.INTERFACE].rows.values()}
+        waiting = {endpoint.id for endpoint in self._remembered_endpoints()}
+        announced = {
+            vm_uuid
+            for row in cache[tables.NUAGE_VM].rows.values()
+            if row["ports"] == frozenset({port_name(vm_uuid := str(row["vm_uuid"]))})
+        }
+        known = {endpoint_id for endpoint_id in attached | waiting | announced if endpoint_id}
+        return {endpoint_id: self._trace(endpoint_id, endpoint_id in announced) for endpoint_id in known}
+
+    def _trace(self, endpoint_id: str, entity: bool) -> Trace:
+        attachment = self.attachment(endpoint_id)
+        port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
+        return Trace(
+            record=self.endpoint(endpoint_id),
+            attached=attachment is not None,
+            announced=entity and port is not None,
+            waiting=tables.ENDPOINT_RECORD + endpoint_id in self._bridge_ids(),
+            container_id=attachment.container_id if attachment else None,
+        )
+
     def attachment(self, endpoint_id: str) -> Attachment | None:
         """Return where the endpoint is attached, None where it is not."""
         interface = self._interface(endpoint_id)
@@ -169,6 +197,14 @@ class Switch:
         if interface is None:
             raise SwitchError(f"port {port_name(endpoint.id)} was removed from the switch while it was being attached")
         return await self._wired(interface.uuid, port_name(endpoint.id))
+
+    async def restore(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
+        """Put back what is missing of an endpoint that is in use."""
+        if self.attachment(endpoint.id) is None:
+            await self.attach(network, endpoint, container)
+        else:
+            steps = operations.announce(self._bridge, network, endpoint, container)
+            await self._commit(steps, lambda: self.survey()[endpoint.id].announced)
 
     async def unplug(self, endpoint_id: str) -> None:
         """Take the endpoint from the bridge and from the VRS, and keep it in mind for a later attach."""

@@ -1,0 +1,178 @@
+"""Makes the switch, the kernel and Docker agree again, from time to time and after each interruption.
+
+What is to be removed or put back has to be proposed by two audits in a row: what a call is doing at this very moment
+looks like a fault to the first and is gone at the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from nuage import audit
+from nuage.audit import Forget, ForgetNetwork, Learn, Name, Observation, Proposal, RemoveLink, Restore, Suspect
+from nuage.docker.census import Census
+from nuage.driver import Driver
+from nuage.errors import DockerUnavailable, NuageError
+from nuage.links import Links
+from nuage.model import Endpoint
+from nuage.names import LINK_MARK
+from nuage.serial import Turns
+from nuage.vrs.switch import Switch
+
+#: Seconds after which an audit is confirmed that proposed something, where the interval is longer.
+_CONFIRMATION = 5.0
+
+
+class Auditor:
+    """Audits periodically.
+
+    Args:
+        clock: Measures the interval.
+        interval: Seconds between two audits.
+        switch: The VRS.
+        links: The links in the kernel.
+        census: Asks Docker.
+        driver: Carries out what concerns endpoints and networks.
+        turns: Tells which endpoints a call is about.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        interval: float,
+        *,
+        switch: Switch,
+        links: Links,
+        census: Census,
+        driver: Driver,
+        turns: Turns,
+    ) -> None:
+        self._clock = clock
+        self._interval = interval
+        self._switch = switch
+        self._links = links
+        self._census = census
+        self._driver = driver
+        self._turns = turns
+        self._former: frozenset[Proposal] = frozenset()
+        self._records: dict[str, Endpoint] = {}
+        self._next: IDelayedCall | None = None
+        self._running: Deferred[None] | None = None
+        self._again = False
+
+    def trigger(self) -> None:
+        """Audit now, or once more after the audit that is under way."""
+        if self._running is not None:
+            self._again = True
+            return
+        self._unschedule()
+        self._running = Deferred.fromCoroutine(self._audit())
+        self._running.addErrback(self._failed)
+        self._running.addCallback(self._ended)
+
+    def stop(self) -> None:
+        """Audit no more."""
+        self._again = False
+        self._unschedule()
+        if self._running is not None:
+            self._running.cancel()
+        self._unschedule()
+
+    async def proposals(self) -> list[Proposal]:
+        """Look at everything once and return what should be done, without doing it.
+
+        Raises:
+            NuageError: The switch or the kernel cannot be looked at.
+        """
+        await self._switch.ready()
+        links = await self._links.owned(LINK_MARK)
+        networks = {network.id for network in self._switch.networks()}
+        docker = await self._docker()
+        # The switch last: what the answers above took time for cannot make it look older than they are.
+        traces = self._switch.survey()
+        subjects = {*traces, *(link.alias.removeprefix(LINK_MARK) for link in links.values())}
+        self._records |= {endpoint_id: trace.record for endpoint_id, trace in traces.items() if trace.record}
+        return audit.propose(
+            Observation(
+                traces=traces,
+                networks=networks,
+                links=links,
+                docker=docker,
+                busy={subject for subject in subjects if self._turns.taken(subject)},
+            )
+        )
+
+    async def _docker(self) -> audit.Docker | None:
+        try:
+            docker = await self._census.take()
+            missing = audit.missing_in_docker(self._switch.survey(), docker)
+            return await self._census.with_others(docker, self._networks_of(missing))
+        except DockerUnavailable as problem:
+            self._log.debug("the audit does without Docker: {problem}", problem=str(problem))
+            return None
+
+    def _networks_of(self, endpoint_ids: Collection[str]) -> set[str]:
+        records = (self._switch.endpoint(endpoint_id) for endpoint_id in endpoint_ids)
+        return {record.network_id for record in records if record is not None}
+
+    async def _audit(self) -> None:
+        proposals = await self.proposals()
+        former, self._former = self._former, frozenset(proposals)
+        for proposal in proposals:
+            if isinstance(proposal, Suspect):
+                if proposal not in former:
+                    self._log.warn("audit: {proposal}", proposal=str(proposal))
+            elif proposal in former or isinstance(proposal, audit.HARMLESS):
+                await self._carry_out(proposal)
+        self._records = {key: value for key, value in self._records.items() if key in self._switch.survey()}
+
+    async def _carry_out(self, proposal: Proposal) -> None:
+        self._log.info("audit: {proposal}", proposal=str(proposal))
+        try:
+            await self._steps()[type(proposal)](proposal)
+        except NuageError as problem:
+            self._log.warn("audit: not done: {problem}", problem=str(problem))
+
+    def _steps(self) -> Mapping[type, Callable[..., Awaitable[object]]]:
+        return {
+            Forget: lambda proposal: self._driver.forget_endpoint(proposal.endpoint_id),
+            ForgetNetwork: lambda proposal: self._driver.forget_network(proposal.network_id),
+            RemoveLink: lambda proposal: self._links.remove(proposal.name, proposal.alias),
+            Name: lambda proposal: self._driver.name_endpoint(proposal.endpoint_id, proposal.container),
+            Learn: lambda proposal: self._driver.create_network(proposal.request),
+            Restore: self._restore,
+        }
+
+    async def _restore(self, proposal: Restore) -> None:
+        endpoint = self._records.get(proposal.endpoint_id)
+        if endpoint is None:
+            endpoint = await self._census.endpoint(proposal.network_id, proposal.endpoint_id)
+        if endpoint is not None:
+            await self._driver.restore_endpoint(endpoint)
+
+    def _failed(self, failure: object) -> None:
+        check = getattr(failure, "check", lambda *_: None)
+        if check(NuageError):
+            self._log.debug("no audit: {failure}", failure=failure)
+        elif not check(CancelledError):
+            self._log.failure("the audit failed", failure)  # type: ignore[arg-type]
+
+    def _ended(self, _result: object) -> None:
+        self._running = None
+        if self._again:
+            self._again = False
+            self.trigger()
+            return
+        due = [proposal for proposal in self._former if not isinstance(proposal, Suspect)]
+        self._next = self._clock.callLater(min(self._interval, _CONFIRMATION) if due else self._interval, self.trigger)
+
+    def _unschedule(self) -> None:
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+        self._next = None
