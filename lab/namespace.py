@@ -53,7 +53,8 @@ class Namespace:
 
     def inside(self, *words: object) -> tuple[object, ...]:
         """Return the command that runs another one inside."""
-        return ("nsenter", f"--target={self._anchor.pid}", "--mount", "--net", *words)
+        # With the root of the target: the lab itself may live in a changed one.
+        return ("nsenter", f"--target={self._anchor.pid}", "--mount", "--net", "--root", *words)
 
     def outside(self, path: Path) -> Path:
         """Return a path in one of the private folders as it is seen from outside."""
