@@ -53,8 +53,7 @@ class Namespace:
 
     def inside(self, *words: object) -> tuple[object, ...]:
         """Return the command that runs another one inside."""
-        # With the root of the target: the lab itself may live in a changed one.
-        return ("nsenter", f"--target={self._anchor.pid}", "--mount", "--net", "--root", *words)
+        return ("nsenter", f"--target={self._anchor.pid}", "--mount", "--net", *words)
 
     def outside(self, path: Path) -> Path:
         """Return a path in one of the private folders as it is seen from outside."""
