@@ -1,0 +1,59 @@
+"""The client of the Engine API against a real dockerd: what the played one is held to as well."""
+
+from __future__ import annotations
+
+import json
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from lab.dockerd import IMAGE
+from nuage.docker import engine
+from nuage.docker.census import Census
+from nuage.model import Container, Use
+from tests.e2e.host_support import PLACE, demand_host
+from tests.test_docker_engine import EngineContract
+
+
+class RealDaemon(EngineContract, TestCase):
+    """A network and a running container of the shared host."""
+
+    timeout = 60
+    driver = "nuage"
+    network_name = "contract"
+
+    def setUp(self) -> None:
+        """Make the network and the container, and connect."""
+        host = demand_host()
+        options = [f"-o={key}={value}" for key, value in PLACE.items()]
+        docker = host.docker
+        self.addCleanup(docker, "network", "rm", self.network_name)
+        self.network_id = docker(
+            *("network", "create", "--driver=nuage", "--subnet=10.21.59.0/24", "--ip-range=10.21.59.128/25"),
+            *(*options, self.network_name),
+        ).stdout.strip()
+        self.addCleanup(docker, "rm", "-f", "one.1")
+        run = docker("run", "-d", "--name", "one.1", "--net", "contract", "--label", "tier=web", IMAGE, "sleep", "1000")
+        self.container = Container(id=run.stdout.strip(), name="one.1", labels={"tier": "web"})
+        (inspected,) = json.loads(docker("inspect", "one.1").stdout)
+        self.running = inspected["NetworkSettings"]["Networks"]["contract"]["EndpointID"]
+        self.engine = engine.connect(reactor, f"unix://{host.dockerd.socket}", 5)
+
+    async def test_pools(self) -> None:
+        """The list carries what a network is learnt from; a gateway that Docker chose itself is not in it."""
+        (network,) = await self.engine.networks(lambda driver: driver == "nuage")
+        assert network.options == PLACE
+        assert network.ipv4 == (engine.Pool(subnet="10.21.59.0/24", ip_range="10.21.59.128/25"),)
+        assert network.endpoints == {}
+
+    def test_census(self) -> Deferred[None]:
+        """The endpoint is in use, and the network is ours with the gateway that the container has."""
+
+        async def check() -> None:
+            docker = await Census(self.engine, "nuage").take()
+            assert docker.in_use == {self.running: Use(network_id=self.network_id, container=self.container)}
+            (pool,) = docker.networks[self.network_id].pools
+            assert str(pool.gateway) == "10.21.59.128"
+
+        return Deferred.fromCoroutine(check())
