@@ -102,6 +102,13 @@ class Server:
         command = ["ovsdb-tool", "transact", str(self.folder / "db"), json.dumps(["Open_vSwitch", *operations])]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
+    def convert(self, table: str, column: str, definition: dict[str, Any]) -> None:
+        """Add a column to the schema of the running server, as an upgrade of the switch does."""
+        wanted = json.loads((self.folder / "schema").read_text())
+        wanted["tables"][table]["columns"][column] = definition
+        (self.folder / "schema").write_text(json.dumps(wanted))
+        subprocess.run(["ovsdb-client", "convert", f"unix:{self.folder}/sock", self.folder / "schema"], check=True)
+
 
 def certificates(folder: Path) -> TlsFiles:
     """Make a throw-away CA and a key with a certificate of it; a second, unrelated CA is in ``other.pem``."""
@@ -300,6 +307,27 @@ class OverUnix(ContractCase):
             },
         )
         self.assertEqual(len(heard), 3)
+
+    async def test_conversion(self) -> None:
+        """A schema that is converted while the server runs: the new one is read, and a new column seen at once."""
+        client = self.client()
+        await self.bridge(client)
+        await client.transact(*endpoint("a"))
+        before = client.cache["Nuage_Port_Table"].find("name", "a")
+        assert before is not None
+        self.assertNotIn("later", before)
+        heard: list[Change] = []
+        client.cache.subscribe(heard.extend)
+        reloaded = Deferred[None]()
+        self.addCleanup(client.on_synced(lambda: reloaded.callback(None)))
+        self.server.convert("Nuage_Port_Table", "later", {"type": "string"})
+        await reloaded
+        after = client.cache["Nuage_Port_Table"].find("name", "a")
+        assert after is not None
+        self.assertEqual((dict(after), after.uuid), ({**before, "later": ""}, before.uuid))
+        self.assertEqual([(change.old, change.new) for change in heard], [(before, after)])
+        await client.transact(Update("Nuage_Port_Table", [("name", "==", "a")], {"later": "x"}))
+        self.assertEqual(client.cache["Nuage_Port_Table"].rows[after.uuid]["later"], "x")
 
     async def test_transaction_errors(self) -> None:
         """Each error of a transaction has its class and, but for the commit, its operation."""

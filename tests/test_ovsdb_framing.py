@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import weakref
 from itertools import pairwise
 from typing import Any
 
@@ -147,3 +148,18 @@ class GarbageCollection(SynchronousTestCase):
         with collection_paused():
             pass
         self.assertFalse(gc.isenabled())
+
+    def test_promoted(self) -> None:
+        """What a block makes is spared the collector's early rounds, and is collected as ever once it is garbage."""
+
+        class Loop:
+            def __init__(self) -> None:
+                self.itself = self
+
+        with collection_paused():
+            made = Loop()
+        self.assertFalse(any(young is made for young in gc.get_objects(generation=0)))
+        gone = weakref.ref(made)
+        del made
+        gc.collect()
+        self.assertIsNone(gone())

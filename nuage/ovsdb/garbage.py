@@ -13,11 +13,20 @@ def collection_paused() -> Iterator[None]:
 
     Decoding the content of a large database takes a third of the processor time like this, because the collector would
     look at everything made so far again and again. The prior state is restored whatever happens.
+
+    What the block made goes to the oldest generation right away. Otherwise the collector, once on again, would look
+    through all of it two times more before it put it there. Objects that the process has frozen itself are thawed.
     """
-    was_enabled = gc.isenabled()
+    if not gc.isenabled():
+        yield
+        return
+    # The younger generations are emptied first: garbage in them would have to wait for a full collection.
+    gc.collect(1)
     gc.disable()
     try:
         yield
     finally:
-        if was_enabled:
-            gc.enable()
+        # Freezing moves everything out of the generations, thawing moves it into the oldest; neither looks at it.
+        gc.freeze()
+        gc.unfreeze()
+        gc.enable()
