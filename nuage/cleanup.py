@@ -71,15 +71,25 @@ class Cleanup:
         for subject in list(self._steps):
             async with self._turns.turn(subject):
                 if subject in self._steps:
-                    await self._attempt(subject)
+                    await self._attempt_logged(subject)
+
+    async def _attempt_logged(self, subject: str) -> None:
+        try:
+            await self._attempt(subject)
+        except Exception:
+            # A bug in one step does not keep the others from being carried out.
+            self._log.failure("clean-up of {subject}", subject=subject)
 
     async def _attempt(self, subject: str) -> bool:
         step = self._steps[subject]
         try:
             await step()
-        except SwitchError as problem:
-            self._log.warn("clean-up of {subject} is put off: {problem}", subject=subject, problem=str(problem))
+        except Exception as problem:
+            # Whatever ended it, a call's deadline as well, the step is still due.
             self._schedule()
+            if not isinstance(problem, SwitchError):
+                raise
+            self._log.warn("clean-up of {subject} is put off: {problem}", subject=subject, problem=str(problem))
             return False
         if self._steps.get(subject) is step:
             del self._steps[subject]

@@ -38,6 +38,7 @@ class ContainerSource(Protocol):
 class _Search:
     search: Deferred[None] | None = None
     found: Container | None = None
+    over: bool = False
     waiting: list[Deferred[None]] = attrs.field(factory=list)
 
     def release(self) -> bool:
@@ -80,7 +81,7 @@ class Containers:
         self.expect(network_id, endpoint_id)
         search = self._searches[endpoint_id]
         # A Docker that was silent is not waited for again before it has answered something.
-        if search.found is None and not self._silent:
+        if search.found is None and not (search.over or self._silent):
             answered: Deferred[None] = Deferred()
             search.waiting.append(answered)
             answered.addTimeout(_PATIENCE, self._clock, lambda _outcome, _seconds: self._fell_silent())
@@ -121,6 +122,8 @@ class Containers:
                 if not search.release():
                     self._found_late(endpoint_id, search.found)
                 return
+        search.over = True
+        search.release()
 
     async def _ask(self, network_id: str, endpoint_id: str) -> Container | None:
         try:

@@ -34,7 +34,7 @@ def observer(options: Mapping[str, Any], level: str) -> ILogObserver:
     """
     predicate = LogLevelFilterPredicate(defaultLogLevel=_LEVELS[level])
     # It tells of each connection that it opens and closes.
-    predicate.setLogLevelForNamespace("twisted.web.client", LogLevel.warn)
+    predicate.setLogLevelForNamespace("twisted.web.client", max(_LEVELS[level], LogLevel.warn))
     return FilteringLogObserver(_unfiltered(options), [predicate])
 
 

@@ -1,6 +1,8 @@
-"""The names that an endpoint's things carry in the kernel and in the switch."""
+"""The names that an endpoint's things carry in the kernel and in the switch, and what a name in Nuage can be."""
 
 from __future__ import annotations
+
+from typing import TypeGuard
 
 #: Longest name of a network device: IFNAMSIZ in linux/if.h is 16, of which one byte ends the string.
 DEVICE_NAME_LENGTH = 15
@@ -11,6 +13,15 @@ _SIGNIFICANT = DEVICE_NAME_LENGTH - len(_HOST_PREFIX)
 
 #: Start of the alias that marks a link as made by this driver; the endpoint's id follows.
 LINK_MARK = "nuage endpoint "
+
+
+#: Longer than any name that a Nuage VSD takes (255), shorter than what a row's text could be abused for.
+NAME_LENGTH = 255
+
+
+def is_name(value: object) -> TypeGuard[str]:
+    """Tell whether a value can be the name of something in Nuage."""
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable() and len(value) <= NAME_LENGTH
 
 
 def port_name(endpoint_id: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from nuage.errors import Refused
+from nuage.libnetwork.body import shown
 from nuage.libnetwork.payloads import CreateNetwork, Pool4, Pool6
 from nuage.model import Network
+from nuage.names import NAME_LENGTH
 from nuage.suggest import did_you_mean
 
 #: Options that Docker gives a meaning to; they may come with any driver.
@@ -16,11 +18,13 @@ _MTU = "com.docker.network.driver.mtu"
 
 _ALIASES = {"enterprise": "organization"}
 _REQUIRED = ("organization", "user", "domain")
-_OPTIONAL = ("zone", "subnet")
+_OPTIONAL = ("zone", "subnet", "policy-group", "redirection-target")
 
-#: Longer than any name that a Nuage VSD takes (255), shorter than what a row's text could be abused for.
-_NAME_LENGTH = 255
 _MTU_MAX = 65535
+#: Far more than anybody gives. It bounds the time that looking for the nearest known name takes.
+_MOST_OPTIONS = 1000
+#: How many of the things that are wrong a message lists.
+_LISTED = 10
 #: RFC 791 and RFC 8200, section 5: the smallest MTU that a link has to carry.
 _MTU_MIN, _MTU_MIN_V6 = 68, 1280
 
@@ -32,18 +36,20 @@ def network_of(request: CreateNetwork) -> Network:
         Refused: An option is missing, unknown or out of range, or the pools do not fit; the message names every
             such option, its value and the remedy.
     """
+    if len(request.options) > _MOST_OPTIONS:
+        raise Refused(f"{len(request.options)} options are given; up to {_MOST_OPTIONS} are allowed")
     options, problems = _named(request.options)
     problems += _missing(options)
     problems += _pool_problems(request)
     mtu, mtu_problems = _mtu(request)
     problems += mtu_problems
     if problems:
-        raise Refused("; ".join(problems))
+        raise Refused(_listed(problems, "; "))
     pool = request.pools[0]
     pool_v6 = request.pools_v6[0] if request.pools_v6 else None
     return Network(
         id=request.network_id,
-        **options,
+        **{name.replace("-", "_"): value for name, value in options.items()},
         pool=pool.subnet,
         gateway=pool.gateway,
         pool_v6=pool_v6.subnet if pool_v6 else None,
@@ -51,6 +57,12 @@ def network_of(request: CreateNetwork) -> Network:
         internal=request.internal,
         mtu=mtu,
     )
+
+
+def _listed(items: Sequence[object], separator: str) -> str:
+    """Join what a message lists, as far as somebody would read it."""
+    more = [f"and {len(items) - _LISTED} more"] if len(items) > _LISTED else []
+    return separator.join([*map(str, items[:_LISTED]), *more])
 
 
 def _named(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -62,10 +74,9 @@ def _named(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
             continue
         name = _ALIASES.get(key.lower(), key.lower())
         if name not in (*_REQUIRED, *_OPTIONAL):
-            hint = did_you_mean(name, (*_REQUIRED, *_OPTIONAL, *_ALIASES))
-            problems.append(f'unknown option "{key}"{hint or "; known are " + ", ".join((*_REQUIRED, *_OPTIONAL))}')
+            problems.append(_unknown(key))
         elif options.get(name, value) != value:
-            problems.append(f'option "{name}" is given twice, as "{options[name]}" and as "{value}"; give it once')
+            problems.append(f'option "{name}" is given twice, as {shown(options[name])} and {shown(value)}; give one')
         elif problem := _name_problem(value):
             problems.append(f'option "{name}" {problem}')
         else:
@@ -73,13 +84,18 @@ def _named(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     return options, problems
 
 
+def _unknown(key: str) -> str:
+    hint = did_you_mean(key[:NAME_LENGTH], (*_REQUIRED, *_OPTIONAL, *_ALIASES))
+    return f"unknown option {shown(key)}{hint or '; known are ' + ', '.join((*_REQUIRED, *_OPTIONAL))}"
+
+
 def _name_problem(value: str) -> str | None:
     if not value.strip():
         return "is empty; give a name"
     if not value.isprintable():
-        return f"has a character that cannot be printed in {value!a}; leave it out"
-    if len(value) > _NAME_LENGTH:
-        return f"has {len(value)} characters; {_NAME_LENGTH} are allowed"
+        return f"has a character that cannot be printed in {shown(value)}; leave it out"
+    if len(value) > NAME_LENGTH:
+        return f"has {len(value)} characters; {NAME_LENGTH} are allowed"
     return None
 
 
@@ -97,11 +113,11 @@ def _missing(options: Mapping[str, str]) -> list[str]:
 def _pool_problems(request: CreateNetwork) -> list[str]:
     problems = []
     if len(request.pools) != 1:
-        shown = ", ".join(str(pool.subnet) for pool in request.pools) or "none"
-        problems.append(f"exactly one IPv4 subnet is needed, not {shown}; give one --subnet, that of the Nuage subnet")
+        given = _listed([pool.subnet for pool in request.pools], ", ") or "none"
+        problems.append(f"exactly one IPv4 subnet is needed, not {given}; give one --subnet, that of the Nuage subnet")
     if len(request.pools_v6) > 1:
-        shown = ", ".join(str(pool.subnet) for pool in request.pools_v6)
-        problems.append(f"at most one IPv6 subnet is possible, not {shown}; give one")
+        given = _listed([pool.subnet for pool in request.pools_v6], ", ")
+        problems.append(f"at most one IPv6 subnet is possible, not {given}; give one")
     pools: tuple[Pool4 | Pool6, ...] = (*request.pools, *request.pools_v6)
     for pool in pools:
         problems += _gateway_problems(pool.subnet, pool.gateway)
@@ -120,5 +136,5 @@ def _mtu(request: CreateNetwork) -> tuple[int | None, list[str]]:
         return None, []
     low = _MTU_MIN_V6 if request.pools_v6 else _MTU_MIN
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and low <= int(text) <= _MTU_MAX):
-        return None, [f'option "{_MTU}" is "{text}"; it has to be a whole number from {low} to {_MTU_MAX}']
+        return None, [f'option "{_MTU}" is {shown(text)}; it has to be a whole number from {low} to {_MTU_MAX}']
     return int(text), []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ from twisted.application.service import IService, MultiService
 from twisted.logger import ILogObserver
 from twisted.python import usage
 
-from nuage import config
+from nuage import config, systemd
 from nuage.errors import ConfigurationError, NuageError
 from nuage.logs import observer
 
@@ -42,15 +43,20 @@ class Options(usage.Options):
 class _Logging(MultiService):
     """Has ``twistd`` log to an observer of ours, unless its user named another with ``--logger``."""
 
-    def __init__(self, observer: ILogObserver) -> None:
+    def __init__(self, options: Options, level: str) -> None:
         super().__init__()
-        self._observer = observer
+        twistd: Mapping[str, Any] = options.parent or {}
+        self._observer = observer(twistd, level)
+        self._daemon = not twistd.get("nodaemon")
 
     def privilegedStartService(self) -> None:
         """Start what needs privileges, and end the start with one message where that cannot be."""
         try:
             super().privilegedStartService()
         except NuageError as problem:
+            if self._daemon:
+                # The process that the user started waits to be told by ``twistd``, and would for ever after an exit.
+                raise
             raise SystemExit(f"nuage-plugin: {problem}") from None
 
     def setServiceParent(self, parent: Any) -> None:
@@ -66,11 +72,14 @@ def makeService(options: Options) -> IService:
     from nuage.daemon import DryRun, NuagePlugin
 
     if options["dry-run"]:
-        application = _Logging(observer(options.parent or {}, "Error"))
+        application = _Logging(options, "Error")
         DryRun(reactor, options.config).setServiceParent(application)
         return application
-    application = _Logging(observer(options.parent or {}, options.config.log_level))
-    plugin = NuagePlugin(reactor, options.config)
+    application = _Logging(options, options.config.log_level)
+    try:
+        plugin = NuagePlugin(reactor, options.config, systemd.environment())
+    except ConfigurationError as problem:
+        raise SystemExit(f"nuage-plugin: {problem}") from None
     plugin.setServiceParent(application)
     signal.signal(signal.SIGUSR2, lambda _number, _frame: reactor.callFromThread(plugin.audit))  # type: ignore[attr-defined]
     return application

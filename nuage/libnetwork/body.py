@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any, TypeVar
 
@@ -18,13 +18,15 @@ T = TypeVar("T")
 _ID = re.compile(r"[0-9A-Za-z]{16,64}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 _SHOWN = 80
+#: What no text of the switch's database can hold, nor UTF-8 in the case of half a surrogate pair.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def decode(content: bytes) -> Mapping[str, Any]:
     """Decode a request's body.
 
     Raises:
-        MalformedRequest: It is empty, not JSON, or not an object.
+        MalformedRequest: It is empty, not JSON, or not an object, or it has a text that nothing could store.
     """
     if not content.strip():
         # A request that Docker sends again after a broken connection has lost its body.
@@ -37,7 +39,24 @@ def decode(content: bytes) -> Mapping[str, Any]:
         raise MalformedRequest(f"the request's body is not JSON: {problem}") from None
     if not isinstance(decoded, dict):
         raise MalformedRequest(f"the request's body is {_kind(decoded)}; a JSON object is due")
+    for text in _texts(decoded):
+        if _UNSTORABLE.search(text):
+            raise MalformedRequest(f"{shown(text)} has a null character or half of a surrogate pair; leave it out")
     return decoded
+
+
+def _texts(decoded: object) -> Iterator[str]:
+    """Yield all texts of a JSON value, the names of fields too. It does not recurse: the value may be a deep one."""
+    left = [decoded]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            yield from value
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
 
 
 @attrs.frozen
@@ -139,6 +158,9 @@ class Body:
         if not value:
             return None
         try:
+            # A zone ("fe80::1%eth0") means something on one host only, and may hold any character.
+            if "%" in value:
+                raise ValueError(value)
             return kind(value)
         except ValueError:
             raise self._wrong(name, value, due) from None
@@ -152,7 +174,11 @@ class Body:
         return f"{self.path}.{name}" if self.path else name
 
     def _wrong(self, name: str, value: Any, due: str) -> MalformedRequest:
-        return MalformedRequest(f"field {self._at(name)}: {shown(value)} is not allowed; it has to be {due}")
+        path = self._at(name)
+        if not path.isprintable() or len(path) > _SHOWN:
+            # A part of it may be the name of a user's option.
+            path = shown(path)
+        return MalformedRequest(f"field {path}: {shown(value)} is not allowed; it has to be {due}")
 
 
 def shown(value: object) -> str:

@@ -1,7 +1,8 @@
 """Carrying out one call: within its deadline, to its end, with one line in the log.
 
-A call is not tied to the connection that brought it. A client that hangs up in the middle does not stop it: stopping
-half-way is what leaves half a job, and Docker's next call about the subject waits for its turn anyway.
+A client that hangs up in the middle takes its call for failed, whatever becomes of it here. What such a call makes
+would be of no use to anybody, so it is given up and undoes itself, as at the end of its time. A call that removes
+something goes on to its end. Docker's next call about the subject waits for its turn in either case.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nuage.errors import DeadlineExceeded, NuageError
+
+#: The calls that make something, which nobody asks for any more once the client is gone.
+_UNDONE_UNHEARD = frozenset({"NetworkDriver.CreateNetwork", "NetworkDriver.CreateEndpoint", "NetworkDriver.Join"})
 
 
 class Answer(Protocol):
@@ -32,7 +36,7 @@ class Calls:
         deadline: Seconds after which a call is given up and answered with an error.
     """
 
-    _log = Logger(namespace="nuage.libnetwork")
+    _log = Logger()
 
     def __init__(self, clock: IReactorTime, deadline: float) -> None:
         self._clock = clock
@@ -41,7 +45,7 @@ class Calls:
         self._idle: list[Deferred[None]] = []
 
     async def carry_out(self, method: str, request: object, work: Coroutine[Any, Any, Answer]) -> Answer:
-        """Run ``work`` and return its answer.
+        """Run ``work`` and return its answer. To cancel this is to say that nobody waits for the answer any more.
 
         Args:
             method: The call's name, for messages.
@@ -70,7 +74,14 @@ class Calls:
                 self._release()
 
         running.addBoth(ended)
-        return await answered
+        try:
+            return await answered
+        except CancelledError:
+            if method in _UNDONE_UNHEARD and overdue.active():
+                # It must not be cancelled once more while it undoes itself.
+                overdue.cancel()
+                running.cancel()
+            raise
 
     async def drained(self) -> None:
         """Wait until no call is in flight."""
@@ -84,7 +95,8 @@ class Calls:
             f"{method} did not finish within {self._deadline:g} s; what it had done is being undone. "
             "The plugin's log tells what it waited for"
         )
-        answered.errback(problem)
+        if not answered.called:
+            answered.errback(problem)
         running.cancel()
 
     def _release(self) -> None:

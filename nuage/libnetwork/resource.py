@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from nuage.errors import MalformedRequest, NuageError
 from nuage.libnetwork import payloads
@@ -117,7 +117,8 @@ class Libnetwork:
     @_app.route("/NetworkDriver.EndpointOperInfo", methods=["POST"])
     async def endpoint_oper_info(self, request: IRequest) -> bytes:
         """Show an endpoint to an operator."""
-        return await self._call(request, payloads.EndpointCall, self._driver.endpoint_oper_info)
+        nothing = payloads.OperationalInfo({})
+        return await self._call(request, payloads.EndpointCall, self._driver.endpoint_oper_info, repeated=nothing)
 
     @_app.route("/NetworkDriver.DeleteEndpoint", methods=["POST"])
     async def delete_endpoint(self, request: IRequest) -> bytes:
@@ -137,12 +138,14 @@ class Libnetwork:
     @_app.route("/NetworkDriver.ProgramExternalConnectivity", methods=["POST"])
     async def program_external_connectivity(self, request: IRequest) -> bytes:
         """Publish ports."""
-        return await self._call(request, payloads.EndpointCall, self._driver.program_external_connectivity)
+        program = self._driver.program_external_connectivity
+        return await self._call(request, payloads.EndpointCall, program, repeated=payloads.Empty())
 
     @_app.route("/NetworkDriver.RevokeExternalConnectivity", methods=["POST"])
     async def revoke_external_connectivity(self, request: IRequest) -> bytes:
         """Withdraw published ports."""
-        return await self._call(request, payloads.EndpointCall, self._driver.revoke_external_connectivity)
+        revoke = self._driver.revoke_external_connectivity
+        return await self._call(request, payloads.EndpointCall, revoke, repeated=payloads.Empty())
 
     @_app.route("/NetworkDriver.DiscoverNew", methods=["POST"])
     async def discover_new(self, request: IRequest) -> bytes:
@@ -157,20 +160,16 @@ class Libnetwork:
     @_app.handle_errors(HTTPException)
     def refuse_route(self, request: IRequest, failure: Failure) -> bytes:
         """Answer a call that this driver does not implement; Docker takes 404 for exactly that."""
-        problem = failure.value
-        assert isinstance(problem, HTTPException)
         method = request.path.decode("ascii", "replace").lstrip("/")
-        if isinstance(problem, NotFound):
-            return _refusal(request, 404, f"{method} is not implemented by this driver")
-        if isinstance(problem, MethodNotAllowed):
+        if failure.check(MethodNotAllowed):
             return _refusal(request, 405, f"{method} has to be posted")
-        return _refusal(request, problem.code or 500, str(problem.description))
+        return _refusal(request, 404, f"{method} is not implemented by this driver")
 
     @_app.handle_errors(MalformedRequest)
     def refuse_body(self, request: IRequest, failure: Failure) -> bytes:
         """Answer a request that cannot be decoded."""
         message = failure.getErrorMessage()
-        self._log.warn("{path}: {message}", path=request.path.decode("ascii", "replace"), message=message)
+        self._log.warn("{path}: {problem}", path=request.path.decode("ascii", "replace"), problem=message)
         return _refusal(request, 400, message)
 
     @_app.handle_errors(NuageError)
@@ -193,10 +192,23 @@ class Libnetwork:
         request: IRequest,
         request_type: RequestType[Request],
         work: Callable[[Request], Coroutine[Any, Any, Answer]],
+        repeated: Answer | None = None,
     ) -> bytes:
-        decoded = request_type.from_body(Body(decode(request.content.read())))
+        """Decode the request and have it carried out.
+
+        ``repeated`` is the answer to a request without a body, as Docker repeats one whose connection broke; without
+        it such a request is refused. Where nothing was to be done there is no reason to fail.
+        """
+        content = request.content.read()
         method = request.path.decode("ascii").lstrip("/")
+        if repeated is not None and not content.strip():
+            return await self._without_body(request, method, _given(repeated))
+        decoded = request_type.from_body(Body(decode(content)))
         return _answer(request, await self._calls.carry_out(method, decoded, work(decoded)))
+
+
+async def _given(answer: Answer) -> Answer:
+    return answer
 
 
 def _answer(request: IRequest, answer: Answer) -> bytes:

@@ -6,11 +6,12 @@ import errno
 import os
 import socket
 import stat
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import UNIXServerEndpoint
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
@@ -20,6 +21,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from nuage.errors import ConfigurationError
+from nuage.libnetwork.adopted import AdoptedSocket
 from nuage.libnetwork.calls import Calls
 
 #: Bytes of a request's body. The largest that Docker sends is that of a Swarm network with all its options: a few KiB.
@@ -36,26 +38,37 @@ class BoundedRequest(Request):
     """A request whose body is refused as soon as it is too long, before it is kept."""
 
     _received = 0
+    _refused = False
 
     def gotLength(self, length: int | None) -> None:
-        """See twisted.web.http.Request."""
+        """See twisted.web.http.Request. The body is kept in memory: the limit bounds it, and no disk is waited for."""
+        self.content = BytesIO()
         if length is not None and length > BODY_LIMIT:
             self._refuse()
-        else:
-            super().gotLength(length)
 
     def handleContentChunk(self, data: bytes) -> None:
         """See twisted.web.http.Request."""
         self._received += len(data)
         if self._received > BODY_LIMIT:
             self._refuse()
-        else:
+        if not self._refused:
             super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """See twisted.web.http.Request. The end of a refused body may have come together with its middle."""
+        if not self._refused:
+            super().requestReceived(command, path, version)
+
+    def getRequestHostname(self) -> bytes:
+        """See twisted.web.http.Request. The host that Docker names, nothing or a path, plays no part in routing."""
+        return b"localhost"
 
     def _refuse(self) -> None:
         # What follows on this connection is the rest of the body: nothing of it can be read as a request.
-        self.channel.transport.write(_TOO_LARGE)  # type: ignore[union-attr]
-        self.channel.loseConnection()
+        if not self._refused:
+            self._refused = True
+            self.channel.transport.write(_TOO_LARGE)  # type: ignore[union-attr]
+            self.channel.loseConnection()
 
 
 class PluginSite(Site):
@@ -84,6 +97,8 @@ class _Connections(WrappingFactory):
     def close(self) -> None:
         """Close what is open. To be called when no request is in flight."""
         for connection in list(self.protocols):
+            # A transport that has a producer does not close before this one says so, which HTTP never does by itself.
+            connection.unregisterProducer()
             connection.loseConnection()
 
 
@@ -95,15 +110,20 @@ class PluginServer(Service):
         path: Where the socket is made.
         site: Serves the connections.
         calls: The calls in flight, which are waited for at the end.
+        passed: The socket where it was made by another process, systemd, which keeps it when this one ends.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, path: Path, site: PluginSite, calls: Calls) -> None:
+    def __init__(
+        self, reactor: Any, path: Path, site: PluginSite, calls: Calls, passed: socket.socket | None = None
+    ) -> None:
         self._reactor = reactor
         self._path = path
         self._connections = _Connections(site)
         self._calls = calls
+        self._passed = passed
+        self._adopted: AdoptedSocket | None = None
         self._port: IListeningPort | None = None
         self._failure: Failure | None = None
 
@@ -114,6 +134,14 @@ class PluginServer(Service):
             ConfigurationError: Another process listens on the socket, or it cannot be made.
         """
         super().privilegedStartService()
+        if self._passed is None:
+            self._make_socket()
+        else:
+            self._adopted = AdoptedSocket(self._reactor, self._passed, self._connections)
+            self._adopted.start()
+            self._log.info("listening on {path}, which was passed", path=str(self._path))
+
+    def _make_socket(self) -> None:
         make_room(self._path)
         endpoint = UNIXServerEndpoint(self._reactor, str(self._path), mode=_SOCKET_MODE)
         # The mode is right from the first instant: between bind and a later chmod anybody could connect.
@@ -127,12 +155,13 @@ class PluginServer(Service):
             raise ConfigurationError(f"plugin_socket: {self._path} cannot be made: {self._failure.getErrorMessage()}")
 
     async def _stop(self) -> None:
-        if self._port is not None:
+        adopted, self._adopted = self._adopted, None
+        if adopted is not None:
+            adopted.stop()
+        port, self._port = self._port, None
+        if port is not None:
             # This removes the socket's file as well: no socket at all is better than a dead one.
-            stopped = self._port.stopListening()
-            self._port = None
-            if stopped is not None:
-                await stopped
+            await maybeDeferred(port.stopListening)
         await self._calls.drained()
         self._connections.close()
 
@@ -166,7 +195,10 @@ def make_room(path: Path) -> None:
         raise ConfigurationError(f"plugin_socket: {path} exists and is no socket; remove it or name another path")
     if _answers(path):
         raise ConfigurationError(f"plugin_socket: another process listens on {path}; stop it or name another path")
-    path.unlink()
+    try:
+        path.unlink()
+    except OSError as problem:
+        raise ConfigurationError(f"plugin_socket: {path} cannot be removed: {problem.strerror}") from problem
 
 
 def _answers(path: Path) -> bool:

@@ -1,0 +1,78 @@
+"""A listening unix socket that another process made, and keeps."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReadDescriptor
+from twisted.logger import Logger
+from zope.interface import implementer
+
+#: Connections that are accepted before other work gets its turn.
+_AT_ONCE = 32
+#: Seconds without accepting after it failed, as it does without a free file descriptor: it would fail at once again.
+_PAUSE = 1.0
+
+
+@implementer(IReadDescriptor)
+class AdoptedSocket:
+    """Accepts connections, and leaves the socket's file as it is.
+
+    ``adoptStreamPort``, the reactor's own way, would give everybody the right to connect, and remove the file at the
+    end.
+
+    Args:
+        reactor: Tells when somebody connects, and takes the connections.
+        listening: The socket, which must not block.
+        factory: Serves the connections.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, listening: socket.socket, factory: IProtocolFactory) -> None:
+        self._reactor = reactor
+        self._socket = listening
+        self._factory = factory
+        self._pause: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._factory.doStart()
+        self._reactor.addReader(self)
+
+    def stop(self) -> None:
+        """Accept no more. Who connects from now on waits for the next process that the socket is passed to."""
+        self._reactor.removeReader(self)
+        if self._pause is not None and self._pause.active():
+            self._pause.cancel()
+        self._socket.close()
+        self._factory.doStop()
+
+    def fileno(self) -> int:
+        """See IReadDescriptor."""
+        return self._socket.fileno()
+
+    def doRead(self) -> None:
+        """See IReadDescriptor: somebody has connected."""
+        try:
+            for _ in range(_AT_ONCE):
+                connection, _address = self._socket.accept()
+                with connection:
+                    # The reactor makes itself a duplicate.
+                    connection.setblocking(False)
+                    self._reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, self._factory)
+        except BlockingIOError:
+            return
+        except OSError as problem:
+            self._log.error("a connection could not be accepted: {problem}", problem=str(problem))
+            self._reactor.removeReader(self)
+            self._pause = self._reactor.callLater(_PAUSE, self._reactor.addReader, self)
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: ARG002
+        """See IReadDescriptor: the reactor has ended."""
+        self._socket.close()
+
+    def logPrefix(self) -> str:
+        """See ILoggingContext."""
+        return "AdoptedSocket"

@@ -1,0 +1,100 @@
+"""What systemd and a service of its say to each other: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
+
+It is all in the environment and in datagrams, so no library is needed, and without systemd nothing happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from nuage.errors import ConfigurationError
+
+#: The number of the first file descriptor that is passed (SD_LISTEN_FDS_START).
+_FIRST_DESCRIPTOR = 3
+
+
+def environment() -> Mapping[str, str]:
+    """Return the environment as this process was given it, see proc(5).
+
+    Twisted takes the variables about passed sockets out of ``os.environ`` when it loads its own plugins.
+    """
+    entries = Path("/proc/self/environ").read_bytes().split(b"\0")
+    pairs = (os.fsdecode(entry).partition("=") for entry in entries)
+    return {name: value for name, _, value in pairs}
+
+
+def passed_socket(environ: Mapping[str, str], pid: int, path: Path) -> socket.socket | None:
+    """Return the listening socket that systemd made and passed, ready for a reactor; None where there is none.
+
+    Args:
+        environ: This process's environment.
+        pid: This process.
+        path: The socket that is expected. Its folder may go by several names; the file's name is that of the driver.
+
+    Raises:
+        ConfigurationError: Something else was passed.
+    """
+    if environ.get("LISTEN_PID") != str(pid):
+        # The variables are meant for another process, such as the one that started this one.
+        return None
+    count = environ.get("LISTEN_FDS", "")
+    if count != "1":
+        raise ConfigurationError(f"{count or 'no'} sockets were passed; the socket unit has to have one ListenStream")
+    try:
+        passed = socket.socket(fileno=_FIRST_DESCRIPTOR)
+    except OSError as problem:
+        raise ConfigurationError(f"what was passed as a socket is none: {problem.strerror}") from problem
+    _check(passed, path)
+    passed.setblocking(False)
+    passed.set_inheritable(False)
+    return passed
+
+
+def _check(passed: socket.socket, path: Path) -> None:
+    address = passed.getsockname()
+    listens = passed.type == socket.SOCK_STREAM and passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    if passed.family != socket.AF_UNIX or not listens:
+        passed.detach()
+        raise ConfigurationError(f"what was passed, {address}, is no listening unix socket; use ListenStream={path}")
+    if Path(address).name != path.name:
+        passed.detach()
+        raise ConfigurationError(f"the socket that was passed is {address}, but plugin_socket is {path}; change one")
+
+
+def watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:
+    """Return the seconds between two signs of life that systemd asks for, None where it asks for none.
+
+    Half of the time after which it takes the process for dead, as sd_watchdog_enabled(3) recommends.
+    """
+    microseconds = environ.get("WATCHDOG_USEC", "")
+    if environ.get("WATCHDOG_PID", str(pid)) != str(pid) or not microseconds.isdecimal():
+        return None
+    return int(microseconds) / 2e6 or None
+
+
+class Notices:
+    """Tells systemd how the service does.
+
+    A notice is lost where nobody takes it: it never blocks and never fails.
+
+    Args:
+        environ: This process's environment.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        address = environ.get("NOTIFY_SOCKET", "")
+        # "@" stands for the null byte of an abstract socket's name.
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
+
+    def send(self, *assignments: str) -> None:
+        """Send assignments, such as ``READY=1``, in one datagram."""
+        if self._address.startswith(("/", "\0")):
+            # A line break would begin another assignment.
+            message = "\n".join(" ".join(assignment.splitlines()) for assignment in assignments)
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+                channel.setblocking(False)
+                channel.sendto(message.encode(errors="replace"), self._address)

@@ -1,0 +1,201 @@
+"""Asking Docker whose endpoint it is: early, patiently, and without holding anything up."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from nuage.containers import Containers
+from nuage.errors import DockerUnavailable, NuageError
+from nuage.model import Container
+from tests.driver_support import ENDPOINT, NETWORK
+
+WEB = Container(id="c0ffee", name="web")
+OTHER = "b" * 64
+#: Longer than all questions about an endpoint take.
+LONG = 300
+
+
+class Docker:
+    """Answers with ``answer``: a value, a failure, or not at all."""
+
+    def __init__(self) -> None:
+        self.answer: Container | Exception | Deferred[Container | None] | None = None
+        self.asked: list[tuple[str, str]] = []
+
+    async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
+        """See nuage.docker.engine.Engine."""
+        self.asked.append((network_id, endpoint_id))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if isinstance(self.answer, Deferred):
+            return await self.answer
+        return self.answer
+
+
+def begin(work: Coroutine[Any, Any, Container | None]) -> Deferred[Container | None]:
+    """Begin to wait for an answer."""
+    return Deferred.fromCoroutine(work)
+
+
+class ContainersCase(SynchronousTestCase):
+    """A Docker that is played, on a clock that a test moves."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.docker = Docker()
+        self.late: list[tuple[str, Container]] = []
+        self.containers = Containers(self.clock, self.docker, lambda *found: self.late.append(found))
+        self.addCleanup(self.assert_nothing_left)
+
+    def assert_nothing_left(self) -> None:
+        """No question is asked and no timer left once it is stopped."""
+        self.containers.stop()
+        assert self.clock.getDelayedCalls() == []
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass in small steps."""
+        for _ in range(int(seconds * 100)):
+            self.clock.advance(0.01)
+
+
+class Asking(ContainersCase):
+    """Questions."""
+
+    def test_the_first_question_does_not_hold_up_the_call(self) -> None:
+        """It is asked after CreateEndpoint is answered: before, Docker cannot know."""
+        self.containers.expect(NETWORK, ENDPOINT)
+        assert self.docker.asked == []
+        self.clock.advance(0)
+        assert self.docker.asked == [(NETWORK, ENDPOINT)]
+
+    def test_an_endpoint_is_expected_once(self) -> None:
+        """A repeated CreateEndpoint asks no second time."""
+        self.docker.answer = Deferred()
+        for _ in range(3):
+            self.containers.expect(NETWORK, ENDPOINT)
+        self.pass_time(1)
+        assert len(self.docker.asked) == 1
+
+    def test_questions_become_rare_and_end(self) -> None:
+        """Swarm makes endpoints without a container."""
+        self.containers.expect(NETWORK, ENDPOINT)
+        self.pass_time(0.1)
+        early = len(self.docker.asked)
+        assert 2 <= early <= 10
+        self.pass_time(LONG)
+        assert early < len(self.docker.asked) <= 30
+        assert self.clock.getDelayedCalls() == []
+
+    def test_failures_end_nothing(self) -> None:
+        """Docker away, or an answer that makes no sense."""
+        self.containers.expect(NETWORK, ENDPOINT)
+        for failure in (DockerUnavailable("away"), NuageError("nonsense")):
+            self.docker.answer = failure
+            asked = len(self.docker.asked)
+            self.pass_time(10)
+            assert len(self.docker.asked) > asked
+        self.docker.answer = WEB
+        self.pass_time(10)
+        assert self.containers.known(ENDPOINT) == WEB
+
+    def test_a_bug_is_logged_and_holds_nothing_up(self) -> None:
+        """A Join goes on without the name."""
+        self.docker.answer = ZeroDivisionError()
+        found = begin(self.containers.of(NETWORK, ENDPOINT))
+        self.pass_time(1)
+        assert self.successResultOf(found) is None
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+
+    def test_an_endpoint_that_is_gone_is_forgotten(self) -> None:
+        """Even while Docker is being asked; forgetting twice is no error."""
+        self.docker.answer = Deferred()
+        self.containers.expect(NETWORK, ENDPOINT)
+        self.clock.advance(0)
+        self.containers.forget(ENDPOINT)
+        self.containers.forget(ENDPOINT)
+        assert self.docker.answer.called
+        assert self.containers.known(ENDPOINT) is None
+        assert self.clock.getDelayedCalls() == []
+
+
+class Waiting(ContainersCase):
+    """A Join that wants the name."""
+
+    def test_what_was_found_before_is_there_at_once(self) -> None:
+        """And nobody is told of it late."""
+        self.docker.answer = WEB
+        self.containers.expect(NETWORK, ENDPOINT)
+        self.clock.advance(0)
+        assert self.successResultOf(begin(self.containers.of(NETWORK, ENDPOINT))) == WEB
+
+    def test_an_answer_within_the_patience_is_waited_for(self) -> None:
+        """By all who wait, and then it is not late."""
+        self.docker.answer = waiting = Deferred[Container | None]()
+        found = [begin(self.containers.of(NETWORK, ENDPOINT)) for _ in range(2)]
+        self.clock.advance(0)
+        self.clock.advance(0.05)
+        waiting.callback(WEB)
+        assert [self.successResultOf(each) for each in found] == [WEB, WEB]
+        assert self.late == []
+
+    def test_a_late_answer_is_passed_on(self) -> None:
+        """The Join went on without it after a tenth of a second."""
+        self.docker.answer = waiting = Deferred[Container | None]()
+        found = begin(self.containers.of(NETWORK, ENDPOINT))
+        self.clock.advance(0)
+        self.clock.advance(0.099)
+        self.assertNoResult(found)
+        self.clock.advance(0.001)
+        assert self.successResultOf(found) is None
+        waiting.callback(WEB)
+        assert self.late == [(ENDPOINT, WEB)]
+        assert self.containers.known(ENDPOINT) == WEB
+
+    def test_a_silent_docker_is_waited_for_once(self) -> None:
+        """A daemon that starts restores a hundred containers, and answers nothing before."""
+        self.docker.answer = Deferred()
+        first, second = (begin(self.containers.of(NETWORK, each)) for each in (ENDPOINT, OTHER))
+        self.clock.advance(0.1)
+        assert (self.successResultOf(first), self.successResultOf(second)) == (None, None)
+        assert self.successResultOf(begin(self.containers.of(NETWORK, "c" * 64))) is None
+
+    def test_a_docker_that_refuses_is_not_waited_for(self) -> None:
+        """Its failure to answer is known at once."""
+        self.docker.answer = DockerUnavailable("refused")
+        found = begin(self.containers.of(NETWORK, ENDPOINT))
+        self.clock.advance(0)
+        assert self.successResultOf(found) is None
+
+    def test_a_docker_that_answers_again_is_waited_for_again(self) -> None:
+        """It was silent, and has told something since."""
+        self.docker.answer = DockerUnavailable("refused")
+        self.containers.expect(NETWORK, ENDPOINT)
+        self.clock.advance(0)
+        self.docker.answer = WEB
+        self.pass_time(1)
+        self.docker.answer = None
+        self.assertNoResult(begin(self.containers.of(NETWORK, OTHER)))
+        self.clock.advance(0.1)
+
+    def test_a_join_that_is_given_up_waits_no_more(self) -> None:
+        """The others go on waiting, and the search too."""
+        self.docker.answer = waiting = Deferred[Container | None]()
+        given_up, other = (begin(self.containers.of(NETWORK, ENDPOINT)) for _ in range(2))
+        self.clock.advance(0)
+        given_up.cancel()
+        self.failureResultOf(given_up, CancelledError)
+        self.assertNoResult(other)
+        waiting.callback(WEB)
+        assert self.successResultOf(other) == WEB
+
+    def test_the_end_leaves_nobody_waiting_for_long(self) -> None:
+        """A Join that waits while the daemon stops goes on when its patience is over."""
+        found = begin(self.containers.of(NETWORK, ENDPOINT))
+        self.containers.stop()
+        self.clock.advance(0.1)
+        assert self.successResultOf(found) is None

@@ -1,0 +1,238 @@
+"""The command: what is said of a bad configuration, and where the log goes. ``twistd`` itself is run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
+from twisted.logger import LogLevel
+from twisted.python.failure import Failure
+from twisted.python.usage import UsageError
+from twisted.trial.unittest import TestCase
+
+import nuage
+from nuage.logs import observer
+from nuage.tap import Options
+from tests.http_support import asynchronous, connect, post
+
+reactor = cast(Any, _reactor)
+PROJECT = Path(nuage.__file__).parent.parent
+
+
+class _Daemon(ProcessProtocol):
+    """A running ``twistd``, what it prints, and the signal that it ends by."""
+
+    def __init__(self) -> None:
+        self.output = ""
+        self.ended: Deferred[int | None] = Deferred()
+
+    def childDataReceived(self, _descriptor: int, data: bytes) -> None:
+        self.output += data.decode()
+
+    def processEnded(self, reason: Failure) -> None:
+        self.ended.callback(cast(Any, reason.value).signal)
+
+
+class CommandCase(TestCase):
+    """A folder with a configuration, and the command in it."""
+
+    timeout = 30
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="nuage")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.socket = self.folder / "nuage.sock"
+        self.config = self.folder / "nuage.yaml"
+
+    def configure(self, **values: object) -> None:
+        """Write a configuration of a daemon that finds neither switch nor Docker."""
+        defaults = {
+            "plugin_socket": self.socket,
+            "VrsEndpoint": f"unix:{self.folder / 'no-db.sock'}",
+            "DockerEndpoint": f"unix://{self.folder / 'no-docker.sock'}",
+        }
+        self.config.write_text("".join(f"{key}: {value}\n" for key, value in {**defaults, **values}.items()))
+
+    def argv(self, *twistd: str) -> list[str]:
+        """Return the command line."""
+        script = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
+        return [sys.executable, "-c", script, *twistd, "nuage-plugin", f"--config={self.config}"]
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The command's environment."""
+        return {**os.environ, "PYTHONPATH": str(PROJECT)}
+
+    def run_command(self, *twistd: str) -> subprocess.CompletedProcess[str]:
+        """Run a command that has to end by itself."""
+        return subprocess.run(
+            self.argv(*twistd),
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+
+    async def served(self, *twistd: str) -> _Daemon:
+        """Run the daemon until it listens, then end it; it has to end well and remove its socket."""
+        daemon = _Daemon()
+        process = reactor.spawnProcess(daemon, sys.executable, self.argv("-n", *twistd), self.environ, str(self.folder))
+        while not self.socket.exists() and not daemon.ended.called:
+            await deferLater(reactor, 0.01)
+        assert not daemon.ended.called, daemon.output
+        # It listens before the reactor runs, which takes signals.
+        client = await connect(reactor, self.socket)
+        assert (await client.ask(post("Plugin.Activate", b""))).status == 200
+        process.signalProcess("TERM")
+        assert await daemon.ended == signal.SIGTERM, daemon.output
+        await client.lost
+        assert not self.socket.exists()
+        return daemon
+
+
+class BadStart(CommandCase):
+    """A start that ends with one message."""
+
+    def assert_refused(self, done: subprocess.CompletedProcess[str], *parts: str) -> None:
+        """Assert that the start failed, and that its message, no traceback, has these parts."""
+        said = done.stdout + done.stderr
+        assert done.returncode == 1, said
+        assert "Traceback" not in said
+        for part in parts:
+            assert said.count(part) == 1, said
+        assert not self.socket.exists() or not self.socket.is_socket()
+
+    def test_every_problem_of_the_file_is_told_at_once(self) -> None:
+        """In the foreground and as a daemon."""
+        self.configure(LogLevel="loud", mtu=1, foo=1)
+        for twistd in ((), ("-n",)):
+            self.assert_refused(
+                self.run_command(*twistd),
+                f"{self.config}: 3 problems\n",
+                "line 4: LogLevel: 'loud' is not allowed; allowed is Debug, Info, Warn, Error or Critical",
+                "line 5: mtu: 1 is not allowed",
+                'line 6: unknown key "foo"',
+            )
+
+    def test_a_file_that_is_missing(self) -> None:
+        """It is named."""
+        self.assert_refused(self.run_command("-n"), f"{self.config}: cannot be read: No such file or directory")
+
+    def test_a_file_that_is_no_yaml(self) -> None:
+        """Line and column are told."""
+        self.config.write_text("a: [\n")
+        self.assert_refused(self.run_command("-n"), f"{self.config}, line 2, column 1: is not YAML")
+
+    def test_a_socket_that_cannot_be_made(self) -> None:
+        """In the foreground the message is all there is; a daemon tells it to the process that started it."""
+        self.configure()
+        self.socket.write_text("precious")
+        message = f"plugin_socket: {self.socket} exists and is no socket"
+        self.assert_refused(self.run_command("-n"), message)
+        self.assert_refused(self.run_command("--logfile=the.log"), message[:60])
+        assert self.socket.read_text() == "precious"
+        assert not (self.folder / "twistd.pid").exists() or not self.run_pid_alive()
+
+    def run_pid_alive(self) -> bool:
+        """Tell whether the daemon that wrote its number lives."""
+        return Path(f"/proc/{(self.folder / 'twistd.pid').read_text()}").exists()
+
+    def test_the_options_class_alone(self) -> None:
+        """What ``twistd`` prints is the message of a UsageError."""
+        self.configure(Scope="planet")
+        with self.assertRaisesRegex(UsageError, "line 4: Scope: 'planet' is not allowed; allowed is local or global"):
+            Options().parseOptions([f"--config={self.config}"])
+
+
+class Logging(CommandCase):
+    """LogLevel and the log's place."""
+
+    @asynchronous
+    async def test_the_log_goes_to_the_terminal_in_the_foreground(self) -> None:
+        """What was configured is told, and where it listens."""
+        self.configure()
+        daemon = await self.served()
+        assert f"listening on {self.socket}" in daemon.output
+        assert "scope global" in daemon.output
+        assert "Traceback" not in daemon.output
+        assert not (self.folder / "twistd.log").exists()
+
+    @asynchronous
+    async def test_a_logfile(self) -> None:
+        """It takes everything."""
+        self.configure()
+        daemon = await self.served("--logfile=the.log")
+        assert daemon.output == ""
+        log = (self.folder / "the.log").read_text()
+        assert f"listening on {self.socket}" in log
+        assert "Traceback" not in log
+
+    @asynchronous
+    async def test_the_level_is_honoured(self) -> None:
+        """Errors only: nothing at all is said by a daemon that does well."""
+        self.configure(LogLevel="Error")
+        assert (await self.served()).output == ""
+
+    @asynchronous
+    async def test_warnings_without_information(self) -> None:
+        """That there is no switch is one."""
+        self.configure(LogLevel="warn")
+        daemon = await self.served()
+        assert "#warn]" in daemon.output
+        assert "#info]" not in daemon.output
+
+    @asynchronous
+    async def test_debugging(self) -> None:
+        """It includes everything else."""
+        self.configure(LogLevel="Debug")
+        assert f"listening on {self.socket}" in (await self.served()).output
+
+    def test_each_level_lets_through_what_is_as_grave(self) -> None:
+        """In a file, as the daemon writes it."""
+        levels = (LogLevel.debug, LogLevel.info, LogLevel.warn, LogLevel.error, LogLevel.critical)
+        for number, name in enumerate(("Debug", "Info", "Warn", "Error", "Critical")):
+            path = self.folder / name
+            log = observer({"logfile": str(path)}, name)
+            for level in levels:
+                for namespace in ("nuage.x", "twisted.web.client._HTTP11ClientFactory"):
+                    event = {"log_level": level, "log_namespace": namespace, "log_format": level.name, "log_time": 0}
+                    log(cast(Any, event))
+            written = path.read_text().splitlines()
+            ours = [line.split()[-1] for line in written if "nuage.x" in line]
+            assert ours == [level.name for level in levels[number:]]
+            theirs = [line.split()[-1] for line in written if "twisted.web.client" in line]
+            assert theirs == [level.name for level in levels[max(number, 2) :]]
+
+    def kill(self, pidfile: Path) -> None:
+        """End a daemon that the test did not end."""
+        if pidfile.exists():
+            os.kill(int(pidfile.read_text()), signal.SIGKILL)
+
+    @asynchronous
+    async def test_a_daemon_in_the_background(self) -> None:
+        """Its log is twistd.log where none is named; it ends at SIGTERM."""
+        self.configure()
+        done = self.run_command("--pidfile=the.pid")
+        pidfile = self.folder / "the.pid"
+        self.addCleanup(self.kill, pidfile)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert self.socket.is_socket()
+        assert f"listening on {self.socket}" in (self.folder / "twistd.log").read_text()
+        client = await connect(reactor, self.socket)
+        assert (await client.ask(post("Plugin.Activate", b""))).status == 200
+        os.kill(int(pidfile.read_text()), signal.SIGTERM)
+        await client.lost
+        while self.socket.exists() or pidfile.exists():
+            await deferLater(reactor, 0.01)
