@@ -8,11 +8,12 @@ from pathlib import Path
 
 import yaml
 
+from lab.activation import Activation
 from lab.namespace import Namespace
 from lab.shell import Process, wait_until
 from lab.switch import DATABASE
 
-_TWISTD = Path(sys.executable).parent / "twistd"
+TWISTD = Path(sys.executable).parent / "twistd"
 #: As it is seen inside of the host.
 SOCKET = Path("/run/docker/plugins/nuage.sock")
 
@@ -38,14 +39,18 @@ class Plugin:
             "VrsEndpoint": DATABASE,
             "DockerEndpoint": f"unix://{self._docker_socket}",
             "Scope": "local",
+            "resolve_timeout": 0,
         }
         self.config.write_text(yaml.safe_dump({**keys, **changes}))
 
-    def start(self) -> None:
-        """Start the daemon, without waiting until it listens."""
-        self.process.start(
-            *self._namespace.inside(_TWISTD, "-n", "--pidfile=", "nuage-plugin", "--config", self.config)
-        )
+    def start(self, activation: Activation | None = None) -> None:
+        """Start the daemon, without waiting until it listens; ``activation`` passes the socket, where it is given."""
+        command: tuple[object, ...] = (TWISTD, "-n", "--pidfile=", "nuage-plugin", "--config", self.config)
+        if activation is None:
+            self.process.start(*self._namespace.inside(*command))
+        else:
+            words = self._namespace.inside(*activation.wrapper, *command)
+            self.process.start(*words, descriptors=activation.descriptors)
 
     def wait(self, timeout: float = 20) -> None:
         """Wait until it listens."""

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _POLL = 0.02
@@ -76,8 +76,13 @@ class Process:
         # A number may belong to another process meanwhile: the time of its start tells.
         return int(pid) if self._alive(int(pid)) and _start_time(int(pid)) == started else None
 
-    def start(self, *words: object) -> None:
-        """Start the program in the background; what it prints goes to its log."""
+    def start(self, *words: object, descriptors: Sequence[int] = ()) -> None:
+        """Start the program in the background; what it prints goes to its log.
+
+        Args:
+            words: The program and its arguments.
+            descriptors: File descriptors that it inherits, under the same numbers.
+        """
         with self.log.open("ab") as log:
             self._started = subprocess.Popen(
                 [str(word) for word in words],
@@ -85,6 +90,7 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=descriptors,
             )
         self.pid_file.write_text(f"{self._started.pid} {_start_time(self._started.pid)}\n")
 

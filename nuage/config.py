@@ -18,6 +18,7 @@ import attrs
 import yaml
 
 from nuage.errors import ConfigurationError
+from nuage.names import is_name
 from nuage.suggest import did_you_mean
 
 #: Turns a value as YAML read it into the one that is kept; ValueError refuses it. Its text, where it has one, is
@@ -50,6 +51,16 @@ def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.1 <= value <= 600:
         raise ValueError
     return float(value)
+
+
+def _seconds_or_none(value: Any) -> float:
+    return 0.0 if value == 0 and not isinstance(value, bool) else _seconds(value)
+
+
+def _name(value: Any) -> str:
+    if not is_name(value):
+        raise ValueError
+    return value
 
 
 def _device_name(value: Any) -> str:
@@ -178,9 +189,13 @@ class Config:
         metadata=_key("plugin_socket", _socket_path, "an absolute path of up to 107 bytes"),
     )
     mtu: int = attrs.field(default=1450, metadata=_key("mtu", *_whole_number(_MTU_MIN, _MTU_MAX)))
-    call_timeout: float = attrs.field(default=25.0, metadata=_key("call_timeout", _seconds, _SECONDS))
+    call_timeout: float = attrs.field(default=35.0, metadata=_key("call_timeout", _seconds, _SECONDS))
     vrs_timeout: float = attrs.field(default=10.0, metadata=_key("vrs_timeout", _seconds, _SECONDS))
-    wire_timeout: float = attrs.field(default=5.0, metadata=_key("wire_timeout", _seconds, _SECONDS))
+    wire_timeout: float = attrs.field(default=10.0, metadata=_key("wire_timeout", _seconds, _SECONDS))
+    resolve_timeout: float = attrs.field(
+        default=10.0, metadata=_key("resolve_timeout", _seconds_or_none, f"0, which does not wait, or {_SECONDS}")
+    )
+    site_id: str | None = attrs.field(default=None, metadata=_key("site_id", _name, "a name"))
     docker_timeout: float = attrs.field(default=2.0, metadata=_key("docker_timeout", _seconds, _SECONDS))
     probe_interval: float = attrs.field(default=5.0, metadata=_key("probe_interval", _seconds, _SECONDS))
 
@@ -305,10 +320,11 @@ def _contradictions(config: Config) -> Iterator[tuple[set[str], str]]:
         if path is not None and not secure:
             text = f'{name}: "{path}" goes with an ssl: endpoint only; VrsEndpoint is "{config.vrs_endpoint}"'
             yield {name, "vrs_endpoint"}, text
-    needed = config.vrs_timeout + config.wire_timeout
+    needed = config.vrs_timeout + config.wire_timeout + config.resolve_timeout
     if config.call_timeout <= needed:
         yield (
-            {"call_timeout", "vrs_timeout", "wire_timeout"},
-            f"call_timeout: {config.call_timeout:g} has to be longer than vrs_timeout and wire_timeout together, "
+            {"call_timeout", "vrs_timeout", "wire_timeout", "resolve_timeout"},
+            f"call_timeout: {config.call_timeout:g} has to be longer than vrs_timeout, wire_timeout and "
+            f"resolve_timeout together, "
             f"{needed:g} seconds",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from nuage import __version__
+from nuage import __version__, systemd
 from nuage.auditor import Auditor
 from nuage.cleanup import Cleanup
 from nuage.config import Config
@@ -28,6 +29,7 @@ from nuage.links import Links
 from nuage.model import Container
 from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.remote import TlsFiles, parse_remote
+from nuage.readiness import Readiness
 from nuage.serial import Turns
 from nuage.vrs import tables
 from nuage.vrs.switch import Switch
@@ -41,7 +43,7 @@ class Parts:
         config: What the user configured.
     """
 
-    _log = Logger(namespace="nuage")
+    _log = Logger()
 
     def __init__(self, reactor: Any, config: Config) -> None:
         turns = Turns()
@@ -54,7 +56,7 @@ class Parts:
             call_timeout=config.vrs_timeout,
             probe_interval=config.probe_interval,
         )
-        self.switch = Switch(self.client, config.vrs_bridge, config.wire_timeout)
+        self.switch = Switch(self.client, config.vrs_bridge, config.wire_timeout, config.site_id)
         self.links = Links(reactor, reactor)
         self.cleanup = Cleanup(reactor, turns)
         docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)
@@ -62,6 +64,7 @@ class Parts:
         self.driver = Driver(
             scope=config.scope,
             mtu=config.mtu,
+            resolve_timeout=config.resolve_timeout,
             switch=self.switch,
             links=self.links,
             containers=self.containers,
@@ -109,17 +112,29 @@ class NuagePlugin(MultiService):
     Args:
         reactor: Does all input and output, keeps the time.
         config: What the user configured.
+        environ: This process's environment, through which systemd may pass it a socket and ask for notices.
+
+    Raises:
+        ConfigurationError: The socket that was passed is not the configured one.
     """
 
-    _log = Logger(namespace="nuage")
+    _log = Logger()
 
-    def __init__(self, reactor: Any, config: Config) -> None:
+    def __init__(self, reactor: Any, config: Config, environ: Mapping[str, str]) -> None:
         super().__init__()
         self._config = config
+        passed = systemd.passed_socket(environ, os.getpid(), config.plugin_socket)
         self._parts = Parts(reactor, config)
         calls = Calls(reactor, config.call_timeout)
         site = PluginSite(Libnetwork(self._parts.driver, calls).resource(), reactor)
-        PluginServer(reactor, config.plugin_socket, site, calls).setServiceParent(self)
+        PluginServer(reactor, config.plugin_socket, site, calls, passed).setServiceParent(self)
+        self._readiness = Readiness(
+            reactor,
+            self._parts.client,
+            systemd.Notices(environ).send,
+            systemd.watchdog_interval(environ, os.getpid()),
+        )
+        self._readiness.setServiceParent(self)
 
     def startService(self) -> None:
         """Serve Docker, and connect to the switch for as long as it takes."""
@@ -147,8 +162,10 @@ class NuagePlugin(MultiService):
         # The server first: its calls need all the others.
         await super().stopService()
         await self._parts.stop()
+        self._readiness.end()
 
     def _ready(self) -> None:
+        self._readiness.look()
         self._parts.cleanup.resume()
         self._parts.auditor.trigger()
 

@@ -176,7 +176,7 @@ class Refusing(ConfigCase):
 
     def test_call_must_outlast_its_parts(self) -> None:
         self.assertIn("call_timeout: 15 has to be longer", self.problems("call_timeout: 15"))
-        self.assertEqual(self.load("call_timeout: 15.1").call_timeout, 15.1)
+        self.assertEqual(self.load("call_timeout: 30.1").call_timeout, 30.1)
 
     def test_tls_files_go_with_ssl(self) -> None:
         message = self.problems("VrsEndpoint: ssl:vrs:6632")

@@ -25,18 +25,20 @@ TABLES = ("Interface", "Port", "Nuage_Port_Table", "Nuage_VM_Table")
 
 
 def demand_host() -> Host:
-    """Return the running host; it is started for the first test and ended when the tests are over.
+    """Return the running host; it is started for the first test and ended when the tests are over."""
+    demand_programs()
+    return _host()
 
-    The test is skipped where it cannot be started, and fails instead in continuous integration.
-    """
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+
+def demand_programs(*further: str) -> None:
+    """Skip the test where a program is missing or no host can be started; fail instead in continuous integration."""
+    missing = [program for program in (*PROGRAMS, *further) if shutil.which(program) is None]
     if os.geteuid() != 0:
         missing.append("the rights of root")
     if missing and os.environ.get("CI") == "true":
         raise AssertionError(f"not here: {', '.join(missing)}")
     if missing:
         raise SkipTest(f"not here: {', '.join(missing)}")
-    return _host()
 
 
 @cache
@@ -57,7 +59,7 @@ def _remove(host: Host) -> None:
 def _remove_leftovers() -> None:
     """Remove the hosts of earlier runs that were killed; those of runs that still go on are left alone."""
     for folder in ROOT.glob("e2e-*"):
-        if not Path("/proc", folder.name.partition("-")[2]).exists():
+        if not Path("/proc", folder.name.split("-")[1]).exists():
             Host(folder.name, ROOT).remove()
 
 
@@ -68,10 +70,14 @@ class HostTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Start the host unless it runs, and remember how it looks."""
-        self.host = demand_host()
+        self.host = self.demand_host()
         self._before = self.state()
         self._networks: list[str] = []
         self._containers: list[str] = []
+
+    def demand_host(self) -> Host:
+        """Return the host that the tests of this class are on."""
+        return demand_host()
 
     def tearDown(self) -> None:
         """Remove what the test made. Docker must agree, and nothing of it may be left anywhere."""
