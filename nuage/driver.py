@@ -6,7 +6,9 @@ when a step failed is undone. Calls about one endpoint, or about one network, co
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Address
 from typing import Protocol
 
 from twisted.logger import Logger
@@ -18,11 +20,12 @@ from nuage.errors import DockerUnavailable, Refused
 from nuage.libnetwork import payloads
 from nuage.model import Container, Endpoint, Network
 from nuage.options import network_of
+from nuage.ovsdb.errors import WaitExpired
+from nuage.policy import endpoint_options
+from nuage.resolution import check_resolution, demand_controller, unresolved
 from nuage.serial import Turns
 from nuage.vrs.switch import Attachment, Switch
 
-#: Options of an endpoint that are ours start so (``--network name=NET,driver-opt=nuage.…``).
-_OPTION_PREFIX = "nuage."
 #: First octets of a MAC address that this driver makes: locally administered, and told apart at a glance.
 _MAC_PREFIX = b"\x7a\x42"
 
@@ -47,6 +50,7 @@ class Driver:
     Args:
         scope: "local" or "global"; see :class:`nuage.libnetwork.payloads.Capabilities`.
         mtu: MTU of networks that have none of their own, in bytes.
+        resolve_timeout: Seconds that a Join waits for the VRS to resolve the port; 0 does not wait.
         switch: The VRS.
         links: Makes veth pairs.
         containers: Knows whose endpoints are.
@@ -65,6 +69,7 @@ class Driver:
         *,
         scope: str,
         mtu: int,
+        resolve_timeout: float,
         switch: Switch,
         links: LinkMaker,
         containers: Containers,
@@ -75,6 +80,7 @@ class Driver:
     ) -> None:
         self._scope = scope
         self._mtu = mtu
+        self._resolve_timeout = resolve_timeout
         self._switch = switch
         self._links = links
         self._containers = containers
@@ -103,9 +109,12 @@ class Driver:
         """Check the network and keep it."""
         network = network_of(request)
         async with self._turns.turn(network.id):
-            self._cleanup.cancel(network.id)
             await self._switch.ready()
-            await self._switch.remember_network(network)
+            self._cleanup.cancel(network.id)
+            await self._demand_subnet_of_its_own(network)
+            known = self._switch.network(network.id)
+            async with self._undone_by(network.id, lambda: self._forget_network(network.id), new=known is None):
+                await self._switch.remember_network(network)
         return payloads.Empty()
 
     async def delete_network(self, request: payloads.NetworkCall) -> payloads.Empty:
@@ -127,9 +136,10 @@ class Driver:
                 mac=request.mac or (known.mac if known else self._new_mac()),
                 address=request.address,
                 address_v6=request.address_v6,
-                options=_own_options(request.options),
+                options=endpoint_options(request.options),
             )
-            await self._switch.remember_endpoint(endpoint)
+            async with self._undone_by(endpoint.id, lambda: self._forget_endpoint(endpoint.id), new=known is None):
+                await self._switch.remember_endpoint(endpoint)
         self._containers.expect(network.id, endpoint.id)
         return payloads.CreatedEndpoint(None if request.mac else endpoint.mac)
 
@@ -142,10 +152,10 @@ class Driver:
             if endpoint is None:
                 raise Refused(f"endpoint {request.endpoint_id} is not known here; start the container again")
             self._cleanup.cancel(endpoint.id)
-            await self._attach(network, endpoint)
+            gateway = await self._attach(network, endpoint)
         return payloads.Joined(
             source=names.container_end_name(endpoint.id),
-            gateway=None if network.internal else network.gateway,
+            gateway=None if network.internal else gateway,
             gateway_v6=None if network.internal else network.gateway_v6,
             isolated=network.internal,
         )
@@ -165,8 +175,7 @@ class Driver:
         """Undo Join. The endpoint stays known: it may be joined again."""
         endpoint_id = request.endpoint_id
         async with self._turns.turn(endpoint_id):
-            await self._cleanup.finish(endpoint_id, lambda: self._switch.unplug(endpoint_id))
-            self._remove_link(endpoint_id)
+            await self._cleanup.finish(endpoint_id, lambda: self._unplug(endpoint_id))
         return payloads.Empty()
 
     async def delete_endpoint(self, request: payloads.EndpointCall) -> payloads.Empty:
@@ -190,8 +199,7 @@ class Driver:
         """Remove all of an endpoint."""
         self._containers.forget(endpoint_id)
         async with self._turns.turn(endpoint_id):
-            await self._cleanup.finish(endpoint_id, lambda: self._switch.forget_endpoint(endpoint_id))
-            self._remove_link(endpoint_id)
+            await self._cleanup.finish(endpoint_id, lambda: self._forget_endpoint(endpoint_id))
 
     async def forget_network(self, network_id: str) -> None:
         """Forget a network that Docker does not know any more."""
@@ -201,16 +209,17 @@ class Driver:
     async def restore_endpoint(self, endpoint: Endpoint) -> None:
         """Put back what the switch lacks of an endpoint that is in use, unless a call changed that meanwhile."""
         async with self._turns.turn(endpoint.id):
-            network, trace = self._switch.network(endpoint.network_id), self._switch.survey().get(endpoint.id)
-            if network is not None and not (trace and trace.waiting):
+            network = self._switch.network(endpoint.network_id)
+            if network is not None and not self._switch.trace(endpoint.id).waiting:
                 await self._switch.restore(network, endpoint, self._containers.known(endpoint.id))
 
     async def name_endpoint(self, endpoint_id: str, container: Container) -> None:
         """Tell the VRS the container of an endpoint that was attached without it."""
         async with self._turns.turn(endpoint_id):
             endpoint = self._switch.endpoint(endpoint_id)
-            if endpoint is not None:
-                await self._switch.rename(endpoint, container)
+            network = self._switch.network(endpoint.network_id) if endpoint else None
+            if endpoint is not None and network is not None:
+                await self._switch.rename(network, endpoint, container)
 
     async def _network(self, network_id: str) -> Network:
         """Return a network; one that was made on another host of the cluster is learnt from Docker."""
@@ -221,6 +230,26 @@ class Driver:
                 await self._switch.remember_network(network)
         return network
 
+    async def _demand_subnet_of_its_own(self, network: Network) -> None:
+        """Make sure that no other network assigns the addresses of the same Nuage subnet.
+
+        One that Docker does not know any more is forgotten instead: Docker does not always say when it drops one.
+        """
+        for other in self._switch.networks():
+            if other.id != network.id and other.competes_with(network):
+                if not await self._is_gone(other.id):
+                    raise Refused(
+                        f"network {other.id} stands for {other.place()} already, with the subnet {other.pool}: "
+                        "use that network, or remove it first"
+                    )
+                await self._switch.forget_network(other.id)
+
+    async def _is_gone(self, network_id: str) -> bool:
+        try:
+            return await self._find_network(network_id) is None
+        except DockerUnavailable:
+            return False
+
     async def _learnt_network(self, network_id: str) -> Network:
         try:
             request = await self._find_network(network_id)
@@ -230,9 +259,12 @@ class Driver:
             raise Refused(f"network {network_id} is not known here nor to Docker; remove it and create it again")
         return network_of(request)
 
-    async def _attach(self, network: Network, endpoint: Endpoint) -> None:
-        """Make the link, then the rows; nothing of both stays where one fails."""
-        try:
+    async def _attach(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
+        """Make the link, then the rows, and return the gateway; nothing of both stays where one fails."""
+        if self._resolve_timeout:
+            demand_controller(self._switch.controller_connected())
+        known = self._switch.attachment(endpoint.id)
+        async with self._undone_by(endpoint.id, lambda: self._unplug(endpoint.id), new=known is None):
             await self._links.create_pair(
                 names.port_name(endpoint.id),
                 names.container_end_name(endpoint.id),
@@ -244,11 +276,29 @@ class Driver:
             await self._switch.attach(network, endpoint, container)
             late = self._containers.known(endpoint.id)
             if container is None and late is not None:
-                await self._switch.rename(endpoint, late)
+                await self._switch.rename(network, endpoint, late)
+            return await self._resolved_gateway(network, endpoint)
+
+    async def _resolved_gateway(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
+        """Wait until the VRS has resolved the port, and return its gateway; Docker's where that is not waited for."""
+        if not self._resolve_timeout:
+            return network.gateway
+        try:
+            resolution = await self._switch.resolved(endpoint.id, self._resolve_timeout)
+        except WaitExpired:
+            connected = self._switch.controller_connected()
+            raise unresolved(network, endpoint, self._resolve_timeout, controller=connected) from None
+        return check_resolution(network, endpoint, resolution)
+
+    @asynccontextmanager
+    async def _undone_by(self, subject: str, undo: Callable[[], Awaitable[None]], *, new: bool) -> AsyncIterator[None]:
+        """Undo what the block did where it fails; what it makes is ``new``, or was there before and stays."""
+        try:
+            yield
         except Exception:
             # Twisted's CancelledError is an Exception as well: a call that was given up is undone too.
-            await self._cleanup.finish(endpoint.id, lambda: self._switch.unplug(endpoint.id))
-            self._remove_link(endpoint.id)
+            if new:
+                await self._cleanup.finish(subject, undo)
             raise
 
     async def _forget_network(self, network_id: str) -> None:
@@ -256,6 +306,18 @@ class Driver:
         for endpoint_id in self._switch.endpoints_of(network_id):
             await self.forget_endpoint(endpoint_id)
         await self._switch.forget_network(network_id)
+
+    async def _forget_endpoint(self, endpoint_id: str) -> None:
+        try:
+            await self._switch.forget_endpoint(endpoint_id)
+        finally:
+            self._remove_link(endpoint_id)
+
+    async def _unplug(self, endpoint_id: str) -> None:
+        try:
+            await self._switch.unplug(endpoint_id)
+        finally:
+            self._remove_link(endpoint_id)
 
     def _remove_link(self, endpoint_id: str) -> None:
         self._links.remove_soon(names.port_name(endpoint_id), names.link_alias(endpoint_id))
@@ -284,10 +346,6 @@ def _shown_attachment(attachment: Attachment | None) -> Mapping[str, object]:
     if attachment.error:
         shown["error"] = attachment.error
     return shown
-
-
-def _own_options(options: Mapping[str, object]) -> dict[str, str]:
-    return {key: value for key, value in options.items() if key.startswith(_OPTION_PREFIX) and isinstance(value, str)}
 
 
 def _check_addresses(request: payloads.CreateEndpoint, network: Network) -> None:

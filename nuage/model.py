@@ -22,7 +22,8 @@ class Network:
     """A Docker network, and the place in the Nuage organization's topology that it stands for.
 
     ``zone`` and ``subnet`` are None for an L2 domain, which has neither. A gateway of None means that Docker was not
-    told of one. ``mtu`` (bytes) is None where the daemon's own setting applies.
+    told of one. ``mtu`` (bytes) is None where the daemon's own setting applies. The policy group and the redirection
+    target are those of endpoints that name none of their own.
     """
 
     id: str
@@ -37,6 +38,8 @@ class Network:
     gateway_v6: IPv6Address | None = None
     internal: bool = False
     mtu: int | None = None
+    policy_group: str | None = None
+    redirection_target: str | None = None
 
     def place(self) -> str:
         """Name the network's place in the topology, for messages."""
@@ -44,6 +47,13 @@ class Network:
         if self.subnet is None:
             return where
         return f'{where}, zone "{self.zone}", subnet "{self.subnet}"'
+
+    def competes_with(self, other: Network) -> bool:
+        """Tell whether both assign the same addresses of the same Nuage subnet."""
+        return self._location() == other._location() and self.pool.overlaps(other.pool)
+
+    def _location(self) -> tuple[str | None, ...]:
+        return (self.organization, self.domain, self.zone, self.subnet)
 
     def to_record(self) -> str:
         """Return the text that :meth:`from_record` reads."""
@@ -115,11 +125,13 @@ class Use:
 class Trace:
     """What the switch has of an endpoint.
 
-    ``record`` is None where it is not readable. ``attached``: it is plugged into the bridge; ``announced``: the VRS is
-    told of it, by both of its rows; ``waiting``: it was created and is not joined.
+    ``record`` is the text that :meth:`Endpoint.from_record` reads, None where there is none. ``attached``: it is
+    plugged into the bridge; ``announced``: the VRS is told of it, by both of its rows; ``waiting``: it was created and
+    is not joined.
     """
 
-    record: Endpoint | None
+    network_id: str | None
+    record: str | None
     attached: bool
     announced: bool
     waiting: bool

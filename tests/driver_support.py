@@ -96,18 +96,27 @@ class PlayedDocker:
 class Plugin:
     """The driver and all that it works with, put together as the daemon does it."""
 
-    def __init__(self, reactor: Any, vrs: Vrs, **client_options: Any) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        vrs: Vrs,
+        links: NotedLinks | None = None,
+        resolve_timeout: float = 0,
+        wire_timeout: float = 2,
+        **client_options: Any,
+    ) -> None:
         turns = Turns()
-        self.links = NotedLinks()
+        self.links = links or NotedLinks()
         self.docker = PlayedDocker()
         self.client: OvsdbClient = vrs.client(reactor, **client_options)
-        self.switch = Switch(self.client, BRIDGE, wire_timeout=2)
+        self.switch = Switch(self.client, BRIDGE, wire_timeout)
         self.cleanup = Cleanup(reactor, turns)
         self.late: list[tuple[str, Container]] = []
         self.containers = Containers(reactor, self.docker, lambda *found: self.late.append(found))
         self.driver = Driver(
             scope="local",
             mtu=1450,
+            resolve_timeout=resolve_timeout,
             switch=self.switch,
             links=self.links,
             containers=self.containers,

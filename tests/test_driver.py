@@ -40,6 +40,7 @@ class DriverTestCase(TestCase):
 
     timeout = 30
     client_options: dict[str, Any] = {"call_timeout": 2.0, "max_retry_delay": 0.3}  # noqa: RUF012
+    resolve_timeout = 0.0
 
     def setUp(self) -> Deferred[None]:  # type: ignore[override]
         self.vrs = Vrs()
@@ -49,7 +50,7 @@ class DriverTestCase(TestCase):
 
     def restarted(self) -> Plugin:
         """Return another daemon on the same switch, as after a restart."""
-        plugin = Plugin(reactor, self.vrs, **self.client_options)
+        plugin = Plugin(reactor, self.vrs, resolve_timeout=self.resolve_timeout, **self.client_options)
         self.addCleanup(lambda: ensureDeferred(plugin.stop()))
         return plugin
 
@@ -332,17 +333,17 @@ class Containing(DriverTestCase):
         assert reactor.seconds() - before < 1
         (entity,) = self.rows(tables.NUAGE_VM)
         assert entity["vm_name"] == ENDPOINT
-        container = Container(id="c0ffee", name="web")
+        container = Container(id="c0ffee", name="web", labels={"nuage.policy-group": "blue"})
         self.plugin.docker.containers[ENDPOINT] = container
         self.plugin.docker.silent = False
         while not self.plugin.late:
             await waiting(reactor, 0.02)
         assert self.plugin.late == [(ENDPOINT, container)]
-        endpoint = self.plugin.switch.endpoint(ENDPOINT)
-        assert endpoint is not None
-        await self.plugin.switch.rename(endpoint, container)
+        await self.plugin.driver.name_endpoint(ENDPOINT, container)
         (entity,) = self.rows(tables.NUAGE_VM)
         assert entity["vm_name"] == "web"
+        (port,) = self.rows(tables.NUAGE_PORT)
+        assert dict(port["metadata"][1])["nuage-policy-group"] == "blue"
         attachment = self.plugin.switch.attachment(ENDPOINT)
         assert attachment is not None
         assert attachment.container_id == "c0ffee"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nuage import policy
 from nuage.model import Container, Endpoint, Network
 from nuage.names import port_name
 from nuage.ovsdb.notation import Named, Value
@@ -38,7 +39,9 @@ def forget(bridge: str, key: str) -> list[Operation]:
     return [Mutate(tables.BRIDGE, _named(bridge), [("external_ids", "delete", frozenset({key}))])]
 
 
-def attach(bridge: str, network: Network, endpoint: Endpoint, container: Container | None) -> list[Operation]:
+def attach(
+    bridge: str, network: Network, endpoint: Endpoint, container: Container | None, site_id: str | None
+) -> list[Operation]:
     """Plug the endpoint into the bridge and tell the VRS of it. The first result is the Interface's.
 
     The record kept since the endpoint was created moves to the Interface.
@@ -57,16 +60,18 @@ def attach(bridge: str, network: Network, endpoint: Endpoint, container: Contain
                 ("external_ids", "delete", frozenset({tables.ENDPOINT_RECORD + endpoint.id})),
             ],
         ),
-        *announce(bridge, network, endpoint, container),
+        *announce(bridge, network, endpoint, container, site_id),
     ]
 
 
-def announce(bridge: str, network: Network, endpoint: Endpoint, container: Container | None) -> list[Operation]:
+def announce(
+    bridge: str, network: Network, endpoint: Endpoint, container: Container | None, site_id: str | None
+) -> list[Operation]:
     """Tell the VRS of an endpoint; rows that an endpoint of that id has in the Nuage tables are replaced."""
     return [
         *_withdraw(endpoint.id),
-        Insert(tables.NUAGE_PORT, _port_row(bridge, network, endpoint)),
-        Insert(tables.NUAGE_VM, _entity_row(network, endpoint, container)),
+        Insert(tables.NUAGE_PORT, _port_row(bridge, network, endpoint, container)),
+        Insert(tables.NUAGE_VM, _entity_row(network, endpoint, container, site_id)),
     ]
 
 
@@ -81,8 +86,10 @@ def detach(bridge: str, endpoint_id: str, port: str | None) -> list[Operation]:
     return [*unplug, *_withdraw(endpoint_id)]
 
 
-def rename(interface: str, port: str, endpoint: Endpoint, container: Container) -> list[Operation]:
-    """Write the container's name into the rows of an endpoint that was attached without knowing it.
+def rename(
+    interface: str, port: str, network: Network, endpoint: Endpoint, container: Container, site_id: str | None
+) -> list[Operation]:
+    """Write the container's name, and what its labels say, into the rows of an endpoint that was attached without them.
 
     ``interface`` and ``port`` are the uuids of the endpoint's rows.
     """
@@ -91,7 +98,16 @@ def rename(interface: str, port: str, endpoint: Endpoint, container: Container) 
     return [
         Mutate(tables.INTERFACE, [("_uuid", "==", interface)], _overwrite("external_ids", marks)),
         Mutate(tables.PORT, [("_uuid", "==", port)], _overwrite("external_ids", ids)),
-        Update(tables.NUAGE_VM, [("vm_uuid", "==", endpoint.id)], {"vm_name": container.name}),
+        Mutate(
+            tables.NUAGE_PORT,
+            _named(port_name(endpoint.id)),
+            _overwrite("metadata", policy.port_metadata(network, endpoint, container)),
+        ),
+        Update(
+            tables.NUAGE_VM,
+            [("vm_uuid", "==", endpoint.id)],
+            {"vm_name": container.name, "metadata": policy.entity_metadata(network, container, site_id)},
+        ),
     ]
 
 
@@ -135,7 +151,7 @@ def _entity_name(endpoint: Endpoint, container: Container | None) -> str:
     return endpoint.id if container is None else container.name
 
 
-def _port_row(bridge: str, network: Network, endpoint: Endpoint) -> dict[str, Value]:
+def _port_row(bridge: str, network: Network, endpoint: Endpoint, container: Container | None) -> dict[str, Value]:
     zone, subnet = network.zone or "", network.subnet or ""
     metadata = {
         "nuage-enterprise-domain": network.domain,
@@ -154,11 +170,13 @@ def _port_row(bridge: str, network: Network, endpoint: Endpoint) -> dict[str, Va
         "nuage_zone": zone,
         "nuage_network": subnet,
         "nuage_network_type": _NETWORK_TYPE,
-        "metadata": metadata,
+        "metadata": metadata | policy.port_metadata(network, endpoint, container),
     }
 
 
-def _entity_row(network: Network, endpoint: Endpoint, container: Container | None) -> dict[str, Value]:
+def _entity_row(
+    network: Network, endpoint: Endpoint, container: Container | None, site_id: str | None
+) -> dict[str, Value]:
     return {
         "vm_uuid": endpoint.id,
         "vm_name": _entity_name(endpoint, container),
@@ -170,6 +188,6 @@ def _entity_row(network: Network, endpoint: Endpoint, container: Container | Non
         "reason": int(RunningReason.BOOTED),
         "nuage_enterprise": network.organization,
         "nuage_user": network.user,
-        "metadata": {"enterprise": network.organization},
+        "metadata": policy.entity_metadata(network, container, site_id),
         "ports": frozenset({port_name(endpoint.id)}),
     }

@@ -55,16 +55,18 @@ class Switch:
         client: Mirrors the tables that :data:`nuage.vrs.tables.MONITORED` names.
         bridge: Name of the bridge that endpoints are plugged into.
         wire_timeout: Seconds that ovs-vswitchd may take to open an endpoint's device.
+        site_id: The site that entities are said to be of, None for none.
 
     Its methods raise :class:`nuage.errors.SwitchError` where the switch cannot do what is asked.
     """
 
     _log = Logger()
 
-    def __init__(self, client: OvsdbClient, bridge: str, wire_timeout: float) -> None:
+    def __init__(self, client: OvsdbClient, bridge: str, wire_timeout: float, site_id: str | None = None) -> None:
         self._client = client
         self._bridge = bridge
         self._wire_timeout = wire_timeout
+        self._site_id = site_id
 
     @property
     def bridge(self) -> str:
@@ -104,8 +106,7 @@ class Switch:
         """Forget a network; it is no error if it was not known."""
         await self.ready()
         key = tables.NETWORK_RECORD + network_id
-        if key in self._bridge_ids():
-            await self._commit(operations.forget(self._bridge, key), lambda: key not in self._bridge_ids())
+        await self._commit(operations.forget(self._bridge, key), lambda: key not in self._bridge_ids())
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
         """Return an endpoint that is attached or remembered."""
@@ -141,23 +142,24 @@ class Switch:
         cache = self._client.cache
         attached = {_ids(row).get(tables.ENDPOINT) for row in cache[tables.INTERFACE].rows.values()}
         waiting = {endpoint.id for endpoint in self._remembered_endpoints()}
-        announced = {
-            vm_uuid
-            for row in cache[tables.NUAGE_VM].rows.values()
-            if row["ports"] == frozenset({port_name(vm_uuid := str(row["vm_uuid"]))})
-        }
-        known = {endpoint_id for endpoint_id in attached | waiting | announced if endpoint_id}
-        return {endpoint_id: self._trace(endpoint_id, endpoint_id in announced) for endpoint_id in known}
+        announced = {str(row["vm_uuid"]) for row in cache[tables.NUAGE_VM].rows.values() if _is_ours(row)}
+        return {endpoint_id: self.trace(endpoint_id) for endpoint_id in attached | waiting | announced if endpoint_id}
 
-    def _trace(self, endpoint_id: str, entity: bool) -> Trace:
-        attachment = self.attachment(endpoint_id)
+    def trace(self, endpoint_id: str) -> Trace:
+        """Return what the switch has of one endpoint, which may be nothing."""
+        interface = self._interface(endpoint_id)
+        ids = {} if interface is None else _ids(interface)
+        # The record of an endpoint that is attached need not be decoded, which would take half of the time.
+        waiting = self._recorded(tables.ENDPOINT_RECORD + endpoint_id, Endpoint.from_record) if not ids else None
+        entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
         port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
         return Trace(
-            record=self.endpoint(endpoint_id),
-            attached=attachment is not None,
-            announced=entity and port is not None,
+            network_id=waiting.network_id if waiting else ids.get(tables.NETWORK),
+            record=waiting.to_record() if waiting else ids.get(tables.RECORD),
+            attached=interface is not None,
+            announced=entity is not None and _is_ours(entity) and port is not None,
             waiting=tables.ENDPOINT_RECORD + endpoint_id in self._bridge_ids(),
-            container_id=attachment.container_id if attachment else None,
+            container_id=ids.get(tables.CONTAINER),
         )
 
     def attachment(self, endpoint_id: str) -> Attachment | None:
@@ -168,19 +170,31 @@ class Switch:
     def resolution(self, endpoint_id: str) -> Resolution | None:
         """Return what the VRS resolved the endpoint's port to, None until it has."""
         row = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
-        if row is None or not row["ip_addr"]:
-            return None
-        return Resolution(
-            address=str(row["ip_addr"]),
-            mask=str(row["subnet_mask"]),
-            gateway=str(row["gateway"]),
-            vrf_id=int(str(row["vrf_id"])),
-            evpn_id=int(str(row["evpn_id"])),
-        )
+        return None if row is None else _resolution(row)
 
     def controller_connected(self) -> bool:
         """Tell whether a controller is there to resolve ports: one of role master."""
         return any(row["role"] == "master" for row in self._client.cache[tables.CONTROLLER].rows.values())
+
+    async def resolved(self, endpoint_id: str, timeout: float) -> Resolution:
+        """Wait until the VRS has resolved the endpoint's port.
+
+        Args:
+            endpoint_id: An endpoint that is attached.
+            timeout: Seconds to wait.
+
+        Raises:
+            nuage.ovsdb.errors.WaitExpired: It has not within that time.
+            SwitchError: The port was withdrawn meanwhile.
+        """
+        port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
+
+        def answer(row: Row | None) -> Resolution | None:
+            if row is None:
+                raise SwitchError(f"the VRS's row of port {port_name(endpoint_id)} was removed while it was awaited")
+            return _resolution(row)
+
+        return await self._client.wait_until(tables.NUAGE_PORT, port.uuid if port else "", answer, timeout)
 
     async def attach(self, network: Network, endpoint: Endpoint, container: Container | None) -> Attachment:
         """Plug the endpoint's link into the bridge, tell the VRS of it and wait until it carries traffic.
@@ -190,7 +204,7 @@ class Switch:
         """
         if self._interface(endpoint.id) is None:
             await self._commit(
-                operations.attach(self._bridge, network, endpoint, container),
+                operations.attach(self._bridge, network, endpoint, container, self._site_id),
                 lambda: self._interface(endpoint.id) is not None,
             )
         interface = self._interface(endpoint.id)
@@ -203,8 +217,8 @@ class Switch:
         if self.attachment(endpoint.id) is None:
             await self.attach(network, endpoint, container)
         else:
-            steps = operations.announce(self._bridge, network, endpoint, container)
-            await self._commit(steps, lambda: self.survey()[endpoint.id].announced)
+            steps = operations.announce(self._bridge, network, endpoint, container, self._site_id)
+            await self._commit(steps, lambda: self.trace(endpoint.id).announced)
 
     async def unplug(self, endpoint_id: str) -> None:
         """Take the endpoint from the bridge and from the VRS, and keep it in mind for a later attach."""
@@ -221,6 +235,10 @@ class Switch:
         await self._detach(endpoint_id, operations.forget(self._bridge, tables.ENDPOINT_RECORD + endpoint_id))
 
     async def _detach(self, endpoint_id: str, records: list[Operation]) -> None:
+        if self.attachment(endpoint_id) is None:
+            # An attach that was given up may still be on its way: the reply to anything sent later comes after it, and
+            # tables that were loaded later show it.
+            await self._transact([], lambda: True)
         attachment = self.attachment(endpoint_id)
         port_uuid = attachment.port_uuid if attachment else None
         await self._commit(
@@ -228,28 +246,37 @@ class Switch:
             lambda: self.attachment(endpoint_id) is None,
         )
 
-    async def rename(self, endpoint: Endpoint, container: Container) -> None:
-        """Tell the VRS the name of the container, of an endpoint that was attached without it."""
+    async def rename(self, network: Network, endpoint: Endpoint, container: Container) -> None:
+        """Tell the VRS of the container of an endpoint that was attached without it: name, and what its labels say."""
         attachment = self.attachment(endpoint.id)
         if attachment is not None and attachment.port_uuid is not None:
             await self._client.transact(
-                *operations.rename(attachment.interface_uuid, attachment.port_uuid, endpoint, container)
+                *operations.rename(
+                    attachment.interface_uuid, attachment.port_uuid, network, endpoint, container, self._site_id
+                )
             )
 
     async def _commit(self, steps: list[Operation], done: Callable[[], bool]) -> None:
-        """Carry out one transaction; where no reply came, ``done`` says from the reloaded tables what became of it."""
+        """Carry out one transaction.
+
+        Where no reply came, ``done`` says from the reloaded tables what became of it; if nothing, it is sent once more.
+        """
         try:
-            await self._client.transact(*steps)
-        except OutcomeUnknown:
-            await self._client.when_synced()
-            if not done():
-                raise
+            await self._transact(steps, done)
         except WaitTimedOut as problem:
             raise SwitchError(
                 f'the switch has no bridge "{self._bridge}"; VrsBridge has to name the bridge of the VRS'
             ) from problem
         except ConstraintViolation as problem:
             raise SwitchError(f"the switch refused a row: {problem.details}") from problem
+
+    async def _transact(self, steps: list[Operation], done: Callable[[], bool]) -> None:
+        try:
+            await self._client.transact(*steps)
+        except OutcomeUnknown:
+            await self._client.when_synced()
+            if not done():
+                await self._client.transact(*steps)
 
     async def _wired(self, interface_uuid: str, name: str) -> Attachment:
         """Wait until the switch has opened the device, as its ofport shows (ovs-vswitchd.conf.db(5))."""
@@ -309,6 +336,23 @@ class Switch:
         except ValueError as problem:
             self._log.error("a record in the switch's database is passed over: {problem}", problem=str(problem))
             return None
+
+
+def _resolution(row: Row) -> Resolution | None:
+    """Read what the VRS wrote into a row of the port table; None until it has."""
+    if not row["ip_addr"]:
+        return None
+    return Resolution(
+        address=str(row["ip_addr"]),
+        mask=str(row["subnet_mask"]),
+        gateway=str(row["gateway"]),
+        vrf_id=int(str(row["vrf_id"])),
+        evpn_id=int(str(row["evpn_id"])),
+    )
+
+
+def _is_ours(entity: Row) -> bool:
+    return entity["ports"] == frozenset({port_name(str(entity["vm_uuid"]))})
 
 
 def _ids(row: Row) -> Mapping[str, str]:

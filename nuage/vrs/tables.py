@@ -73,7 +73,8 @@ class RunningReason(enum.IntEnum):
 
 
 MONITORED = (
-    Monitored(BRIDGE, ("name", "ports", "external_ids"), indexes=("name",)),
+    # Not its ports: nobody reads them, and each change of a long list would cost a millisecond.
+    Monitored(BRIDGE, ("name", "external_ids"), indexes=("name",)),
     Monitored(CONTROLLER, ("target", "role", "is_connected")),
     Monitored(PORT, ("name", "interfaces"), indexes=("name",)),
     Monitored(

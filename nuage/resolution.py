@@ -1,0 +1,75 @@
+"""What a Join makes of the VRS's answer.
+
+A port that is not resolved has no connectivity, and one that is resolved to something else than Docker assumes has the
+wrong one. Neither may look like a container that started well.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import Protocol
+
+from nuage.errors import Refused, SwitchError
+from nuage.model import Endpoint, Network
+
+
+class Resolved(Protocol):
+    """The part of :class:`nuage.vrs.switch.Resolution` that is compared with Docker."""
+
+    @property
+    def address(self) -> str:
+        """The port's address."""
+
+    @property
+    def mask(self) -> str:
+        """The subnet's mask."""
+
+    @property
+    def gateway(self) -> str:
+        """The subnet's gateway."""
+
+
+def demand_controller(connected: bool) -> None:
+    """Make sure that there is a controller that can resolve a port.
+
+    Raises:
+        SwitchError: No controller has the role of the master.
+    """
+    if not connected:
+        raise SwitchError(
+            "the VRS has no controller: no row of its table Controller has the role master, so no port is resolved; "
+            "connect the VRS to its VSC, or set resolve_timeout to 0 to start containers without connectivity"
+        )
+
+
+def unresolved(network: Network, endpoint: Endpoint, seconds: float, *, controller: bool) -> SwitchError:
+    """Return the error of a port that was not resolved in time, which names all that can be misspelt."""
+    state = "a controller is connected" if controller else "no controller is connected any more"
+    return SwitchError(
+        f'the VRS did not resolve the port within {seconds:g} s: {network.place()}, user "{network.user}", '
+        f"address {endpoint.address}; {state}. Are these names and this address those of the Nuage domain?"
+    )
+
+
+def check_resolution(network: Network, endpoint: Endpoint, resolved: Resolved) -> IPv4Address | None:
+    """Return the gateway that the VRS resolved, None where the subnet has none.
+
+    Raises:
+        Refused: The VRS's address, mask or gateway is not the one that Docker assigned.
+    """
+    gateway = IPv4Address(resolved.gateway) if resolved.gateway else None
+    differing = [
+        f"{what}: Docker {docker}, Nuage {nuage}"
+        for what, docker, nuage in (
+            ("address", str(endpoint.address.ip) if endpoint.address else "none", resolved.address),
+            ("mask", str(network.pool.netmask), resolved.mask),
+            ("gateway", network.gateway or gateway, gateway),
+        )
+        if str(docker) != str(nuage)
+    ]
+    if differing:
+        raise Refused(
+            f"CIDR and IPAM must be the same as in Nuage ({network.place()}): {'; '.join(differing)}. "
+            "Create the network again with the --subnet and --gateway of the Nuage subnet"
+        )
+    return gateway

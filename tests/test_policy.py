@@ -1,0 +1,79 @@
+"""Where policy groups, redirection targets and ids come from."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from nuage.errors import Refused
+from nuage.model import Container, Endpoint, Network
+from nuage.policy import endpoint_options, entity_metadata, port_metadata
+
+
+def _network(policy_group: str | None = None) -> Network:
+    pool = IPv4Network("10.0.0.0/24")
+    return Network(id="n", organization="E", user="u", domain="d", pool=pool, policy_group=policy_group)
+
+
+def _endpoint(**options: str) -> Endpoint:
+    return Endpoint(
+        id="e", network_id="n", mac="7a:42:00:00:00:01", options={f"nuage.{k}": v for k, v in options.items()}
+    )
+
+
+class Precedence(SynchronousTestCase):
+    """The endpoint's option, the container's label, the network's option."""
+
+    def test_each_comes_before_the_next(self) -> None:
+        """What is named nearer to the endpoint wins."""
+        option, label = (
+            _endpoint(**{"policy-group": "a"}),
+            Container(id="c", name="w", labels={"nuage.policy-group": "b"}),
+        )
+        cases = (
+            (_network("c"), option, label, "a"),
+            (_network("c"), _endpoint(), label, "b"),
+            (_network("c"), _endpoint(), Container(id="c", name="w"), "c"),
+            (_network("c"), _endpoint(), None, "c"),
+        )
+        for network, endpoint, container, expected in cases:
+            assert port_metadata(network, endpoint, container) == {"nuage-policy-group": expected}
+
+    def test_none(self) -> None:
+        """What nobody names is not in the metadata."""
+        assert port_metadata(_network(), _endpoint(), None) == {}
+
+    def test_redirection_target(self) -> None:
+        """It is found in the same places."""
+        endpoint = _endpoint(**{"redirection-target": "fw"})
+        assert port_metadata(_network(), endpoint, None) == {"nuage-redirection-target": "fw"}
+
+    def test_entity(self) -> None:
+        """The organization always, the others where they are known."""
+        container = Container(id="c", name="w", labels={"nuage.orchestration-id": "o-1"})
+        assert entity_metadata(_network(), None, None) == {"enterprise": "E"}
+        assert entity_metadata(_network(), container, "s-1") == {
+            "enterprise": "E",
+            "nuage-orchestrationID": "o-1",
+            "nuage-siteID": "s-1",
+        }
+
+
+class EndpointOptions(SynchronousTestCase):
+    """``driver-opt`` of an endpoint."""
+
+    def test_docker_s_own_are_passed_over(self) -> None:
+        """Ours are kept."""
+        given = {"com.docker.network.portmap": [], "nuage.policy-group": "web", "other": 1}
+        assert endpoint_options(given) == {"nuage.policy-group": "web"}
+
+    def test_refused(self) -> None:
+        """With the nearest known name, or what a value has to be."""
+        for options, message in (
+            ({"nuage.policygroup": "web"}, 'unknown driver-opt "nuage.policygroup"; did you mean "nuage.policy-group"'),
+            ({"nuage.policy-group": " "}, "it has to be a name"),
+            ({"nuage.policy-group": ["web"]}, "it has to be a name"),
+        ):
+            with self.assertRaisesRegex(Refused, message):
+                endpoint_options(options)

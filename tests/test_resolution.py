@@ -1,0 +1,152 @@
+"""Join and the VRS's answer, which the test plays, on a real switch."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, ensureDeferred
+
+from nuage import names
+from nuage.errors import NuageError, Refused, SwitchError
+from nuage.libnetwork import payloads
+from nuage.libnetwork.body import Body
+from nuage.vrs import tables
+from tests.driver_support import ENDPOINT, NETWORK, endpoint_body, network_body, network_request
+from tests.test_driver import DriverTestCase
+from tests.vrs_support import BRIDGE, waiting
+
+PORT = names.port_name(ENDPOINT)
+ANSWER = {"ip_addr": "10.21.59.2", "subnet_mask": "255.255.255.0", "gateway": "10.21.59.1", "vrf_id": 7, "evpn_id": 8}
+
+
+class Resolving(DriverTestCase):
+    """A network and an endpoint, and a controller that is the master."""
+
+    resolve_timeout = 1.0
+
+    def setUp(self) -> Deferred[None]:  # type: ignore[override]
+        super().setUp()
+        return ensureDeferred(self._prepare())
+
+    async def _prepare(self) -> None:
+        await self.plugin.switch.ready()
+        # A target that nothing listens on: ovs-vswitchd then leaves the role as it is.
+        self.vrs.vsctl("set-controller", BRIDGE, "tcp:127.0.0.1:1")
+        self.vrs.vsctl("set", "controller", BRIDGE, "role=master")
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.create_endpoint(payloads.CreateEndpoint.from_body(Body(endpoint_body())))
+
+    def join(self) -> Deferred[payloads.Joined]:
+        """Begin to join."""
+        return ensureDeferred(self.plugin.driver.join(payloads.Join(NETWORK, ENDPOINT, "")))
+
+    def answer(self, **changes: object) -> None:
+        """Resolve the port as the VRS does, once it is there."""
+
+        def write(changes_seen: Any) -> None:
+            if any(change.table == tables.NUAGE_PORT and change.old is None for change in changes_seen):
+                unsubscribe()
+                update = {"op": "update", "table": tables.NUAGE_PORT, "where": [["name", "==", PORT]]}
+                operation = json.dumps(["Open_vSwitch", {**update, "row": {**ANSWER, **changes}}])
+                self.vrs._run("ovsdb-client", "transact", self.vrs.remote, operation)
+
+        unsubscribe = self.plugin.client.cache.subscribe(write)
+
+    async def failure(self) -> str:
+        """Return what a Join fails with, after which nothing but the endpoint may be left."""
+        try:
+            await self.join()
+        except NuageError as problem:
+            assert self.rows(tables.NUAGE_PORT) == []
+            assert self.rows(tables.NUAGE_VM) == []
+            assert self.vrs.vsctl("list-ports", BRIDGE) == ""
+            assert self.plugin.links.made == {}
+            return str(problem)
+        raise AssertionError("the Join should have failed")
+
+    async def test_resolved(self) -> None:
+        """The gateway is the VRS's, and the operator sees the answer."""
+        self.answer()
+        joined = await self.join()
+        assert str(joined.gateway) == "10.21.59.1"
+        info = await self.plugin.driver.endpoint_oper_info(payloads.EndpointCall(NETWORK, ENDPOINT))
+        shown = info.to_json()["Value"]
+        assert (shown["resolved"], shown["address"], shown["vrf_id"], shown["evpn_id"]) == (True, "10.21.59.2", 7, 8)
+
+    async def test_gateway_that_docker_does_not_know(self) -> None:
+        """It comes from the VRS."""
+        pool = [{"Pool": "10.21.59.0/24", "Gateway": ""}]
+        await self.plugin.driver.create_network(network_request(IPv4Data=pool))
+        self.answer(gateway="10.21.59.254")
+        assert str((await self.join()).gateway) == "10.21.59.254"
+
+    async def test_not_resolved_in_time(self) -> None:
+        """All that can be misspelt is named, and whether a controller is there."""
+        said = await self.failure()
+        for part in ("within 1 s", '"Enterprise"', '"Domain"', '"Zone"', '"Subnet 2"', "10.21.59.2/24"):
+            assert part in said, said
+        assert "a controller is connected" in said
+
+    async def test_no_controller(self) -> None:
+        """It is said at once."""
+        self.vrs.vsctl("del-controller", BRIDGE)
+        while self.plugin.switch.controller_connected():
+            await waiting(reactor, 0.01)
+        said = await self.failure()
+        assert "the VRS has no controller" in said
+
+    async def test_the_vrs_differs(self) -> None:
+        """Both values are shown."""
+        for change, shown in (
+            ({"gateway": "10.21.59.254"}, "gateway: Docker 10.21.59.1, Nuage 10.21.59.254"),
+            ({"subnet_mask": "255.255.0.0"}, "mask: Docker 255.255.255.0, Nuage 255.255.0.0"),
+            ({"ip_addr": "10.21.59.9"}, "address: Docker 10.21.59.2, Nuage 10.21.59.9"),
+        ):
+            self.answer(**change)
+            said = await self.failure()
+            assert "CIDR and IPAM must be the same as in Nuage" in said
+            assert shown in said
+
+    async def test_the_row_is_removed_meanwhile(self) -> None:
+        """The wait ends at once."""
+
+        def remove(changes: Any) -> None:
+            if any(change.table == tables.NUAGE_PORT and change.old is None for change in changes):
+                operation = {"op": "delete", "table": tables.NUAGE_PORT, "where": []}
+                self.vrs._run("ovsdb-client", "transact", self.vrs.remote, json.dumps(["Open_vSwitch", operation]))
+
+        self.addCleanup(self.plugin.client.cache.subscribe(remove))
+        with self.assertRaisesRegex(SwitchError, f"row of port {PORT} was removed"):
+            await self.join()
+
+
+class Competing(DriverTestCase):
+    """Two Docker networks for one Nuage subnet."""
+
+    other = "2f26e82cdc6d6a799ecf36e5d271acf6135a940fed076394a20de7a500018880"
+
+    async def test_the_second_is_refused(self) -> None:
+        """The first one is named."""
+        await self.plugin.driver.create_network(network_request())
+        self.plugin.docker.networks[NETWORK] = network_request()
+        with self.assertRaisesRegex(Refused, f"network {NETWORK} stands for organization"):
+            await self.plugin.driver.create_network(network_request(NetworkID=self.other))
+        assert self.plugin.switch.network(self.other) is None
+
+    async def test_one_that_docker_dropped_is_no_obstacle(self) -> None:
+        """It is forgotten."""
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.create_network(network_request(NetworkID=self.other))
+        assert self.plugin.switch.network(NETWORK) is None
+
+    async def test_other_places_do_not_compete(self) -> None:
+        """Not even with the same addresses."""
+        await self.plugin.driver.create_network(network_request())
+        self.plugin.docker.networks[NETWORK] = network_request()
+        options = network_body()["Options"]
+        elsewhere = {**options["com.docker.network.generic"], "organization": "Other"}
+        changed = {**options, "com.docker.network.generic": elsewhere}
+        await self.plugin.driver.create_network(network_request(NetworkID=self.other, Options=changed))
+        assert self.plugin.switch.network(self.other) is not None
