@@ -192,7 +192,7 @@ def _stale_links(seen: Observation) -> Iterator[RemoveLink]:
 def _stale_networks(seen: Observation) -> Iterator[ForgetNetwork]:
     if seen.docker is None:
         return
-    occupied = {trace.record.network_id for trace in seen.traces.values() if trace.record is not None}
+    occupied = {trace.network_id for trace in seen.traces.values()}
     for network_id in set(seen.networks) - set(seen.docker.networks) - occupied:
         yield ForgetNetwork(network_id)
 

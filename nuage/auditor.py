@@ -7,10 +7,12 @@ looks like a fault to the first and is gone at the second.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from nuage import audit
 from nuage.audit import Forget, ForgetNetwork, Learn, Name, Observation, Proposal, RemoveLink, Restore, Suspect
@@ -61,7 +63,7 @@ class Auditor:
         self._driver = driver
         self._turns = turns
         self._former: frozenset[Proposal] = frozenset()
-        self._records: dict[str, Endpoint] = {}
+        self._records: dict[str, str] = {}
         self._next: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
         self._again = False
@@ -70,9 +72,12 @@ class Auditor:
         """Audit now, or once more after the audit that is under way."""
         if self._running is not None:
             self._again = True
-            return
+        else:
+            self._begin(sparing=False)
+
+    def _begin(self, *, sparing: bool) -> None:
         self._unschedule()
-        self._running = Deferred.fromCoroutine(self._audit())
+        self._running = Deferred.fromCoroutine(self._audit(sparing=sparing))
         self._running.addErrback(self._failed)
         self._running.addCallback(self._ended)
 
@@ -84,8 +89,12 @@ class Auditor:
             self._running.cancel()
         self._unschedule()
 
-    async def proposals(self) -> list[Proposal]:
+    async def proposals(self, *, sparing: bool = False) -> list[Proposal]:
         """Look at everything once and return what should be done, without doing it.
+
+        Args:
+            sparing: Do not ask Docker where there is no endpoint to ask for. Where systemd holds Docker's socket, a
+                question starts a Docker that was stopped.
 
         Raises:
             NuageError: The switch or the kernel cannot be looked at.
@@ -93,7 +102,8 @@ class Auditor:
         await self._switch.ready()
         links = await self._links.owned(LINK_MARK)
         networks = {network.id for network in self._switch.networks()}
-        docker = await self._docker()
+        idle = sparing and not (links or self._former or self._switch.survey())
+        docker = None if idle else await self._docker()
         # The switch last: what the answers above took time for cannot make it look older than they are.
         traces = self._switch.survey()
         subjects = {*traces, *(link.alias.removeprefix(LINK_MARK) for link in links.values())}
@@ -121,8 +131,8 @@ class Auditor:
         records = (self._switch.endpoint(endpoint_id) for endpoint_id in endpoint_ids)
         return {record.network_id for record in records if record is not None}
 
-    async def _audit(self) -> None:
-        proposals = await self.proposals()
+    async def _audit(self, *, sparing: bool) -> None:
+        proposals = await self.proposals(sparing=sparing)
         former, self._former = self._former, frozenset(proposals)
         for proposal in proposals:
             if isinstance(proposal, Suspect):
@@ -130,7 +140,8 @@ class Auditor:
                     self._log.warn("audit: {proposal}", proposal=str(proposal))
             elif proposal in former or isinstance(proposal, audit.HARMLESS):
                 await self._carry_out(proposal)
-        self._records = {key: value for key, value in self._records.items() if key in self._switch.survey()}
+        present = self._switch.survey()
+        self._records = {key: value for key, value in self._records.items() if key in present}
 
     async def _carry_out(self, proposal: Proposal) -> None:
         self._log.info("audit: {proposal}", proposal=str(proposal))
@@ -150,18 +161,24 @@ class Auditor:
         }
 
     async def _restore(self, proposal: Restore) -> None:
-        endpoint = self._records.get(proposal.endpoint_id)
+        endpoint = self._remembered(proposal.endpoint_id)
         if endpoint is None:
             endpoint = await self._census.endpoint(proposal.network_id, proposal.endpoint_id)
         if endpoint is not None:
             await self._driver.restore_endpoint(endpoint)
 
-    def _failed(self, failure: object) -> None:
-        check = getattr(failure, "check", lambda *_: None)
-        if check(NuageError):
-            self._log.debug("no audit: {failure}", failure=failure)
-        elif not check(CancelledError):
-            self._log.failure("the audit failed", failure)  # type: ignore[arg-type]
+    def _remembered(self, endpoint_id: str) -> Endpoint | None:
+        """Return an endpoint as an earlier audit saw it: that of a row which a hand removed."""
+        try:
+            return Endpoint.from_record(self._records.get(endpoint_id, ""))
+        except ValueError:
+            return None
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(NuageError):
+            self._log.debug("no audit: {problem}", problem=failure.getErrorMessage())
+        elif not failure.check(CancelledError):
+            self._log.failure("the audit failed", failure)
 
     def _ended(self, _result: object) -> None:
         self._running = None
@@ -170,7 +187,8 @@ class Auditor:
             self.trigger()
             return
         due = [proposal for proposal in self._former if not isinstance(proposal, Suspect)]
-        self._next = self._clock.callLater(min(self._interval, _CONFIRMATION) if due else self._interval, self.trigger)
+        pause = min(self._interval, _CONFIRMATION) if due else self._interval
+        self._next = self._clock.callLater(pause, partial(self._begin, sparing=True))
 
     def _unschedule(self) -> None:
         if self._next is not None and self._next.active():

@@ -20,7 +20,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
-from nuage import veth
+from nuage import linklist, veth
 from nuage.errors import LinkError
 from nuage.veth import Link, Netlink, NotOurs, Pair
 
@@ -120,7 +120,7 @@ class Links:
         self._clock = clock
         self._making = _Lane(reactor, open_netlink, "links")
         self._removing = [_Lane(reactor, open_netlink, f"links-remove-{n}") for n in range(_REMOVAL_THREADS)]
-        # Decoding the list of a thousand links takes a quarter of a second, which no creation should wait for.
+        # No creation should wait for a long list.
         self._listing = _Lane(reactor, open_netlink, "links-list")
         self._lanes = (self._making, self._listing, *self._removing)
         self._removals: dict[str, _Removal] = {}
@@ -182,7 +182,7 @@ class Links:
         Raises:
             LinkError: The kernel refused.
         """
-        return await self._listing.run(partial(veth.owned, mark=mark))
+        return await self._listing.run(lambda _netlink: _owned(mark))
 
     def remove_soon(self, host_name: str, alias: str) -> None:
         """Remove the pair in the background, again and again until it is gone. Only the first failure is logged."""
@@ -231,3 +231,7 @@ class Links:
                 raise
         finally:
             removal.pause = None
+
+
+def _owned(mark: str) -> Mapping[str, Link]:
+    return {link.name: link for link in linklist.links() if link.alias.startswith(mark) or link.half_made}

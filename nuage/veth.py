@@ -9,7 +9,6 @@ therefore half made: whoever made it was killed in between, nobody has used it, 
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import attrs
@@ -21,9 +20,9 @@ from nuage.errors import LinkError
 GROUP = 0x6E756167
 
 #: Flag of a link that is administratively up: IFF_UP in linux/if.h.
-_UP = 0x1
+UP = 0x1
 #: Flag of a link that carries traffic, which a veth does while its other end is up: IFF_RUNNING in linux/if.h.
-_RUNNING = 0x40
+CARRIER = 0x40
 
 _REMEDIES = {
     errno.EPERM: "the daemon needs the capability CAP_NET_ADMIN",
@@ -122,22 +121,6 @@ def remove(netlink: Netlink, host_name: str, alias: str) -> bool:
         raise _refused(f"cannot remove the link {host_name}", problem) from None
 
 
-def owned(netlink: Netlink, mark: str) -> Mapping[str, Link]:
-    """Return every link whose alias starts with ``mark`` by its name; the alias of a half made one is empty.
-
-    Raises:
-        LinkError: The kernel refused.
-    """
-    try:
-        return {
-            link.name: link
-            for link in map(_described, netlink.link("dump"))
-            if link.alias.startswith(mark) or link.half_made
-        }
-    except NetlinkError as problem:
-        raise _refused("cannot list the links", problem) from None
-
-
 def find(netlink: Netlink, name: str) -> Link | None:
     """Return the link of this name, or None where there is none."""
     try:
@@ -220,8 +203,8 @@ def _described(message: Any) -> Link:
         group=message.get_attr("IFLA_GROUP") or 0,
         mac=message.get_attr("IFLA_ADDRESS") or "",
         mtu=message.get_attr("IFLA_MTU") or 0,
-        up=bool(message["flags"] & _UP),
-        carrier=bool(message["flags"] & _RUNNING),
+        up=bool(message["flags"] & UP),
+        carrier=bool(message["flags"] & CARRIER),
         peer=message.get_attr("IFLA_LINK"),
     )
 

@@ -1,0 +1,67 @@
+"""The plugin is ended at random instants, a hundred times, while containers come and go."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import time
+
+from lab.shell import NeverHappened
+from tests.e2e.churn_support import RETRIES_RAN_OUT, Churn, ChurnTestCase
+
+KILLS = int(os.environ.get("NUAGE_KILLS", "100"))
+#: Seconds that a plugin which has come to listen lives on, on the average: long enough for some calls.
+_LIFE = 0.7
+
+
+class PluginKillTests(ChurnTestCase):
+    """Whatever step the plugin was at, the next one finds its way."""
+
+    timeout = 600
+
+    def kill_and_start(self, choice: random.Random) -> None:
+        """End the plugin again and again, before it listens or some moment after, and start it at once each time."""
+        for _ in range(KILLS):
+            self.host.plugin.stop(choice.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)))
+            self.host.plugin.start()
+            # Some do not come to listen.
+            if choice.random() < 0.9:
+                self.host.plugin.wait()
+            time.sleep(choice.expovariate(1 / _LIFE))
+
+    def test_kills_during_churn(self) -> None:
+        """No container notices, Docker's commands fail only where its retries ran out, and nothing is left."""
+        seed = int(os.environ.get("NUAGE_SEED", random.randrange(1 << 32)))
+        print(f"NUAGE_SEED={seed}")
+        self.create_network("steady", subnet="10.21.59.0/24")
+        self.run_container("target", "steady")
+        address = self.inspect("target", "steady", "IPAddress")
+        self.run_container("pinging", "steady", command=f"ping -i 0.2 {address}")
+        with Churn(self.host, seed, threads=4) as churn:
+            self.kill_and_start(random.Random(seed))
+            self.ensure_plugin()
+        churn.clean()
+        print(
+            f"{KILLS} kills, {churn.succeeded} commands succeeded, {len(churn.failed)} failed:", *churn.failed, sep="\n"
+        )
+        self.assert_explained(churn, RETRIES_RAN_OUT)
+        self.assertGreater(churn.succeeded, KILLS / 4)
+        self.docker("kill", "--signal=INT", "pinging")
+        self.docker("wait", "pinging")
+        sent, received = map(int, re.findall(r"(\d+) packets", self.docker("logs", "pinging")))
+        self.assertEqual(sent, received)
+        self.assertGreater(sent, 100)
+        for name in ("pinging", "target"):
+            self.remove_container(name)
+        self.remove_network("steady")
+        self.assert_nothing_left()
+
+    def ensure_plugin(self) -> None:
+        """Have the plugin running: the last one may have been ended before it listened."""
+        try:
+            self.host.plugin.wait()
+        except NeverHappened:
+            self.host.plugin.stop(signal.SIGKILL)
+            self.start_plugin()

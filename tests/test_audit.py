@@ -1,0 +1,491 @@
+"""What an audit proposes, and when it is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from nuage import audit
+from nuage.audit import Docker, Forget, ForgetNetwork, Learn, Name, Observation, Proposal, RemoveLink, Restore, Suspect
+from nuage.auditor import Auditor
+from nuage.errors import DockerUnavailable, SwitchError
+from nuage.libnetwork.payloads import CreateNetwork
+from nuage.model import Container, Endpoint, Trace, Use
+from nuage.names import LINK_MARK, link_alias, port_name
+from nuage.options import network_of
+from nuage.serial import Turns
+from nuage.veth import GROUP, Link
+from tests.driver_support import network_request
+
+ENDPOINTS = [digit * 64 for digit in "abcd"]
+NETWORKS = [digit * 64 for digit in "12"]
+ENDPOINT, NETWORK = ENDPOINTS[0], NETWORKS[0]
+WEB = Container(id="c0ffee", name="web")
+
+
+def _request(network_id: str) -> CreateNetwork:
+    return network_request(NetworkID=network_id)
+
+
+def _record(endpoint_id: str) -> str:
+    return Endpoint(id=endpoint_id, network_id=NETWORK, mac="7a:42:00:00:00:01").to_record()
+
+
+def _trace(endpoint_id: str = ENDPOINT, **changes: Any) -> Trace:
+    whole: dict[str, Any] = {
+        "network_id": NETWORK,
+        "record": _record(endpoint_id),
+        "attached": True,
+        "announced": True,
+        "waiting": False,
+        "container_id": WEB.id,
+    }
+    return Trace(**{**whole, **changes})
+
+
+def _link(endpoint_id: str = ENDPOINT, *, carrier: bool = False, alias: str | None = None) -> Link:
+    return Link(
+        name=port_name(endpoint_id),
+        index=7,
+        alias=link_alias(endpoint_id) if alias is None else alias,
+        group=GROUP,
+        mac="7a:42:00:00:00:02",
+        mtu=1450,
+        up=True,
+        carrier=carrier,
+        peer=8,
+    )
+
+
+def _by_name(*links: Link) -> dict[str, Link]:
+    return {link.name: link for link in links}
+
+
+def _docker(*endpoint_ids: str, networks: tuple[str, ...] = (NETWORK,), others: tuple[str, ...] = ()) -> Docker:
+    uses = {endpoint_id: Use(network_id=NETWORK, container=WEB) for endpoint_id in endpoint_ids}
+    return Docker(in_use=uses, networks={each: _request(each) for each in networks}, others=others)
+
+
+def _seen(**changes: Any) -> Observation:
+    """Return an observation of one endpoint with which everything is well; ``changes`` replace parts of it."""
+    well: dict[str, Any] = {
+        "traces": {ENDPOINT: _trace()},
+        "networks": {NETWORK},
+        "links": _by_name(_link(carrier=True)),
+        "docker": _docker(ENDPOINT),
+    }
+    return Observation(**{**well, **changes})
+
+
+class Rules(SynchronousTestCase):
+    """Each rule, where it holds and where it does not."""
+
+    def propose(self, **changes: Any) -> list[Proposal]:
+        """Return what follows from an observation that differs so from one with which everything is well."""
+        return audit.propose(_seen(**changes))
+
+    def test_all_well(self) -> None:
+        """Nothing is to be done."""
+        assert self.propose() == []
+
+    def test_an_endpoint_that_docker_does_not_know(self) -> None:
+        """It is removed, unless its link carries traffic or a call is about it."""
+        unknown = {"docker": _docker()}
+        assert self.propose(**unknown, links={}) == [Forget(ENDPOINT)]
+        assert self.propose(**unknown, links=_by_name(_link())) == [Forget(ENDPOINT)]
+        assert self.propose(**unknown) == [Suspect(ENDPOINT)]
+        assert self.propose(**unknown, links={}, busy={ENDPOINT}) == []
+        assert self.propose(docker=_docker(others=(ENDPOINT,)), links={}) == []
+        assert self.propose(docker=None, links={}) == []
+
+    def test_an_endpoint_that_was_created_only(self) -> None:
+        """Docker knows it before it has a link; where Docker does not, it is stale."""
+        waiting = {"traces": {ENDPOINT: _trace(attached=False, announced=False, waiting=True)}, "links": {}}
+        assert self.propose(**waiting, docker=_docker(others=(ENDPOINT,))) == []
+        assert self.propose(**waiting, docker=_docker(ENDPOINT)) == []
+        assert self.propose(**waiting, docker=_docker()) == [Forget(ENDPOINT)]
+
+    def test_what_the_switch_lacks_of_an_endpoint_in_use(self) -> None:
+        """Its port or its rows are put back where there is a link of its own to be plugged in."""
+        restore = [Restore(ENDPOINT, NETWORK)]
+        for lacking in ({}, {ENDPOINT: _trace(attached=False)}, {ENDPOINT: _trace(announced=False)}):
+            assert self.propose(traces=lacking) == restore
+            assert self.propose(traces=lacking, links={}) == []
+            assert self.propose(traces=lacking, links=_by_name(_link(alias="mine", carrier=True))) == []
+            assert self.propose(traces=lacking, busy={ENDPOINT}) == []
+            assert self.propose(traces=lacking, docker=None) == []
+        unknown = self.propose(traces={}, networks=set())
+        assert unknown == [Learn(NETWORK, _request(NETWORK))]
+
+    def test_an_endpoint_without_its_containers_name(self) -> None:
+        """It is told as soon as Docker tells it."""
+        nameless = {ENDPOINT: _trace(container_id=None)}
+        assert self.propose(traces=nameless) == [Name(ENDPOINT, WEB)]
+        assert self.propose(traces=nameless, docker=None) == []
+        assert self.propose(traces=nameless, busy={ENDPOINT}) == []
+
+    def test_a_link_without_an_endpoint(self) -> None:
+        """It goes, unless somebody uses it, may use it or is about to."""
+        alone: dict[str, Any] = {"traces": {}, "links": _by_name(_link()), "docker": _docker()}
+        remove = [RemoveLink(port_name(ENDPOINT), link_alias(ENDPOINT))]
+        assert self.propose(**alone) == remove
+        assert self.propose(**{**alone, "docker": None}) == remove
+        assert self.propose(**{**alone, "links": _by_name(_link(carrier=True))}) == []
+        assert self.propose(**alone, busy={ENDPOINT}) == []
+        assert RemoveLink not in map(type, self.propose(**{**alone, "docker": _docker(ENDPOINT)}))
+        assert RemoveLink not in map(type, self.propose(**{**alone, "traces": {ENDPOINT: _trace()}}))
+
+    def test_a_half_made_link(self) -> None:
+        """Whose it is nobody knows: it stays while any call is under way."""
+        half: dict[str, Any] = {"traces": {}, "links": _by_name(_link(alias="")), "docker": _docker()}
+        assert self.propose(**half) == [RemoveLink(port_name(ENDPOINT), "")]
+        assert self.propose(**half, busy={ENDPOINTS[1]}) == []
+
+    def test_a_network_that_docker_does_not_know(self) -> None:
+        """It is forgotten, unless an endpoint is on it."""
+        assert self.propose(traces={}, links={}, docker=_docker(networks=())) == [ForgetNetwork(NETWORK)]
+        assert self.propose(traces={}, links={}, docker=None) == []
+        left = {"traces": {ENDPOINT: _trace()}, "links": {}, "docker": _docker(networks=())}
+        assert self.propose(**left) == [Forget(ENDPOINT)]
+
+    def test_a_network_that_docker_knows(self) -> None:
+        """It is learnt, in the form in which it would have been created."""
+        (learn,) = self.propose(networks=set(), traces={}, links={}, docker=_docker())
+        assert isinstance(learn, Learn)
+        assert learn.request == _request(NETWORK)
+
+    def test_each_says_what_it_is(self) -> None:
+        """In one line, with the id or the name."""
+        for proposal in (
+            Forget(ENDPOINT),
+            RemoveLink("nuaaa", "x"),
+            Restore(ENDPOINT, NETWORK),
+            ForgetNetwork(NETWORK),
+            Name(ENDPOINT, WEB),
+            Suspect(ENDPOINT),
+            Learn(NETWORK, _request(NETWORK)),
+        ):
+            assert any(word in str(proposal) for word in (ENDPOINT, NETWORK, "nuaaa"))
+            assert "\n" not in str(proposal)
+
+
+traces = st.builds(
+    _trace,
+    endpoint_id=st.just(ENDPOINT),
+    attached=st.booleans(),
+    announced=st.booleans(),
+    waiting=st.booleans(),
+    container_id=st.sampled_from([None, WEB.id]),
+)
+
+
+@st.composite
+def observations(draw: st.DrawFn) -> Observation:
+    """Any state of the switch, the kernel and Docker: they need not agree in anything."""
+
+    def some(of: list[str]) -> set[str]:
+        return draw(st.sets(st.sampled_from(of)))
+
+    def trace(endpoint_id: str) -> Trace:
+        network, record = draw(st.sampled_from([None, *NETWORKS])), draw(st.sampled_from([None, _record(endpoint_id)]))
+        return attrs.evolve(draw(traces), network_id=network, record=record)
+
+    links = [
+        _link(endpoint_id, carrier=draw(st.booleans()), alias=draw(st.sampled_from([None, "", LINK_MARK + "e" * 64])))
+        for endpoint_id in some(ENDPOINTS)
+    ]
+    known = some(NETWORKS)
+    uses = {
+        endpoint_id: Use(network_id=draw(st.sampled_from(NETWORKS)), container=WEB) for endpoint_id in some(ENDPOINTS)
+    }
+    docker = Docker(
+        in_use={endpoint_id: use for endpoint_id, use in uses.items() if use.network_id in known},
+        networks={network_id: _request(network_id) for network_id in known},
+        others=some(ENDPOINTS),
+    )
+    return Observation(
+        traces={endpoint_id: trace(endpoint_id) for endpoint_id in some(ENDPOINTS)},
+        networks=some(NETWORKS),
+        links=_by_name(*links),
+        docker=draw(st.sampled_from([None, docker])),
+        busy=some(ENDPOINTS),
+    )
+
+
+def _carried_out(seen: Observation, proposals: list[Proposal]) -> Observation:
+    """Return what is seen after the proposals were carried out."""
+    networks = {*seen.networks, *(each.network_id for each in proposals if isinstance(each, Learn))}
+    networks -= {each.network_id for each in proposals if isinstance(each, ForgetNetwork)}
+    forgotten = {each.endpoint_id for each in proposals if isinstance(each, Forget)}
+    removed = {each.name for each in proposals if isinstance(each, RemoveLink)}
+    links = {
+        name: link
+        for name, link in seen.links.items()
+        if name not in removed and link.alias.removeprefix(LINK_MARK) not in forgotten
+    }
+    traces = {endpoint_id: trace for endpoint_id, trace in seen.traces.items() if endpoint_id not in forgotten}
+    for proposal in proposals:
+        if isinstance(proposal, Restore):
+            traces[proposal.endpoint_id] = _trace(proposal.endpoint_id, network_id=proposal.network_id)
+        elif isinstance(proposal, Name):
+            named = attrs.evolve(traces[proposal.endpoint_id], container_id=proposal.container.id)
+            traces[proposal.endpoint_id] = named
+    return attrs.evolve(seen, traces=traces, links=links, networks=networks)
+
+
+class Properties(SynchronousTestCase):
+    """What holds in any state, even one that cannot be."""
+
+    @settings(deadline=None, max_examples=500)
+    @given(observations())
+    def test_nothing_alive_is_touched(self, seen: Observation) -> None:
+        """Neither what a container uses, nor what carries traffic, nor what a call is about."""
+        used = set() if seen.docker is None else {*seen.docker.in_use, *seen.docker.others}
+        for proposal in audit.propose(seen):
+            if isinstance(proposal, Forget):
+                link = seen.links.get(port_name(proposal.endpoint_id))
+                assert proposal.endpoint_id not in used | set(seen.busy)
+                assert link is None or not link.carrier
+            if isinstance(proposal, RemoveLink):
+                owner = proposal.alias.removeprefix(LINK_MARK)
+                assert owner not in seen.busy
+                assert seen.docker is None or owner not in seen.docker.in_use
+                assert not seen.links[proposal.name].carrier
+                assert owner not in seen.traces or not seen.traces[owner].attached
+
+    @settings(deadline=None, max_examples=500)
+    @given(observations())
+    def test_without_docker_nothing_is_known_to_be_stale(self, seen: Observation) -> None:
+        """Only links without an endpoint can be told then."""
+        assert {type(each) for each in audit.propose(attrs.evolve(seen, docker=None))} <= {RemoveLink}
+
+    @settings(deadline=None, max_examples=500)
+    @given(observations())
+    def test_it_comes_to_an_end(self, seen: Observation) -> None:
+        """After three rounds nothing is left to propose but what an operator has to judge."""
+        for _ in range(3):
+            seen = _carried_out(seen, audit.propose(seen))
+        assert {type(each) for each in audit.propose(seen)} <= {Suspect}
+
+
+class _Played:
+    """The switch, the kernel, Docker and the driver, as a test plays them: what they see, and what is asked of them."""
+
+    bridge = "alubr0"
+
+    def __init__(self) -> None:
+        self.seen = _seen()
+        self.done: list[tuple[str, str]] = []
+        self.failure: Exception | None = None
+        self.looked = 0
+
+    async def ready(self) -> None:
+        """See nuage.vrs.switch.Switch."""
+        self.looked += 1
+        if self.failure is not None:
+            raise self.failure
+
+    async def owned(self, _mark: str) -> Mapping[str, Link]:
+        """See nuage.links.Links."""
+        return self.seen.links
+
+    def networks(self) -> list[Any]:
+        """See nuage.vrs.switch.Switch."""
+        return [network_of(_request(network_id)) for network_id in self.seen.networks]
+
+    def survey(self) -> Mapping[str, Trace]:
+        """See nuage.vrs.switch.Switch."""
+        return self.seen.traces
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """See nuage.vrs.switch.Switch."""
+        trace = self.seen.traces.get(endpoint_id)
+        return Endpoint.from_record(trace.record) if trace and trace.record else None
+
+    async def take(self) -> Docker:
+        """See nuage.docker.census.Census."""
+        if self.seen.docker is None:
+            raise DockerUnavailable("Docker did not answer")
+        return self.seen.docker
+
+    async def with_others(self, docker: Docker, _networks: object) -> Docker:
+        """See nuage.docker.census.Census."""
+        return docker
+
+    async def remove(self, name: str, _alias: str) -> bool:
+        """See nuage.links.Links."""
+        self.done.append(("remove link", name))
+        return True
+
+    async def forget_endpoint(self, endpoint_id: str) -> None:
+        """See nuage.driver.Driver."""
+        self.done.append(("forget endpoint", endpoint_id))
+
+    async def forget_network(self, network_id: str) -> None:
+        """See nuage.driver.Driver."""
+        self.done.append(("forget network", network_id))
+
+    async def restore_endpoint(self, endpoint: Endpoint) -> None:
+        """See nuage.driver.Driver."""
+        self.done.append(("restore endpoint", endpoint.id))
+
+    async def name_endpoint(self, endpoint_id: str, _container: Container) -> None:
+        """See nuage.driver.Driver."""
+        self.done.append(("name endpoint", endpoint_id))
+
+    async def create_network(self, request: CreateNetwork) -> None:
+        """See nuage.driver.Driver."""
+        self.done.append(("create network", request.network_id))
+
+
+def _played() -> Any:
+    return _Played()
+
+
+class Auditing(SynchronousTestCase):
+    """When what was proposed is carried out."""
+
+    def setUp(self) -> None:
+        """Put an auditor among things that a test plays."""
+        self.clock = Clock()
+        self.played = _played()
+        self.turns = Turns()
+        self.auditor = Auditor(
+            self.clock,
+            30.0,
+            switch=self.played,
+            links=self.played,
+            census=self.played,
+            driver=self.played,
+            turns=self.turns,
+        )
+        self.addCleanup(self.auditor.stop)
+
+    def see(self, **changes: Any) -> None:
+        """Have it seen that something differs from a state in which all is well."""
+        self.played.seen = _seen(**changes)
+
+    def test_what_is_stale_is_removed_after_two_audits(self) -> None:
+        """Not after one: it may be what a call is doing at that moment. The second does not wait for the interval."""
+        self.see(docker=_docker(), links={})
+        self.auditor.trigger()
+        assert self.played.done == []
+        self.clock.advance(5)
+        assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def test_what_is_well_at_the_second_look_stays(self) -> None:
+        """And begins anew when it is seen again."""
+        self.see(docker=_docker(), links={})
+        self.auditor.trigger()
+        self.see()
+        self.clock.advance(5)
+        self.see(docker=_docker(), links={})
+        self.clock.advance(30)
+        assert self.played.done == []
+        self.clock.advance(5)
+        assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def test_each_kind_is_carried_out(self) -> None:
+        """By whom it concerns."""
+        for changes, done in (
+            ({"docker": _docker(), "links": {}}, ("forget endpoint", ENDPOINT)),
+            ({"traces": {}, "docker": _docker(), "links": _by_name(_link())}, ("remove link", port_name(ENDPOINT))),
+            ({"traces": {ENDPOINT: _trace(attached=False)}}, ("restore endpoint", ENDPOINT)),
+            ({"traces": {ENDPOINT: _trace(container_id=None)}}, ("name endpoint", ENDPOINT)),
+            ({"traces": {}, "links": {}, "docker": _docker(networks=())}, ("forget network", NETWORK)),
+            ({"traces": {}, "links": {}, "networks": set(), "docker": _docker()}, ("create network", NETWORK)),
+        ):
+            self.played.done.clear()
+            self.see(**changes)
+            self.auditor.trigger()
+            self.auditor.trigger()
+            assert done in self.played.done
+
+    def test_a_name_is_told_at_once(self) -> None:
+        """It takes nothing away from anybody."""
+        self.see(traces={ENDPOINT: _trace(container_id=None)})
+        self.auditor.trigger()
+        assert self.played.done == [("name endpoint", ENDPOINT)]
+
+    def test_a_suspect_is_left_alone(self) -> None:
+        """However often it is seen, and it does not hasten the next audit."""
+        self.see(docker=_docker())
+        self.auditor.trigger()
+        for _ in range(3):
+            self.clock.advance(29)
+            assert self.played.done == []
+            self.clock.advance(1)
+        assert self.played.looked == 4
+        assert self.played.done == []
+
+    def test_what_a_call_is_about_is_left_alone(self) -> None:
+        """It is no business of an audit."""
+        self.see(docker=_docker(), links={})
+        turn = self.turns.turn(ENDPOINT)
+        self.successResultOf(Deferred.fromCoroutine(turn.__aenter__()))
+        self.auditor.trigger()
+        self.clock.advance(30)
+        self.clock.advance(30)
+        assert self.played.done == []
+        self.successResultOf(Deferred.fromCoroutine(turn.__aexit__(None, None, None)))
+
+    def test_a_switch_that_is_away(self) -> None:
+        """There is no audit then, and there is one at the next time."""
+        self.played.failure = SwitchError("away")
+        self.auditor.trigger()
+        self.clock.advance(30)
+        assert self.played.looked == 2
+        self.played.failure = None
+        self.see(docker=_docker(), links={})
+        self.clock.advance(30)
+        self.clock.advance(5)
+        assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def test_a_bug_does_not_end_the_audits(self) -> None:
+        """It is logged, and the next audit takes place."""
+        self.played.failure = RuntimeError("a bug")
+        self.auditor.trigger()
+        assert len(self.flushLoggedErrors(RuntimeError)) == 1
+        self.clock.advance(30)
+        assert self.played.looked == 2
+        assert len(self.flushLoggedErrors(RuntimeError)) == 1
+
+    def test_one_at_a_time(self) -> None:
+        """An audit that is asked for while one is under way follows it."""
+        waiter: Deferred[None] = Deferred()
+        looked: list[int] = []
+
+        async def ready() -> None:
+            looked.append(1)
+            await waiter
+
+        self.played.ready = ready
+        self.auditor.trigger()
+        self.auditor.trigger()
+        self.auditor.trigger()
+        assert len(looked) == 1
+        waiter.callback(None)
+        assert len(looked) == 2
+
+    def test_looking_changes_nothing(self) -> None:
+        """So a dry run does."""
+        self.see(docker=_docker(), links={})
+        for _ in range(2):
+            proposals = self.successResultOf(Deferred.fromCoroutine(self.auditor.proposals()))
+            assert proposals == [Forget(ENDPOINT)]
+        assert self.played.done == []
+        assert self.clock.getDelayedCalls() == []
+
+    def test_the_end(self) -> None:
+        """No time is left running."""
+        self.auditor.trigger()
+        assert self.clock.getDelayedCalls()
+        self.auditor.stop()
+        assert self.clock.getDelayedCalls() == []

@@ -1,0 +1,89 @@
+"""The list of links that is read by hand says the same as a library that decodes everything."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from unittest import mock
+
+from pyroute2 import IPRoute
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from nuage import linklist, veth
+from nuage.veth import Link, Netlink, Pair
+from tests.test_links import enter, in_thread, new_namespace
+
+#: Enough for a list in several pieces.
+PAIRS = 60
+
+
+class LinkListTests(SynchronousTestCase):
+    """On the real kernel, in a namespace of its own."""
+
+    def setUp(self) -> None:
+        """Make the namespace."""
+        try:
+            self.namespace = new_namespace()
+        except PermissionError as problem:
+            if os.environ.get("CI") == "true":
+                raise
+            raise SkipTest("making a network namespace needs root") from problem
+        self.addCleanup(os.close, self.namespace)
+
+    def inside(self, work: Callable[[Netlink], Any]) -> Any:
+        """Do something in the namespace."""
+
+        def run() -> Any:
+            enter(self.namespace)
+            with IPRoute() as netlink:
+                return work(netlink)
+
+        return in_thread(run)
+
+    def listed(self) -> list[Link]:
+        """Return the list."""
+        links: list[Link] = self.inside(lambda _netlink: list(linklist.links()))
+        return links
+
+    def test_the_same_as_asked_one_by_one(self) -> None:
+        """Names, aliases with any characters, groups, addresses, peers, whether they are up and carry traffic."""
+
+        def make(netlink: Any) -> None:
+            for number in range(PAIRS):
+                veth.create(
+                    netlink,
+                    Pair(
+                        host_name=f"nu{number}",
+                        container_name=f"nc{number}",
+                        mac=f"7a:42:00:00:00:{number:02x}",
+                        mtu=1280 + number,
+                        alias="ü" * number + "x",
+                    ),
+                )
+            netlink.link("set", ifname="nc1", state="up")
+            netlink.link("add", kind="bridge", ifname="br")
+
+        self.inside(make)
+        links = self.listed()
+        self.assertEqual(len(links), 2 * PAIRS + 2)
+        self.assertEqual(links, [self.inside(partial(veth.find, name=link.name)) for link in links])
+        self.assertEqual({link.name for link in links if link.carrier and link.name.startswith("n")}, {"nu1", "nc1"})
+
+    def test_a_refusal_is_raised(self) -> None:
+        """With the kernel's own reason."""
+        refused = mock.patch.object(linklist, "_RTM_GETLINK", 0xFFF)
+        with refused, self.assertRaises(OSError) as raised:
+            self.listed()
+        self.assertEqual(raised.exception.errno, errno.EOPNOTSUPP)
+
+    def test_what_is_not_asked_for_is_passed_over(self) -> None:
+        """Attributes of other kinds, flags in their types, and messages of other kinds."""
+        attribute = struct.pack("=HH6s2x", 10, 3 | 0x8000, b"eth42\0") + struct.pack("=HH4s", 8, 0x999, b"none")
+        body = linklist._INFO.pack(0, 1, 7, 0x41, 0) + attribute
+        link = linklist._link(memoryview(body))
+        self.assertEqual((link.name, link.index, link.up, link.carrier), ("eth42", 7, True, True))
+        self.assertEqual((link.alias, link.group, link.mac, link.mtu, link.peer), ("", 0, "", 0, None))
