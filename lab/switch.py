@@ -31,6 +31,8 @@ class Switch:
         run("ovsdb-tool", "create", database, schema)
         self.start_database()
         self.vsctl("--no-wait", "init")
+        # Containers leave the checksums of TCP and UDP to the device. That datapath fills them in only with this.
+        self.vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:userspace-tso-enable=true")
         self.start_daemon()
         # There may be no kernel module, so the datapath is that of the daemon itself.
         self.vsctl("add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath_type=netdev")

@@ -1,0 +1,146 @@
+"""The database of one host's VRS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lab.vrs.resolution import EntityRow, PortRow, Resolved
+from nuage.ovsdb.client import Monitored, OvsdbClient, Row
+from nuage.ovsdb.notation import Value
+from nuage.ovsdb.operations import Update
+from nuage.ovsdb.remote import Remote
+from nuage.vrs import tables
+from nuage.vrs.tables import Event, State
+
+#: Events after which an entity runs: started and resumed.
+_RUNNING_EVENTS = (Event.STARTED, 4)
+
+_MONITORED = (
+    Monitored(tables.BRIDGE, ("name", "datapath_id"), indexes=("name",)),
+    Monitored(tables.INTERFACE, ("name", "ofport"), indexes=("name",)),
+    Monitored(
+        tables.NUAGE_PORT,
+        (
+            *("name", "mac", "bridge", "nuage_domain", "nuage_zone", "nuage_network", "metadata"),
+            *("ip_addr", "subnet_mask", "gateway", "vrf_id", "evpn_id"),
+        ),
+    ),
+    Monitored(
+        tables.NUAGE_VM,
+        ("vm_uuid", "vm_name", "nuage_enterprise", "nuage_user", "event", "state", "ports"),
+    ),
+)
+
+
+class HostDatabase:
+    """Reads what a VRS's database says of ports, and writes to what they were resolved.
+
+    Args:
+        reactor: Does all input and output, keeps the time.
+        name: The host's name.
+        remote: Where its database is.
+        bridge: The bridge whose ports count.
+        changed: Called when something may have changed.
+    """
+
+    def __init__(self, reactor: Any, name: str, remote: Remote, bridge: str, changed: Callable[[], None]) -> None:
+        self.name = name
+        self._bridge = bridge
+        self._client = OvsdbClient(reactor, remote, tables.DATABASE, _MONITORED, check_schema=tables.check_schema)
+        self._client.cache.subscribe(lambda _: changed())
+        self._client.on_synced(changed)
+
+    def start(self) -> None:
+        """Connect, and stay connected until stopped."""
+        self._client.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._client.stop()
+
+    @property
+    def known(self) -> bool:
+        """Whether the database has been read; what is known of it stays when it cannot be reached."""
+        return self._client.cache.loaded
+
+    @property
+    def current(self) -> bool:
+        """Whether what is read here is what the database says now."""
+        return self._client.synced
+
+    @property
+    def datapath_id(self) -> str | None:
+        """The id by which the bridge shows itself to its controller."""
+        bridge = self._client.cache[tables.BRIDGE].find("name", self._bridge)
+        return None if bridge is None or not bridge["datapath_id"] else str(bridge["datapath_id"])
+
+    def ofport(self, name: str) -> int | None:
+        """Return a port's number in the switch, None where it has none."""
+        interface = self._client.cache[tables.INTERFACE].find("name", name)
+        ofport = None if interface is None else interface["ofport"]
+        return ofport if isinstance(ofport, int) and ofport > 0 else None
+
+    def ports(self) -> Iterator[tuple[PortRow, EntityRow | None]]:
+        """Yield the ports, each with the entity that it is of."""
+        entities = {
+            port: _entity(row)
+            for row in self._client.cache[tables.NUAGE_VM].rows.values()
+            for port in _set(row["ports"])
+        }
+        for row in self._client.cache[tables.NUAGE_PORT].rows.values():
+            if row["bridge"] == self._bridge:
+                yield self._port(row), entities.get(str(row["name"]))
+
+    async def write(self, name: str, resolved: Resolved | None) -> None:
+        """Write to what a port was resolved, or that it is not.
+
+        Raises:
+            OvsdbError: The database did not take it.
+        """
+        row: dict[str, Value] = {
+            "ip_addr": resolved.ip if resolved else "",
+            "subnet_mask": resolved.mask if resolved else "",
+            "gateway": resolved.gateway if resolved else "",
+            "vrf_id": resolved.vrf_id if resolved else 0,
+            "evpn_id": resolved.evpn_id if resolved else 0,
+        }
+        await self._client.transact(Update(tables.NUAGE_PORT, [("name", "==", name)], row))
+
+    def _port(self, row: Row) -> PortRow:
+        metadata = row["metadata"]
+        assert isinstance(metadata, Mapping)
+        return PortRow(
+            host=self.name,
+            name=str(row["name"]),
+            mac=str(row["mac"]).lower(),
+            ofport=self.ofport(str(row["name"])),
+            domain=str(row["nuage_domain"]),
+            zone=str(row["nuage_zone"]),
+            subnet=str(row["nuage_network"]),
+            metadata={str(key): str(value) for key, value in metadata.items()},
+            ip_addr=str(row["ip_addr"]),
+            subnet_mask=str(row["subnet_mask"]),
+            gateway=str(row["gateway"]),
+            vrf_id=_number(row["vrf_id"]),
+            evpn_id=_number(row["evpn_id"]),
+        )
+
+
+def _entity(row: Row) -> EntityRow:
+    return EntityRow(
+        name=str(row["vm_name"]),
+        organization=str(row["nuage_enterprise"]),
+        user=str(row["nuage_user"]),
+        running=row["event"] in _RUNNING_EVENTS and row["state"] == State.RUNNING,
+    )
+
+
+def _number(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _set(value: object) -> frozenset[str]:
+    assert isinstance(value, frozenset)
+    return value

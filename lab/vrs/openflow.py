@@ -1,0 +1,256 @@
+"""The messages of OpenFlow 1.3 (ONF TS-012) that a controller of Open vSwitch needs: bytes in, values out."""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Iterator
+
+import attrs
+
+VERSION = 4
+
+_HEADER = struct.Struct("!BBHI")
+#: Section A.1: no port, no group, no packet, all tables, and the port that a packet came in by.
+_ANY = 0xFFFFFFFF
+_NO_BUFFER = 0xFFFFFFFF
+_ALL_TABLES = 0xFF
+IN_PORT = 0xFFFFFFF8
+#: Section A.2.3.7: set in vlan_vid where there is a tag.
+VLAN_PRESENT = 0x1000
+_ROLE_MASTER = 2
+
+
+class Type(enum.IntEnum):
+    """Section A.1, ofp_type."""
+
+    HELLO = 0
+    ERROR = 1
+    ECHO_REQUEST = 2
+    ECHO_REPLY = 3
+    FEATURES_REQUEST = 5
+    FEATURES_REPLY = 6
+    FLOW_MOD = 14
+    BARRIER_REQUEST = 20
+    BARRIER_REPLY = 21
+    ROLE_REQUEST = 24
+    ROLE_REPLY = 25
+
+
+class Field(enum.Enum):
+    """Section A.2.3.7, oxm_ofb_match_fields: number, and width in bytes."""
+
+    IN_PORT = (0, 4)
+    METADATA = (2, 8)
+    ETH_DST = (3, 6)
+    ETH_SRC = (4, 6)
+    ETH_TYPE = (5, 2)
+    VLAN_VID = (6, 2)
+    IP_PROTO = (10, 1)
+    IPV4_SRC = (11, 4)
+    IPV4_DST = (12, 4)
+    ICMP_TYPE = (19, 1)
+    ARP_OP = (21, 2)
+    ARP_SPA = (22, 4)
+    ARP_TPA = (23, 4)
+    ARP_SHA = (24, 6)
+    ARP_THA = (25, 6)
+
+    def encode(self, value: int, mask: int | None = None) -> bytes:
+        """Return the field's type, length and value."""
+        number, width = self.value
+        content = value.to_bytes(width, "big") + (b"" if mask is None else mask.to_bytes(width, "big"))
+        return struct.pack("!HBB", 0x8000, number << 1 | (mask is not None), len(content)) + content
+
+
+@attrs.frozen
+class Output:
+    """Send the packet out of a port."""
+
+    port: int
+
+    def encode(self) -> bytes:
+        """Return the action's bytes."""
+        return struct.pack("!HHIH6x", 0, 16, self.port, 0)
+
+
+@attrs.frozen
+class SetField:
+    """Overwrite a field."""
+
+    field: Field
+    value: int
+
+    def encode(self) -> bytes:
+        """Return the action's bytes."""
+        content = self.field.encode(self.value)
+        length = _padded(4 + len(content))
+        return struct.pack("!HH", 25, length) + content.ljust(length - 4, b"\0")
+
+
+@attrs.frozen
+class PushVlan:
+    """Put an empty VLAN tag before the packet."""
+
+    def encode(self) -> bytes:
+        """Return the action's bytes."""
+        return struct.pack("!HHH2x", 17, 8, 0x8100)
+
+
+@attrs.frozen
+class PopVlan:
+    """Take the VLAN tag away."""
+
+    def encode(self) -> bytes:
+        """Return the action's bytes."""
+        return struct.pack("!HH4x", 18, 8)
+
+
+@attrs.frozen
+class DecrementTtl:
+    """Count the IP TTL down; the switch drops a packet that has none left."""
+
+    def encode(self) -> bytes:
+        """Return the action's bytes."""
+        return struct.pack("!HH4x", 24, 8)
+
+
+Action = Output | SetField | PushVlan | PopVlan | DecrementTtl
+
+
+@attrs.frozen
+class Condition:
+    """A value that a field has to have, in the bits of the mask."""
+
+    field: Field
+    value: int
+    mask: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Flow:
+    """A flow entry: which packets of a table, and what becomes of them.
+
+    ``metadata`` is (value, mask) to be written, ``goto`` the table that goes on with the packet.
+    """
+
+    table: int
+    priority: int
+    match: frozenset[Condition]
+    actions: tuple[Action, ...] = ()
+    metadata: tuple[int, int] | None = None
+    goto: int | None = None
+
+    @property
+    def key(self) -> tuple[int, int, frozenset[Condition]]:
+        """What a table has once at most."""
+        return self.table, self.priority, self.match
+
+
+@attrs.frozen
+class Message:
+    """A message that was received."""
+
+    type: int
+    xid: int
+    body: bytes
+
+
+class Malformed(Exception):
+    """What was received is no OpenFlow 1.3."""
+
+
+class Splitter:
+    """Splits what is received into messages."""
+
+    def __init__(self) -> None:
+        self._data = b""
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Yield the messages that are complete.
+
+        Raises:
+            Malformed: The data are no messages of a version that is understood.
+        """
+        self._data += data
+        while len(self._data) >= _HEADER.size:
+            version, kind, length, xid = _HEADER.unpack_from(self._data)
+            if length < _HEADER.size or (version != VERSION and kind not in (Type.HELLO, Type.ERROR)):
+                raise Malformed(f"a message of version {version} and type {kind} has {length} bytes")
+            if len(self._data) < length:
+                return
+            body, self._data = self._data[_HEADER.size : length], self._data[length:]
+            yield Message(kind, xid, body)
+
+
+def message(kind: Type, xid: int, body: bytes = b"") -> bytes:
+    """Return a message."""
+    return _HEADER.pack(VERSION, kind, _HEADER.size + len(body), xid) + body
+
+
+def hello(xid: int) -> bytes:
+    """Return the first message, which names the one version that is spoken (section A.5.1)."""
+    return message(Type.HELLO, xid, struct.pack("!HHI", 1, 8, 1 << VERSION))
+
+
+def speaks_version(body: bytes) -> bool:
+    """Tell whether the peer's HELLO, whose ``body`` this is, names the version among others, or names none."""
+    if len(body) < 8 or struct.unpack_from("!H", body)[0] != 1:
+        return True
+    return bool(struct.unpack_from("!I", body, 4)[0] & 1 << VERSION)
+
+
+def role_request(xid: int, generation: int) -> bytes:
+    """Return the request to be master; ``generation`` has to grow from one master to the next (section 6.3.5)."""
+    return message(Type.ROLE_REQUEST, xid, struct.pack("!I4xQ", _ROLE_MASTER, generation))
+
+
+def datapath_id(body: bytes) -> str:
+    """Return the datapath's id from the body of FEATURES_REPLY, in hex as Bridge.datapath_id has it."""
+    return body[:8].hex()
+
+
+def describe_error(body: bytes) -> str:
+    """Describe an ERROR message (section A.4.4)."""
+    kind, code = struct.unpack_from("!HH", body)
+    return f"error type {kind}, code {code}, about {body[4:].hex()}"
+
+
+def add_flow(xid: int, flow: Flow) -> bytes:
+    """Return what adds a flow, or gives one of the same match and priority other instructions."""
+    instructions = b""
+    if flow.actions:
+        actions = b"".join(action.encode() for action in flow.actions)
+        instructions += struct.pack("!HH4x", 4, 8 + len(actions)) + actions
+    if flow.metadata is not None:
+        instructions += struct.pack("!HH4xQQ", 2, 24, *flow.metadata)
+    if flow.goto is not None:
+        instructions += struct.pack("!HHB3x", 1, 8, flow.goto)
+    return _flow_mod(xid, 0, flow.table, flow.priority, _match(flow.match) + instructions)
+
+
+def delete_flow(xid: int, flow: Flow) -> bytes:
+    """Return what deletes a flow."""
+    return _flow_mod(xid, 4, flow.table, flow.priority, _match(flow.match))
+
+
+def delete_all_flows(xid: int) -> bytes:
+    """Return what deletes every flow of every table."""
+    return _flow_mod(xid, 3, _ALL_TABLES, 0, _match(frozenset()))
+
+
+def _flow_mod(xid: int, command: int, table: int, priority: int, rest: bytes) -> bytes:
+    body = struct.pack("!QQBBHHHIIIH2x", 0, 0, table, command, 0, 0, priority, _NO_BUFFER, _ANY, _ANY, 0)
+    return message(Type.FLOW_MOD, xid, body + rest)
+
+
+def _match(conditions: frozenset[Condition]) -> bytes:
+    # What a field depends on has a lower number and has to come before it (section A.2.3.6).
+    ordered = sorted(conditions, key=lambda condition: condition.field.value)
+    content = b"".join(each.field.encode(each.value, each.mask) for each in ordered)
+    length = 4 + len(content)
+    return (struct.pack("!HH", 1, length) + content).ljust(_padded(length), b"\0")
+
+
+def _padded(length: int) -> int:
+    return (length + 7) // 8 * 8

@@ -1,0 +1,93 @@
+"""What a Nuage VSD knows: organizations, their users, domains, zones, subnets and policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network
+
+import attrs
+
+#: In a rule, the name that stands for the ports in no policy group.
+UNGROUPED = "ungrouped"
+#: Protocols that a rule can name.
+PROTOCOLS = ("icmp", "tcp", "udp")
+
+
+def is_machine(address: IPv4Address, cidr: IPv4Network) -> bool:
+    """Tell whether a machine in the network can have the address."""
+    return address in cidr and (cidr.prefixlen > 30 or address not in (cidr.network_address, cidr.broadcast_address))
+
+
+@attrs.frozen
+class Subnet:
+    """A subnet of an L3 domain, or all of an L2 domain; ``gateway`` is None where the domain does not route."""
+
+    cidr: IPv4Network
+    gateway: IPv4Address | None
+    evpn_id: int
+
+
+@attrs.frozen
+class Rule:
+    """Members of the one group and members of the other may exchange packets of some protocols, None meaning all."""
+
+    between: frozenset[str]
+    protocols: frozenset[str] | None
+
+    def joins(self, one: str | None, other: str | None) -> bool:
+        """Tell whether the rule is about these two groups, None being no group."""
+        return self.between == {one or UNGROUPED, other or UNGROUPED}
+
+
+@attrs.frozen(kw_only=True)
+class Domain:
+    """An L3 domain, or an L2 domain: that has no zones, no ``vrf_id``, and is one subnet, ``flat``."""
+
+    vrf_id: int = 0
+    zones: Mapping[str, Mapping[str, Subnet]] = attrs.field(factory=dict)
+    flat: Subnet | None = None
+    policy_groups: tuple[str, ...] = ()
+    allowed: tuple[Rule, ...] = ()
+    redirection_targets: tuple[str, ...] = ()
+
+    def subnets(self) -> Iterator[Subnet]:
+        """Yield all subnets."""
+        if self.flat is not None:
+            yield self.flat
+        for subnets in self.zones.values():
+            yield from subnets.values()
+
+    def traffic(self, one: str | None, other: str | None) -> frozenset[str] | None:
+        """Return the protocols that ports of two groups may exchange; None for everything.
+
+        Ports in no group are free among themselves. A port in a group is limited to what the rules allow.
+        """
+        if one is None and other is None:
+            return None
+        protocols: set[str] = set()
+        for rule in self.allowed:
+            if rule.joins(one, other):
+                if rule.protocols is None:
+                    return None
+                protocols |= rule.protocols
+        return frozenset(protocols)
+
+
+@attrs.frozen
+class Organization:
+    """An organization ("enterprise")."""
+
+    users: frozenset[str]
+    domains: Mapping[str, Domain]
+
+
+@attrs.frozen
+class Topology:
+    """All organizations by name."""
+
+    organizations: Mapping[str, Organization]
+
+    def domains(self) -> Iterator[Domain]:
+        """Yield all domains of all organizations."""
+        for organization in self.organizations.values():
+            yield from organization.domains.values()

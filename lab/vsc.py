@@ -1,0 +1,85 @@
+"""The stand-in for VRS and VSC, which resolves the ports of hosts and programs their switches."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.host import Host
+from lab.shell import Process, wait_until
+from lab.switch import BRIDGE
+
+TOPOLOGY = Path(__file__).with_name("topology.yaml")
+
+#: As it is seen inside of a host. ovs-vswitchd connects to no socket outside of this folder.
+_RUN = Path("/run/openvswitch")
+_SOCKET = "vsc.sock"
+
+
+class Vsc:
+    """``python -m lab.vrs`` for some hosts.
+
+    Args:
+        folder: Folder for its files. It has to exist when it is started.
+        hosts: The hosts that it serves. They have to run when it is started.
+        topology: The topology file.
+        delay: Seconds that it takes to resolve a port.
+    """
+
+    def __init__(self, folder: Path, hosts: Sequence[Host], topology: Path = TOPOLOGY, delay: float = 0.05) -> None:
+        self._hosts = hosts
+        self._topology = topology
+        self._delay = delay
+        self._interval = 5000
+        self.process = Process("vsc", folder)
+
+    def start(self) -> None:
+        """Start the daemon, without waiting for anything."""
+        databases = [f"--database={host.name}=unix:{host.namespace.outside(_RUN / 'db.sock')}" for host in self._hosts]
+        sockets = [f"--listen=unix:{host.namespace.outside(_RUN / _SOCKET)}" for host in self._hosts]
+        self.process.start(
+            *(sys.executable, "-m", "lab.vrs", f"--topology={self._topology}", f"--delay={self._delay}"),
+            *(*databases, *sockets),
+        )
+
+    def control(self, host: Host) -> None:
+        """Make it the controller of a host that runs. Nothing passes the host's bridge without it from now on.
+
+        Returns when the switch has taken it for its master, and the database says so.
+        """
+        wait_until("the controller listens", host.namespace.outside(_RUN / _SOCKET).exists, 20)
+        host.switch.vsctl(
+            *("set", "bridge", BRIDGE, "fail_mode=secure"),
+            *("--", "set-controller", BRIDGE, f"unix:/var{_RUN / _SOCKET}"),
+            # Milliseconds, and the least that is possible: the time until the switch tries again.
+            *("--", "set", "controller", BRIDGE, "max_backoff=1000"),
+        )
+        wait_until(f"{host.name} has a controller", lambda: self.is_master(host), 20)
+
+    def is_master(self, host: Host) -> bool:
+        """Tell whether the host's database shows it as the master.
+
+        ovs-vswitchd writes this with its statistics, each 5 s and no oftener; changing that time has it write at once.
+        """
+        self._interval = 5000 + (self._interval + 1) % 1000
+        interval = f"other_config:stats-update-interval={self._interval}"
+        host.switch.vsctl("--no-wait", "set", "Open_vSwitch", ".", interval)
+        return any(row["role"] == "master" for row in host.switch.rows("Controller"))
+
+    def reload(self) -> None:
+        """Have it read the topology again."""
+        self.process.send(signal.SIGHUP)
+
+    def leave(self) -> None:
+        """Have it drop its switches, as if the controller were lost."""
+        self.process.send(signal.SIGUSR1)
+
+    def come_back(self) -> None:
+        """Have it accept switches again."""
+        self.process.send(signal.SIGUSR2)
+
+    def stop(self) -> None:
+        """End the daemon."""
+        self.process.stop()

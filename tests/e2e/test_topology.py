@@ -1,0 +1,244 @@
+"""What a container reaches is what the topology says, by real traffic between containers of two hosts."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import yaml
+
+from lab.shell import wait_until
+from tests.e2e.topology_support import Place, TopologyTestCase, flows
+
+
+def _domain(host: str, address: str, zone: str = "Zone", subnet: str = "Subnet 2") -> Place:
+    return Place(host=host, organization="Enterprise", domain="Domain", zone=zone, subnet=subnet, address=address)
+
+
+def _testing(host: str, address: str) -> Place:
+    return Place(
+        host=host,
+        organization="Enterprise",
+        domain="Testing",
+        zone="Zone",
+        subnet="Subnet 2",
+        address=address,
+        gateway="10.21.59.253",
+        ip_range="10.21.59.128/26",
+    )
+
+
+def _acme(host: str, address: str) -> Place:
+    return Place(
+        host=host,
+        organization="Acme",
+        domain="Domain",
+        zone="Zone",
+        subnet="Subnet 2",
+        address=address,
+        gateway="10.21.59.254",
+        ip_range="10.21.59.192/26",
+    )
+
+
+def _flat(host: str, address: str) -> Place:
+    return Place(host=host, organization="Enterprise", domain="Flat", address=address)
+
+
+#: Two organizations, two L3 domains in one of them, two zones, three subnets, an L2 domain. Addresses of Acme are
+#: those of Enterprise, each at the other host.
+MATRIX = {
+    "web": _domain("a", "10.21.59.2"),
+    "db": _domain("b", "10.21.59.3"),
+    "front": _domain("a", "10.21.58.2", subnet="Subnet 1"),
+    "store": _domain("b", "10.21.60.2", zone="Backend", subnet="Storage"),
+    "test-a": _testing("a", "10.21.59.4"),
+    "test-b": _testing("b", "10.21.59.5"),
+    "acme-a": _acme("a", "10.21.59.3"),
+    "acme-b": _acme("b", "10.21.59.2"),
+    "flat-a": _flat("a", "10.21.61.2"),
+    "flat-b": _flat("b", "10.21.61.3"),
+}
+#: The gateways of each L3 domain.
+GATEWAYS = {
+    ("Enterprise", "Domain"): {"10.21.58.1", "10.21.59.1", "10.21.60.1"},
+    ("Enterprise", "Testing"): {"10.21.59.253"},
+    ("Acme", "Domain"): {"10.21.59.254"},
+}
+
+
+class MatrixTests(TopologyTestCase):
+    """Who reaches whom."""
+
+    def test_ping_matrix(self) -> None:
+        """A container reaches all of its own domain, at both hosts and through the gateway, and nothing else."""
+        self.run_resolved(MATRIX)
+        everything = {place.address for place in MATRIX.values()} | set().union(*GATEWAYS.values())
+        with ThreadPoolExecutor() as pool:
+            found = dict(zip(MATRIX, pool.map(lambda name: self.reached(name, everything), MATRIX), strict=True))
+        expected = {
+            name: {other.address for other in MATRIX.values() if other.scope == place.scope}
+            | GATEWAYS.get(place.scope, set())
+            for name, place in MATRIX.items()
+        }
+        self.assertEqual(found, expected)
+        # Of two machines with one address it was the one of the own organization that answered.
+        for name, other in (("web", "db"), ("acme-a", "acme-b"), ("acme-b", "acme-a"), ("db", "web")):
+            neighbours = self.execute(name, "ip", "neigh", "show", MATRIX[other].address).stdout
+            self.assertIn(str(self.port_row(other)["mac"]), neighbours)
+
+    def test_columns(self) -> None:
+        """The columns of a resolved port are those of its subnet; those of a port that is gone are gone with it."""
+        self.run_resolved({"store": MATRIX["store"], "flat-a": MATRIX["flat-a"]})
+        columns = ("ip_addr", "subnet_mask", "gateway", "vrf_id", "evpn_id")
+        row = self.port_row("store")
+        self.assertEqual([row[c] for c in columns], ["10.21.60.2", "255.255.255.0", "10.21.60.1", 2001, 103])
+        row = self.port_row("flat-a")
+        self.assertEqual([row[c] for c in columns], ["10.21.61.2", "255.255.255.0", "", 0, 105])
+
+    def test_routing(self) -> None:
+        """A packet to another subnet loses one hop; within a subnet it loses none; one without hops left is dropped."""
+        self.run_resolved({name: MATRIX[name] for name in ("web", "db", "store")})
+        self.assertIn("ttl=63", self.execute("web", "ping", "-c1", "-W3", "10.21.60.2").stdout)
+        self.assertIn("ttl=64", self.execute("web", "ping", "-c1", "-W3", "10.21.59.3").stdout)
+        self.assertNotIn("bytes from", self.execute("web", "ping", "-t1", "-c1", "-W1", "10.21.60.2").stdout)
+
+    def test_tcp(self) -> None:
+        """TCP gets through as well, routed and between the hosts."""
+        self.run_resolved({name: MATRIX[name] for name in ("web", "store")})
+        self.execute("store", "sh", "-c", "(echo hello | nc -l -p 80) >/dev/null 2>&1 &")
+        got = self.execute("web", "sh", "-c", "for i in 1 2 3; do nc -w 2 10.21.60.2 80 </dev/null && break; done")
+        self.assertEqual(got.stdout, "hello\n", got.stderr)
+
+
+class PolicyTests(TopologyTestCase):
+    """Policy groups change what is reachable while containers run."""
+
+    def test_policy_groups(self) -> None:
+        """Ports of a group exchange what the rules of the domain allow, across hosts and subnets too."""
+        self.run_resolved({name: MATRIX[name] for name in ("web", "db", "store")})
+        self.assertTrue(self.reaches("web", "db"))
+        self.assertTrue(self.reaches("web", "store"))
+        self.set_policy_group("db", "quarantine")
+        self.assertEqual(self.pairs(), {"web-store", "store-web"})
+        self.assertEqual(self.reached("db", ["10.21.59.1"]), {"10.21.59.1"})
+        self.set_policy_group("db", "db")
+        self.assertEqual(self.pairs(), {"web-store", "store-web"})
+        self.set_policy_group("web", "web")
+        self.assertEqual(self.pairs(), {"web-store", "store-web", "web-db", "db-web"})
+        self.set_policy_group("store", "quarantine")
+        self.assertEqual(self.pairs(), {"web-db", "db-web"})
+        self.set_policy_group("web", None)
+        self.assertEqual(self.pairs(), set())
+
+    def pairs(self) -> set[str]:
+        """Return who reaches whom."""
+        names = ("web", "db", "store")
+        pairs = [(one, other) for one in names for other in names if one != other]
+        with ThreadPoolExecutor() as pool:
+            found = list(pool.map(lambda pair: self.reaches(*pair), pairs))
+        return {"-".join(pair) for pair, reached in zip(pairs, found, strict=True) if reached}
+
+
+class RefusalTests(TopologyTestCase):
+    """Ports that are not resolved, or not any more."""
+
+    def test_unresolved(self) -> None:
+        """A port whose zone does not exist is not resolved, sends nothing, and gets nothing; the log has the reason."""
+        self.run_resolved({name: MATRIX[name] for name in ("web", "db")})
+        self.change_port("web", nuage_zone="Zoen")
+        self.wait_for_resolution("web", "")
+        self.assertFalse(self.reaches("web", "db"))
+        self.assertFalse(self.reaches("db", "web"))
+        self.assertEqual(self.reached("web", ["10.21.59.1"]), set())
+        self.assertIn(
+            'of web is not resolved: there is no zone "Zoen" in domain "Domain"; did you mean "Zone"?',
+            self.vsc.process.tail(),
+        )
+        self.change_port("web", nuage_zone="Zone")
+        self.wait_for_resolution("web")
+        self.assertTrue(self.reaches("db", "web"))
+
+    def test_address_in_use(self) -> None:
+        """An address that another host has given to a port of the subnet is not given again."""
+        self.run_resolved({"web": MATRIX["web"]})
+        self.run_container("thief", _domain("b", "10.21.59.2"))
+        wait_until("the reason is logged", lambda: "of thief is not resolved: address" in self.vsc.process.tail(), 10)
+        self.assertEqual(self.port_row("thief")["ip_addr"], "")
+        self.hosts["a"].docker("rm", "-f", "web")
+        self.wait_for_resolution("thief")
+
+    def test_spoofing(self) -> None:
+        """A container that takes another address or MAC is not heard any more."""
+        self.run_container("web", MATRIX["web"], "--cap-add=NET_ADMIN")
+        self.run_container("db", MATRIX["db"])
+        for name in ("web", "db"):
+            self.wait_for_resolution(name)
+        self.assertTrue(self.reaches("web", "db"))
+        self.execute("web", "ip", "addr", "add", "10.21.59.99/24", "dev", "eth0")
+        spoofed = self.execute("web", "ping", "-c1", "-W1", "-I", "10.21.59.99", "10.21.59.3")
+        self.assertNotIn("bytes from", spoofed.stdout)
+        mac = str(self.port_row("web")["mac"])
+        self.execute("web", "ip", "link", "set", "eth0", "address", "02:00:00:00:00:99")
+        self.assertFalse(self.reaches("web", "db"))
+        self.execute("web", "ip", "link", "set", "eth0", "address", mac)
+        self.assertTrue(self.reaches("web", "db"))
+
+
+class ChangeTests(TopologyTestCase):
+    """The topology changes; the controller goes and comes."""
+
+    def tearDown(self) -> None:
+        """Have the controller back."""
+        self.vsc.come_back()
+        super().tearDown()
+
+    def test_lost_controller(self) -> None:
+        """Without a controller what is resolved goes on, and nothing new is resolved until it is back."""
+        self.run_resolved({name: MATRIX[name] for name in ("web", "db")})
+        self.vsc.leave()
+        for host in self.hosts.values():
+            wait_until("the role is gone", lambda host=host: not self.vsc.is_master(host), 10)  # type: ignore[misc]
+        self.assertTrue(self.reaches("web", "db"))
+        self.run_container("late", _domain("a", "10.21.59.20"))
+        self.assertFalse(self.reaches("late", "db"))
+        self.assertEqual(self.port_row("late")["ip_addr"], "")
+        self.vsc.come_back()
+        for host in self.hosts.values():
+            wait_until("the role is back", lambda host=host: self.vsc.is_master(host), 10)  # type: ignore[misc]
+        self.wait_for_resolution("late")
+        self.assertTrue(self.reaches("late", "db"))
+        self.assertTrue(self.reaches("web", "db"))
+
+    def test_restart(self) -> None:
+        """A controller that is killed and started again finds what it had resolved, and all goes on."""
+        self.run_resolved({name: MATRIX[name] for name in ("web", "store")})
+        before = {letter: flows(host) for letter, host in self.hosts.items()}
+        self.vsc.stop()
+        self.assertTrue(self.reaches("web", "store"))
+        self.vsc.start()
+        for host in self.hosts.values():
+            self.vsc.control(host)
+        self.assertTrue(self.reaches("web", "store"))
+        self.assertEqual({letter: flows(host) for letter, host in self.hosts.items()}, before)
+
+    def test_later_subnet(self) -> None:
+        """A subnet that is added to the topology while a container waits for it resolves the container."""
+        original = self.pair.topology.read_text()
+        self.addCleanup(self.change_topology, original)
+        self.run_container("late", _domain("a", "10.21.62.2", subnet="Later"))
+        wait_until("the reason is logged", lambda: 'no subnet "Later"' in self.vsc.process.tail(), 10)
+        self.assertEqual(self.reached("late", ["10.21.62.1"]), set())
+        self.change_topology(original.replace("10.21.58.0/24", "10.21.58.0/33"))
+        wait_until("the mistake is logged", lambda: "stays as it was" in self.vsc.process.tail(), 10)
+        topology = yaml.safe_load(original)
+        zones = topology["organizations"]["Enterprise"]["l3_domains"]["Domain"]["zones"]
+        zones["Zone"]["subnets"]["Later"] = {"cidr": "10.21.62.0/24", "gateway": "10.21.62.1", "evpn_id": 110}
+        self.change_topology(json.dumps(topology))
+        self.wait_for_resolution("late")
+        self.assertEqual(self.reached("late", ["10.21.62.1"]), {"10.21.62.1"})
+
+    def change_topology(self, text: str) -> None:
+        """Write another topology and have it read."""
+        self.pair.topology.write_text(text)
+        self.vsc.reload()

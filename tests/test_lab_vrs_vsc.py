@@ -1,0 +1,146 @@
+"""The lab's stand-in for VRS and VSC with a real ovsdb-server and a real ovs-vswitchd."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from lab.vrs.vsc import Settings, Vsc
+from lab.vsc import TOPOLOGY
+from nuage.ovsdb.notation import Value
+from nuage.ovsdb.operations import Delete, Insert, Update
+from nuage.ovsdb.remote import parse_remote
+from nuage.ovsdb.results import Inserted
+from nuage.vrs import tables
+from tests.vrs_support import BRIDGE, Vrs, waiting
+
+
+class VscTests(TestCase):
+    """One switch, and ports whose devices are dummies."""
+
+    timeout = 60
+
+    async def setUp(self) -> None:  # type: ignore[override]
+        """Start all of it."""
+        self.vrs = Vrs()
+        self.addCleanup(self.vrs.stop)
+        self.client = self.vrs.client(reactor)
+        self.client.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.client.stop()))
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        self.topology = Path(self.mktemp())
+        shutil.copy(TOPOLOGY, self.topology)
+        self.vsc = Vsc(
+            reactor,
+            Settings(
+                topology=self.topology,
+                databases={"h1": parse_remote(self.vrs.remote)},
+                listen=[f"tcp:{port}:interface=127.0.0.1"],
+                delay=0.1,
+                bridge=BRIDGE,
+                uplink="uplink",
+            ),
+        )
+        self.vsc.startService()
+        self.addCleanup(self.vsc.stopService)
+        controller = ("--", "set-controller", BRIDGE, f"tcp:127.0.0.1:{port}", "--", "set", "controller", BRIDGE)
+        self.vrs.vsctl("set", "bridge", BRIDGE, "fail_mode=secure", *controller, "max_backoff=1000")
+
+    async def add(self, name: str, number: int, **columns: Any) -> str:
+        """Add a port and its entity to switch and tables; return the uuid of the row of Nuage_Port_Table."""
+        self.vrs.vsctl("--no-wait", "add-port", BRIDGE, name)
+        port: dict[str, Value] = {
+            "name": name,
+            "mac": f"7a:42:00:00:00:{number:02x}",
+            "bridge": BRIDGE,
+            "nuage_domain": "Domain",
+            "nuage_zone": "Zone",
+            "nuage_network": "Subnet 2",
+            "metadata": {"static-ip": f"10.21.59.{number}"},
+        }
+        entity: dict[str, Value] = {
+            "vm_uuid": name * 8,
+            "vm_name": name,
+            "event": 2,
+            "state": 1,
+            "nuage_enterprise": "Enterprise",
+            "nuage_user": "admin",
+            "ports": frozenset({name}),
+        }
+        inserted, _ = await self.client.transact(
+            Insert(tables.NUAGE_PORT, {**port, **columns}), Insert(tables.NUAGE_VM, entity)
+        )
+        assert isinstance(inserted, Inserted)
+        return inserted.uuid
+
+    async def resolved(self, uuid: str, address: str, timeout: float = 20) -> Any:
+        """Wait until a port has an address, or none."""
+        return await self.client.wait_until(
+            tables.NUAGE_PORT, uuid, lambda row: row if row is not None and row["ip_addr"] == address else None, timeout
+        )
+
+    def flows_of(self, name: str) -> int:
+        """Return the number of flows that name a port."""
+        ofport = self.vrs.vsctl("get", "interface", name, "ofport").strip()
+        command = ["ovs-appctl", "-t", f"{self.vrs.folder}/ovs-vswitchd.ctl", "bridge/dump-flows", BRIDGE]
+        dumped = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+        return sum(f"in_port={ofport}," in line or f"output:{ofport}" in line for line in dumped.splitlines())
+
+    async def test_port_comes_and_goes(self) -> None:
+        """A port is resolved when its flows are in the switch; they go with it."""
+        uuid = await self.add("p1", 2)
+        row = await self.resolved(uuid, "10.21.59.2")
+        self.assertEqual((row["subnet_mask"], row["gateway"]), ("255.255.255.0", "10.21.59.1"))
+        self.assertEqual((row["vrf_id"], row["evpn_id"]), (2001, 102))
+        self.assertGreater(self.flows_of("p1"), 3)
+        await self.client.transact(Delete(tables.NUAGE_PORT, [("name", "==", "p1")]))
+        for _ in range(100):
+            if not self.flows_of("p1"):
+                break
+            await waiting(reactor, 0.05)
+        self.assertEqual(self.flows_of("p1"), 0)
+
+    async def test_unresolved(self) -> None:
+        """A port is resolved once its row names what there is, and not any more when it does not."""
+        uuid = await self.add("p1", 2, nuage_zone="Zoen")
+        other = await self.add("p2", 3)
+        await self.resolved(other, "10.21.59.3")
+        self.assertEqual(self.flows_of("p1"), 0)
+        await self.client.transact(Update(tables.NUAGE_PORT, [("name", "==", "p1")], {"nuage_zone": "Zone"}))
+        await self.resolved(uuid, "10.21.59.2")
+        await self.client.transact(Update(tables.NUAGE_PORT, [("name", "==", "p1")], {"nuage_zone": "Zoen"}))
+        row = await self.resolved(uuid, "")
+        self.assertEqual((row["subnet_mask"], row["gateway"], row["vrf_id"], row["evpn_id"]), ("", "", 0, 0))
+        self.assertEqual(self.flows_of("p1"), 0)
+
+    async def test_topology_read_again(self) -> None:
+        """A changed topology is taken; one that cannot be used is not."""
+        uuid = await self.add("p1", 2, nuage_zone="Later")
+        text = self.topology.read_text()
+        self.topology.write_text("nonsense")
+        self.vsc.reload()
+        self.topology.write_text(text.replace("          Zone:\n", "          Later:\n"))
+        self.vsc.reload()
+        await self.resolved(uuid, "10.21.59.2")
+
+    async def test_lost_controller(self) -> None:
+        """While the controller is lost nothing is resolved, and the flows stay; when it is back all is."""
+        one = await self.add("p1", 2)
+        await self.resolved(one, "10.21.59.2")
+        flows = self.flows_of("p1")
+        self.vsc.leave()
+        other = await self.add("p2", 3)
+        await waiting(reactor, 0.5)
+        self.assertEqual(self.client.cache[tables.NUAGE_PORT].rows[other]["ip_addr"], "")
+        self.assertEqual(self.flows_of("p1"), flows)
+        self.vsc.come_back()
+        await self.resolved(other, "10.21.59.3")
+        self.assertGreater(self.flows_of("p2"), 3)
