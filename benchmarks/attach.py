@@ -1,6 +1,6 @@
 """What attaching a container costs: ``docker run``, each call as dockerd sees it, and the floor.
 
-One lab host runs everything. Rounds alternate between the networks, with runs of the floor in between, so that a busy
+One lab host runs everything. Rounds alternate between the networks, with the floor in between, so that a busy
 machine burdens all alike. The network "own-bridge" is one that a user made with Docker's bridge driver: Docker gives
 the containers of all networks but the default bridge a name server of their own, which costs it some 60 ms. A relay
 stands between dockerd and the plugin and times the calls; it is there in all runs.
@@ -11,9 +11,9 @@ stands between dockerd and the plugin and times the calls; it is there in all ru
 from __future__ import annotations
 
 import argparse
-import json
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -87,20 +87,37 @@ def _milliseconds(seconds: list[float]) -> str:
     return f"{statistics.median(ordered) * 1000:8.1f} {ordered[int(len(ordered) * 0.95)] * 1000:8.1f}"
 
 
+class Floor:
+    """The script floor.py, running on a host."""
+
+    def __init__(self, host: Host) -> None:
+        script = Path(__file__).with_name("floor.py")
+        command = (sys.executable, script, "--database", "/var/run/openvswitch/db.sock")
+        argv = [str(word) for word in host.namespace.inside(*command)]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.attach()
+
+    def attach(self) -> float:
+        """Attach once; return the seconds that it took."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+
 def measure(host: Host, rounds: int) -> tuple[dict[str, list[float]], list[float]]:
     """Run everything in turn; return the times of ``docker run`` by network, and those of the floor."""
     runs: dict[str, list[float]] = defaultdict(list)
-    floor: list[float] = []
-    script = Path(__file__).with_name("floor.py")
+    times: list[float] = []
+    floor = Floor(host)
     for _ in range(rounds):
         for network in NETWORKS:
             start = time.perf_counter()
             host.docker("run", "--rm", "--net", network, IMAGE, "true")
             runs[network].append(time.perf_counter() - start)
-        database = "/var/run/openvswitch/db.sock"
-        done = host.run(sys.executable, script, "--database", database, "--rounds", 3)
-        floor += json.loads(done.stdout)[1:]
-    return runs, floor
+        times.append(floor.attach())
+    return runs, times
 
 
 def report(runs: dict[str, list[float]], floor: list[float], calls: dict[str, list[float]]) -> None:
@@ -113,8 +130,9 @@ def report(runs: dict[str, list[float]], floor: list[float], calls: dict[str, li
         print(f"{call:34} {_milliseconds(times)}")
     median = {network: statistics.median(times) for network, times in runs.items()}
     for network in NETWORKS[1:]:
-        over = (median[network] - median["none"]) * 1000
-        print(f"{network:12} +{over:.0f} ms over none; nuage / {network} {median['nuage'] / median[network]:.2f}")
+        print(f"{network:12} +{(median[network] - median['none']) * 1000:.0f} ms over none")
+    print(f"nuage / bridge {median['nuage'] / median['bridge']:.2f}, ", end="")
+    print(f"nuage / own-bridge {median['nuage'] / median['own-bridge']:.2f}")
     print(f"Join / floor {statistics.median(calls['Join']) / statistics.median(floor):.2f}")
 
 

@@ -1,17 +1,18 @@
 """The least that attaching an endpoint can take: a veth pair over netlink, one transaction, and the switch's answer.
 
-It runs inside a host of the lab (see attach.py), blocks, knows nothing but these three steps, and prints one JSON list
-of seconds for each attach that it makes and undoes again.
+It runs inside a host of the lab (see attach.py), blocks, and knows nothing but these three steps. For each line that
+it reads it makes one attach, undoes it again, and prints the seconds that it took. The lines come in the rhythm in
+which the plugin is called: what is done once in a while finds cold caches, what is done in a tight loop does not.
 
-    python benchmarks/floor.py --database /var/run/openvswitch/db.sock --rounds 20
+    python benchmarks/floor.py --database /var/run/openvswitch/db.sock
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import socket
+import sys
 import time
 from typing import Any
 
@@ -98,19 +99,15 @@ def detach(netlink: IPRoute, database: Database, name: str, port: str) -> None:
 
 
 def main() -> None:
-    """Attach and detach as often as asked."""
+    """Attach and detach whenever a line comes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--database", required=True)
-    parser.add_argument("--rounds", type=int, default=20)
     arguments = parser.parse_args()
     netlink, database = IPRoute(), Database(arguments.database)
-    times = []
-    for number in range(arguments.rounds):
-        name = f"fl{os.getpid() % 10000}x{number}"
-        seconds, port = attach(netlink, database, name)
-        times.append(seconds)
-        detach(netlink, database, name, port)
-    print(json.dumps(times))
+    for number, _ in enumerate(sys.stdin):
+        seconds, port = attach(netlink, database, f"floor{number}")
+        print(seconds, flush=True)
+        detach(netlink, database, f"floor{number}", port)
 
 
 if __name__ == "__main__":
