@@ -27,6 +27,7 @@ from nuage.libnetwork.resource import Libnetwork
 from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.links import Links
 from nuage.model import Container
+from nuage.networks import Networks
 from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.remote import TlsFiles, parse_remote
 from nuage.readiness import Readiness
@@ -68,7 +69,7 @@ class Parts:
             switch=self.switch,
             links=self.links,
             containers=self.containers,
-            find_network=partial(find_network, docker),
+            networks=Networks(self.switch, partial(find_network, docker), turns),
             cleanup=self.cleanup,
             turns=turns,
             random_bytes=os.urandom,

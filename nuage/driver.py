@@ -16,15 +16,17 @@ from twisted.logger import Logger
 from nuage import names
 from nuage.cleanup import Cleanup
 from nuage.containers import Containers
-from nuage.errors import DockerUnavailable, Refused
+from nuage.errors import Refused
 from nuage.libnetwork import payloads
 from nuage.model import Container, Endpoint, Network
+from nuage.networks import Networks
 from nuage.options import network_of
 from nuage.ovsdb.errors import WaitExpired
 from nuage.policy import endpoint_options
 from nuage.resolution import check_resolution, demand_controller, unresolved
 from nuage.serial import Turns
-from nuage.vrs.switch import Attachment, Switch
+from nuage.vrs.switch import Switch
+from nuage.vrs.views import Attachment
 
 #: First octets of a MAC address that this driver makes: locally administered, and told apart at a glance.
 _MAC_PREFIX = b"\x7a\x42"
@@ -40,10 +42,6 @@ class LinkMaker(Protocol):
         """Remove a pair in the background."""
 
 
-#: Finds a network that this host was not told of, as the request that would have created it; None where there is none.
-NetworkFinder = Callable[[str], Awaitable[payloads.CreateNetwork | None]]
-
-
 class Driver:
     """Answers the calls of libnetwork.
 
@@ -54,7 +52,7 @@ class Driver:
         switch: The VRS.
         links: Makes veth pairs.
         containers: Knows whose endpoints are.
-        find_network: Asks Docker for networks that were made elsewhere.
+        networks: Knows the networks.
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one subject apart; shared with ``cleanup``.
         random_bytes: Gives random bytes, for MAC addresses.
@@ -73,7 +71,7 @@ class Driver:
         switch: Switch,
         links: LinkMaker,
         containers: Containers,
-        find_network: NetworkFinder,
+        networks: Networks,
         cleanup: Cleanup,
         turns: Turns,
         random_bytes: Callable[[int], bytes],
@@ -84,7 +82,7 @@ class Driver:
         self._switch = switch
         self._links = links
         self._containers = containers
-        self._find_network = find_network
+        self._networks = networks
         self._cleanup = cleanup
         self._turns = turns
         self._random_bytes = random_bytes
@@ -111,7 +109,7 @@ class Driver:
         async with self._turns.turn(network.id):
             await self._switch.ready()
             self._cleanup.cancel(network.id)
-            await self._demand_subnet_of_its_own(network)
+            await self._networks.demand_subnet_of_its_own(network)
             known = self._switch.network(network.id)
             async with self._undone_by(network.id, lambda: self._forget_network(network.id), new=known is None):
                 await self._switch.remember_network(network)
@@ -125,7 +123,7 @@ class Driver:
     async def create_endpoint(self, request: payloads.CreateEndpoint) -> payloads.CreatedEndpoint:
         """Check the endpoint and keep it; the container is attached by Join."""
         await self._switch.ready()
-        network = await self._network(request.network_id)
+        network = await self._networks.get(request.network_id)
         _check_addresses(request, network)
         async with self._turns.turn(request.endpoint_id):
             self._cleanup.cancel(request.endpoint_id)
@@ -146,7 +144,7 @@ class Driver:
     async def join(self, request: payloads.Join) -> payloads.Joined:
         """Make the container's link and attach it to the switch."""
         await self._switch.ready()
-        network = await self._network(request.network_id)
+        network = await self._networks.get(request.network_id)
         async with self._turns.turn(request.endpoint_id):
             endpoint = self._switch.endpoint(request.endpoint_id)
             if endpoint is None:
@@ -220,44 +218,6 @@ class Driver:
             network = self._switch.network(endpoint.network_id) if endpoint else None
             if endpoint is not None and network is not None:
                 await self._switch.rename(network, endpoint, container)
-
-    async def _network(self, network_id: str) -> Network:
-        """Return a network; one that was made on another host of the cluster is learnt from Docker."""
-        network = self._switch.network(network_id)
-        if network is None:
-            network = await self._learnt_network(network_id)
-            async with self._turns.turn(network_id):
-                await self._switch.remember_network(network)
-        return network
-
-    async def _demand_subnet_of_its_own(self, network: Network) -> None:
-        """Make sure that no other network assigns the addresses of the same Nuage subnet.
-
-        One that Docker does not know any more is forgotten instead: Docker does not always say when it drops one.
-        """
-        for other in self._switch.networks():
-            if other.id != network.id and other.competes_with(network):
-                if not await self._is_gone(other.id):
-                    raise Refused(
-                        f"network {other.id} stands for {other.place()} already, with the subnet {other.pool}: "
-                        "use that network, or remove it first"
-                    )
-                await self._switch.forget_network(other.id)
-
-    async def _is_gone(self, network_id: str) -> bool:
-        try:
-            return await self._find_network(network_id) is None
-        except DockerUnavailable:
-            return False
-
-    async def _learnt_network(self, network_id: str) -> Network:
-        try:
-            request = await self._find_network(network_id)
-        except DockerUnavailable as problem:
-            raise Refused(f"network {network_id} is not known here, and Docker did not tell: {problem}") from problem
-        if request is None:
-            raise Refused(f"network {network_id} is not known here nor to Docker; remove it and create it again")
-        return network_of(request)
 
     async def _attach(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
         """Make the link, then the rows, and return the gateway; nothing of both stays where one fails."""

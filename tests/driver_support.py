@@ -14,6 +14,7 @@ from nuage.errors import DockerUnavailable, LinkError
 from nuage.libnetwork.body import Body
 from nuage.libnetwork.payloads import CreateNetwork
 from nuage.model import Container
+from nuage.networks import Networks
 from nuage.ovsdb.client import OvsdbClient
 from nuage.serial import Turns
 from nuage.vrs.switch import Switch
@@ -120,7 +121,7 @@ class Plugin:
             switch=self.switch,
             links=self.links,
             containers=self.containers,
-            find_network=self.docker.find_network,
+            networks=Networks(self.switch, self.docker.find_network, turns),
             cleanup=self.cleanup,
             turns=turns,
             random_bytes=lambda count: bytes(range(1, count + 1)),

@@ -27,10 +27,11 @@ from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.resource import Libnetwork, NetworkDriver
 from nuage.libnetwork.server import PluginSite
 from nuage.model import Container, Endpoint, Network
+from nuage.networks import Networks
 from nuage.ovsdb.errors import ValueNotEncodable
 from nuage.ovsdb.notation import encode
 from nuage.serial import Turns
-from nuage.vrs.switch import Attachment
+from nuage.vrs.views import Attachment
 from tests.driver_support import NotedLinks, PlayedDocker
 
 #: Every call whose request has a body, and the driver's method that carries it out.
@@ -322,7 +323,7 @@ def driver_on(switch: MemorySwitch, clock: Clock) -> Driver:
         switch=cast(Any, switch),
         links=NotedLinks(),
         containers=Containers(clock, docker, lambda _endpoint, _container: None),
-        find_network=docker.find_network,
+        networks=Networks(cast(Any, switch), docker.find_network, turns),
         cleanup=Cleanup(clock, turns),
         turns=turns,
         random_bytes=bytes,

@@ -307,6 +307,22 @@ class Attaching(DriverTestCase):
         assert self.vrs.vsctl("list-ports", BRIDGE) == f"{PORT}\n"
         assert self.rows(tables.NUAGE_PORT) == []
 
+    async def test_two_endpoints_with_the_same_first_digits(self) -> None:
+        """Port names carry 13 of them: the second is refused, and the first one is left as it is."""
+        twin = ENDPOINT[:20] + "0" * 44
+        driver = self.plugin.driver
+        await driver.create_endpoint(_endpoint())
+        await driver.join(_join())
+        before = self.rows(tables.NUAGE_PORT)
+        await driver.create_endpoint(_endpoint(EndpointID=twin, Interface={"Address": "10.21.59.3/24"}))
+        with self.assertRaises(SwitchError):
+            await driver.join(_join(twin))
+        await driver.delete_endpoint(_call(twin))
+        assert self.rows(tables.NUAGE_PORT) == before
+        assert self.vrs.vsctl("list-ports", BRIDGE) == f"{PORT}\n"
+        await driver.delete_endpoint(_call())
+        self.assert_nothing_left()
+
     async def test_a_hundred_joins_at_once(self) -> None:
         """Each endpoint gets its port; calls about different endpoints do not wait for each other."""
         ids = [f"{number:02x}" * 32 for number in range(100)]

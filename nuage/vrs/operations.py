@@ -75,15 +75,21 @@ def announce(
     ]
 
 
-def detach(bridge: str, endpoint_id: str, port: str | None) -> list[Operation]:
-    """Unplug the endpoint and withdraw it from the VRS. ``port`` is the uuid of its Port row, None where it has none.
+def detach(bridge: str, endpoint_id: str, port: str | None, *, owns_name: bool) -> list[Operation]:
+    """Unplug the endpoint and withdraw it from the VRS.
 
     The Port and Interface rows go by themselves once the bridge does not refer to them.
+
+    Args:
+        bridge: The bridge's name.
+        endpoint_id: The endpoint.
+        port: The uuid of its Port row, None where it has none.
+        owns_name: Whether the endpoint's port name is its own; another's row of that name is left alone.
     """
     unplug: list[Operation] = []
     if port is not None:
         unplug = [Mutate(tables.BRIDGE, _named(bridge), [("ports", "delete", frozenset({port}))])]
-    return [*unplug, *_withdraw(endpoint_id)]
+    return [*unplug, *_withdraw(endpoint_id, owns_name=owns_name)]
 
 
 def rename(
@@ -111,11 +117,9 @@ def rename(
     ]
 
 
-def _withdraw(endpoint_id: str) -> list[Operation]:
-    return [
-        Delete(tables.NUAGE_PORT, _named(port_name(endpoint_id))),
-        Delete(tables.NUAGE_VM, [("vm_uuid", "==", endpoint_id)]),
-    ]
+def _withdraw(endpoint_id: str, *, owns_name: bool = True) -> list[Operation]:
+    port: list[Operation] = [Delete(tables.NUAGE_PORT, _named(port_name(endpoint_id)))] if owns_name else []
+    return [*port, Delete(tables.NUAGE_VM, [("vm_uuid", "==", endpoint_id)])]
 
 
 def _named(name: str) -> Where:

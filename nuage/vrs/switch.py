@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-import attrs
 from twisted.logger import Logger
 
 from nuage.errors import SwitchError
@@ -18,34 +17,9 @@ from nuage.ovsdb.client import OvsdbClient, Row
 from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired, WaitTimedOut
 from nuage.ovsdb.operations import Operation
 from nuage.vrs import operations, tables
+from nuage.vrs.views import Attachment, Resolution, attachment_of, ids_of, is_ours, resolution_of
 
 T = TypeVar("T")
-
-
-@attrs.frozen
-class Resolution:
-    """What the controller answered for a port: its address, mask and gateway, and the ids of domain and subnet."""
-
-    address: str
-    mask: str
-    gateway: str
-    vrf_id: int
-    evpn_id: int
-
-
-@attrs.frozen
-class Attachment:
-    """An endpoint's place at the bridge.
-
-    ``ofport`` is None until the switch has opened the device and -1 where it could not; ``error`` then says why.
-    """
-
-    port: str
-    interface_uuid: str
-    port_uuid: str | None
-    ofport: int | None
-    error: str | None
-    container_id: str | None
 
 
 class Switch:
@@ -112,15 +86,15 @@ class Switch:
         """Return an endpoint that is attached or remembered."""
         interface = self._interface(endpoint_id)
         if interface is not None:
-            return self._read(_ids(interface).get(tables.RECORD, ""), Endpoint.from_record)
+            return self._read(ids_of(interface).get(tables.RECORD, ""), Endpoint.from_record)
         return self._recorded(tables.ENDPOINT_RECORD + endpoint_id, Endpoint.from_record)
 
     def endpoints_of(self, network_id: str) -> list[str]:
         """Return the ids of the network's endpoints, attached or remembered."""
         attached = {
-            _ids(row)[tables.ENDPOINT]
+            ids_of(row)[tables.ENDPOINT]
             for row in self._client.cache[tables.INTERFACE].where("external_ids", network_id, tables.NETWORK)
-            if tables.ENDPOINT in _ids(row)
+            if tables.ENDPOINT in ids_of(row)
         }
         return sorted(attached | {each.id for each in self._remembered_endpoints() if each.network_id == network_id})
 
@@ -136,19 +110,18 @@ class Switch:
     def survey(self) -> dict[str, Trace]:
         """Return what the switch has of each endpoint, by id.
 
-        An entity without a port is taken for ours only where it has exactly the one port that this driver would have
-        given it, the name of which is made of the entity's id.
+        An entity without a port is taken for ours where :func:`nuage.vrs.views.is_ours` proves it.
         """
         cache = self._client.cache
-        attached = {_ids(row).get(tables.ENDPOINT) for row in cache[tables.INTERFACE].rows.values()}
+        attached = {ids_of(row).get(tables.ENDPOINT) for row in cache[tables.INTERFACE].rows.values()}
         waiting = {endpoint.id for endpoint in self._remembered_endpoints()}
-        announced = {str(row["vm_uuid"]) for row in cache[tables.NUAGE_VM].rows.values() if _is_ours(row)}
+        announced = {str(row["vm_uuid"]) for row in cache[tables.NUAGE_VM].rows.values() if is_ours(row)}
         return {endpoint_id: self.trace(endpoint_id) for endpoint_id in attached | waiting | announced if endpoint_id}
 
     def trace(self, endpoint_id: str) -> Trace:
         """Return what the switch has of one endpoint, which may be nothing."""
         interface = self._interface(endpoint_id)
-        ids = {} if interface is None else _ids(interface)
+        ids = {} if interface is None else ids_of(interface)
         # The record of an endpoint that is attached need not be decoded, which would take half of the time.
         waiting = self._recorded(tables.ENDPOINT_RECORD + endpoint_id, Endpoint.from_record) if not ids else None
         entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
@@ -157,7 +130,7 @@ class Switch:
             network_id=waiting.network_id if waiting else ids.get(tables.NETWORK),
             record=waiting.to_record() if waiting else ids.get(tables.RECORD),
             attached=interface is not None,
-            announced=entity is not None and _is_ours(entity) and port is not None,
+            announced=entity is not None and is_ours(entity) and port is not None,
             waiting=tables.ENDPOINT_RECORD + endpoint_id in self._bridge_ids(),
             container_id=ids.get(tables.CONTAINER),
         )
@@ -165,12 +138,12 @@ class Switch:
     def attachment(self, endpoint_id: str) -> Attachment | None:
         """Return where the endpoint is attached, None where it is not."""
         interface = self._interface(endpoint_id)
-        return None if interface is None else self._attachment(interface)
+        return None if interface is None else self._seen(interface)
 
     def resolution(self, endpoint_id: str) -> Resolution | None:
         """Return what the VRS resolved the endpoint's port to, None until it has."""
         row = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
-        return None if row is None else _resolution(row)
+        return None if row is None else resolution_of(row)
 
     def controller_connected(self) -> bool:
         """Tell whether a controller is there to resolve ports: one of role master."""
@@ -192,7 +165,7 @@ class Switch:
         def answer(row: Row | None) -> Resolution | None:
             if row is None:
                 raise SwitchError(f"the VRS's row of port {port_name(endpoint_id)} was removed while it was awaited")
-            return _resolution(row)
+            return resolution_of(row)
 
         return await self._client.wait_until(tables.NUAGE_PORT, port.uuid if port else "", answer, timeout)
 
@@ -241,8 +214,10 @@ class Switch:
             await self._transact([], lambda: True)
         attachment = self.attachment(endpoint_id)
         port_uuid = attachment.port_uuid if attachment else None
+        holder = self._client.cache[tables.INTERFACE].find("name", port_name(endpoint_id))
+        owns_name = holder is None or ids_of(holder).get(tables.ENDPOINT) == endpoint_id
         await self._commit(
-            [*operations.detach(self._bridge, endpoint_id, port_uuid), *records],
+            [*operations.detach(self._bridge, endpoint_id, port_uuid, owns_name=owns_name), *records],
             lambda: self.attachment(endpoint_id) is None,
         )
 
@@ -284,7 +259,7 @@ class Switch:
         def settled(row: Row | None) -> Attachment | None:
             if row is None:
                 raise SwitchError(f"port {name} was removed from the switch while it was being attached")
-            found = self._attachment(row)
+            found = self._seen(row)
             return found if found.ofport is not None or found.error else None
 
         try:
@@ -302,22 +277,12 @@ class Switch:
     def _interface(self, endpoint_id: str) -> Row | None:
         return self._client.cache[tables.INTERFACE].find("external_ids", endpoint_id, tables.ENDPOINT)
 
-    def _attachment(self, interface: Row) -> Attachment:
-        name = str(interface["name"])
-        port = self._client.cache[tables.PORT].find("name", name)
-        ofport, error = interface["ofport"], interface.get("error")
-        return Attachment(
-            port=name,
-            interface_uuid=interface.uuid,
-            port_uuid=port.uuid if port else None,
-            ofport=ofport if isinstance(ofport, int) else None,
-            error=str(error) if error else None,
-            container_id=_ids(interface).get(tables.CONTAINER),
-        )
+    def _seen(self, interface: Row) -> Attachment:
+        return attachment_of(interface, self._client.cache[tables.PORT].find("name", interface["name"]))
 
     def _bridge_ids(self) -> Mapping[str, str]:
         row = self._client.cache[tables.BRIDGE].find("name", self._bridge)
-        return {} if row is None else _ids(row)
+        return {} if row is None else ids_of(row)
 
     def _remembered_endpoints(self) -> Iterator[Endpoint]:
         for key in self._bridge_ids():
@@ -336,26 +301,3 @@ class Switch:
         except ValueError as problem:
             self._log.error("a record in the switch's database is passed over: {problem}", problem=str(problem))
             return None
-
-
-def _resolution(row: Row) -> Resolution | None:
-    """Read what the VRS wrote into a row of the port table; None until it has."""
-    if not row["ip_addr"]:
-        return None
-    return Resolution(
-        address=str(row["ip_addr"]),
-        mask=str(row["subnet_mask"]),
-        gateway=str(row["gateway"]),
-        vrf_id=int(str(row["vrf_id"])),
-        evpn_id=int(str(row["evpn_id"])),
-    )
-
-
-def _is_ours(entity: Row) -> bool:
-    return entity["ports"] == frozenset({port_name(str(entity["vm_uuid"]))})
-
-
-def _ids(row: Row) -> Mapping[str, str]:
-    """Return a row's external_ids."""
-    ids = row["external_ids"]
-    return ids if isinstance(ids, Mapping) else {}  # type: ignore[return-value]

@@ -1,0 +1,77 @@
+"""Rows of the mirrored tables as the values that they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from nuage.names import port_name
+from nuage.ovsdb.client import Row
+from nuage.vrs import tables
+
+
+@attrs.frozen
+class Resolution:
+    """What the controller answered for a port: its address, mask and gateway, and the ids of domain and subnet."""
+
+    address: str
+    mask: str
+    gateway: str
+    vrf_id: int
+    evpn_id: int
+
+
+@attrs.frozen
+class Attachment:
+    """An endpoint's place at the bridge.
+
+    ``ofport`` is None until the switch has opened the device and -1 where it could not; ``error`` then says why.
+    """
+
+    port: str
+    interface_uuid: str
+    port_uuid: str | None
+    ofport: int | None
+    error: str | None
+    container_id: str | None
+
+
+def attachment_of(interface: Row, port: Row | None) -> Attachment:
+    """Read where an endpoint is attached from the rows of its interface and port."""
+    ofport, error = interface["ofport"], interface.get("error")
+    return Attachment(
+        port=str(interface["name"]),
+        interface_uuid=interface.uuid,
+        port_uuid=port.uuid if port else None,
+        ofport=ofport if isinstance(ofport, int) else None,
+        error=str(error) if error else None,
+        container_id=ids_of(interface).get(tables.CONTAINER),
+    )
+
+
+def resolution_of(row: Row) -> Resolution | None:
+    """Read what the VRS wrote into a row of the port table; None until it has."""
+    if not row["ip_addr"]:
+        return None
+    return Resolution(
+        address=str(row["ip_addr"]),
+        mask=str(row["subnet_mask"]),
+        gateway=str(row["gateway"]),
+        vrf_id=int(str(row["vrf_id"])),
+        evpn_id=int(str(row["evpn_id"])),
+    )
+
+
+def is_ours(entity: Row) -> bool:
+    """Tell whether an entity's row is of this driver's making.
+
+    It is where the entity has exactly the one port that this driver gives it, the name of which is made of its id.
+    """
+    return entity["ports"] == frozenset({port_name(str(entity["vm_uuid"]))})
+
+
+def ids_of(row: Row) -> Mapping[str, str]:
+    """Return a row's external_ids."""
+    ids = row["external_ids"]
+    return ids if isinstance(ids, Mapping) else {}  # type: ignore[return-value]
