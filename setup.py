@@ -28,7 +28,7 @@ setup(
         "pyroute2>=0.7.3",
         "pyyaml>=6.0",
         "treq>=23.11",
-        "twisted[tls]>=23.8",
+        "twisted[tls]>=24.7",
     ],
     extras_require={
         "dev": [
