@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.dockerd import Dockerd
 from lab.namespace import Namespace
 from lab.plugin import Plugin
-from lab.shell import run
+from lab.shell import Process, run
 from lab.switch import Switch
 
 
@@ -21,21 +21,26 @@ class Host:
         name: Name of the host and of its network namespace.
         root: Folder below which the host has a folder with all its files.
         docker_args: Arguments for dockerd.
+        controlled: Whether its switch is given a controller (see lab/vsc.py). Where it has none no port is resolved, so
+            the plugin is configured not to wait for that.
     """
 
-    def __init__(self, name: str, root: Path, docker_args: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, root: Path, docker_args: Sequence[str] = (), *, controlled: bool = False) -> None:
         self.name = name
         self.folder = root / name
         self.namespace = Namespace(f"nuage-{name}", self.folder)
         self.switch = Switch(self.namespace, self.folder)
         self.dockerd = Dockerd(self.namespace, name, self.folder, docker_args)
-        self.plugin = Plugin(self.namespace, self.folder, self.dockerd.socket)
+        self.plugin = Plugin(self.namespace, self.folder, self.dockerd.socket, controlled=controlled)
 
     @property
     def running(self) -> bool:
         """Whether all of the host's daemons run."""
-        processes = (self.switch.database, self.switch.daemon, self.dockerd.process, self.plugin.process)
-        return all(process.pid is not None for process in processes)
+        return all(process.pid is not None for process in self.processes())
+
+    def processes(self) -> tuple[Process, ...]:
+        """Return all of the host's daemons."""
+        return (self.switch.database, self.switch.daemon, self.plugin.process, self.dockerd.process)
 
     def start(self, **configuration: object) -> None:
         """Start everything; what an earlier run left of this host is removed first.

@@ -34,7 +34,7 @@ class Namespace:
         mounts = []
         for private, public in _PRIVATE.items():
             (self._folder / private).mkdir(exist_ok=True)
-            if not public.exists():
+            with contextlib.suppress(FileExistsError):
                 public.mkdir()
                 (self._folder / f"{private}.made").touch()
             mounts.append(f"mount --bind {self._folder / private} {public}")

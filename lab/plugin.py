@@ -19,11 +19,12 @@ SOCKET = Path("/run/docker/plugins/nuage.sock")
 
 
 class Plugin:
-    """``twistd nuage-plugin`` with a configuration for this host."""
+    """``twistd nuage-plugin`` with a configuration for this host, which is ``controlled`` as lab/host.py has it."""
 
-    def __init__(self, namespace: Namespace, folder: Path, docker_socket: Path) -> None:
+    def __init__(self, namespace: Namespace, folder: Path, docker_socket: Path, *, controlled: bool) -> None:
         self._namespace = namespace
         self._docker_socket = docker_socket
+        self._controlled = controlled
         self.config = folder / "nuage.yaml"
         self.process = Process("nuage-plugin", folder)
 
@@ -39,8 +40,9 @@ class Plugin:
             "VrsEndpoint": DATABASE,
             "DockerEndpoint": f"unix://{self._docker_socket}",
             "Scope": "local",
-            "resolve_timeout": 0,
         }
+        if not self._controlled:
+            keys["resolve_timeout"] = 0
         self.config.write_text(yaml.safe_dump({**keys, **changes}))
 
     def start(self, activation: Activation | None = None) -> None:

@@ -248,6 +248,7 @@ class Driver:
         except WaitExpired:
             connected = self._switch.controller_connected()
             raise unresolved(network, endpoint, self._resolve_timeout, controller=connected) from None
+        self._log.info("endpoint={endpoint} is {resolution}", endpoint=endpoint.id[:12], resolution=str(resolution))
         return check_resolution(network, endpoint, resolution)
 
     @asynccontextmanager

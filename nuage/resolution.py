@@ -52,12 +52,15 @@ def unresolved(network: Network, endpoint: Endpoint, seconds: float, *, controll
 
 
 def check_resolution(network: Network, endpoint: Endpoint, resolved: Resolved) -> IPv4Address | None:
-    """Return the gateway that the VRS resolved, None where the subnet has none.
+    """Return the gateway that the VRS resolved.
+
+    An L2 domain need not have one. Docker assigns one in any case, which then stays: there may be a router that Nuage
+    does not know, and a container without a gateway would be connected to a bridge of Docker's own, past the VRS.
 
     Raises:
         Refused: The VRS's address, mask or gateway is not the one that Docker assigned.
     """
-    gateway = IPv4Address(resolved.gateway) if resolved.gateway else None
+    gateway = IPv4Address(resolved.gateway) if resolved.gateway else network.gateway
     differing = [
         f"{what}: Docker {docker}, Nuage {nuage}"
         for what, docker, nuage in (

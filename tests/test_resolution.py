@@ -82,6 +82,11 @@ class Resolving(DriverTestCase):
         self.answer(gateway="10.21.59.254")
         assert str((await self.join()).gateway) == "10.21.59.254"
 
+    async def test_domain_without_gateway(self) -> None:
+        """What Docker assigned is no contradiction, and stays."""
+        self.answer(gateway="")
+        assert str((await self.join()).gateway) == "10.21.59.1"
+
     async def test_not_resolved_in_time(self) -> None:
         """All that can be misspelt is named, and whether a controller is there."""
         said = await self.failure()

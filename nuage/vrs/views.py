@@ -11,7 +11,7 @@ from nuage.ovsdb.client import Row
 from nuage.vrs import tables
 
 
-@attrs.frozen
+@attrs.frozen(str=False)
 class Resolution:
     """What the controller answered for a port: its address, mask and gateway, and the ids of domain and subnet."""
 
@@ -20,6 +20,11 @@ class Resolution:
     gateway: str
     vrf_id: int
     evpn_id: int
+
+    def __str__(self) -> str:
+        """Show the answer in the log."""
+        via = f"via {self.gateway}" if self.gateway else "without gateway"
+        return f"resolved to {self.address}/{self.mask} {via}, vrf {self.vrf_id}, evpn {self.evpn_id}"
 
 
 @attrs.frozen

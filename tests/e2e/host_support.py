@@ -63,6 +63,23 @@ def _remove_leftovers() -> None:
             Host(folder.name, ROOT).remove()
 
 
+def marks(host: Host) -> dict[str, Any]:
+    """Return all of a host that an endpoint or a network leaves its marks in."""
+    rows = {table: sorted(str(r.get("name", r.get("vm_uuid"))) for r in host.switch.rows(table)) for table in TABLES}
+    return {
+        **rows,
+        "ports": sorted(host.switch.ports()),
+        # docker_gwbridge and its veths are Docker's own business.
+        "links": sorted(link for link in host.links() if link.startswith(("nu", "nc"))),
+        "records": sorted(_record_keys(host)),
+    }
+
+
+def _record_keys(host: Host) -> list[str]:
+    (bridge,) = (row for row in host.switch.rows("Bridge") if row["name"] == "alubr0")
+    return [key for key in bridge["external_ids"] if key.startswith("nuage-")]
+
+
 class HostTestCase(SynchronousTestCase):
     """A test on the shared host. It has to leave the host as it found it."""
 
@@ -89,14 +106,7 @@ class HostTestCase(SynchronousTestCase):
 
     def state(self) -> dict[str, Any]:
         """Return all that an endpoint or a network leaves its marks in."""
-        rows = {table: sorted(str(row.get("name", row.get("vm_uuid"))) for row in self.rows(table)) for table in TABLES}
-        return {
-            **rows,
-            "ports": sorted(self.host.switch.ports()),
-            # docker_gwbridge and its veths are Docker's own business.
-            "links": sorted(link for link in self.host.links() if link.startswith(("nu", "nc"))),
-            "records": sorted(self.bridge_record_keys()),
-        }
+        return marks(self.host)
 
     def assert_nothing_left(self) -> None:
         """Assert that the host looks as it did at the start."""
@@ -110,8 +120,7 @@ class HostTestCase(SynchronousTestCase):
 
     def bridge_record_keys(self) -> list[str]:
         """Return the keys of the records that the plugin keeps at the bridge."""
-        (bridge,) = (row for row in self.rows("Bridge") if row["name"] == "alubr0")
-        return [key for key in bridge["external_ids"] if key.startswith("nuage-")]
+        return _record_keys(self.host)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return the rows of a table of the switch's database."""

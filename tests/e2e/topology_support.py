@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -15,52 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab.dockerd import IMAGE
-from lab.fabric import Fabric
 from lab.host import Host
+from lab.pair import Pair
 from lab.shell import wait_until
 from lab.switch import BRIDGE, DATABASE
-from lab.vsc import TOPOLOGY, Vsc
-from tests.e2e.host_support import demand_programs
+from tests.e2e.host_support import demand_programs, marks
 
 ROOT = Path(tempfile.gettempdir()) / "nuage-e2e-pairs"
 #: Pings one address, twice: the kernel may still remember that there was no neighbour.
 _PING = "(ping -c 1 -W 2 $address || ping -c 1 -W 1 $address) >/dev/null 2>&1"
-
-
-class Pair:
-    """Two hosts, the wire between them, and their controller, which has a copy of the lab's topology file."""
-
-    def __init__(self, name: str) -> None:
-        self.folder = ROOT / name
-        self.hosts = {letter: Host(f"{name}-{letter}", self.folder) for letter in "ab"}
-        self.fabric = Fabric(f"{name}-fabric")
-        self.topology = self.folder / "topology.yaml"
-        self.vsc = Vsc(self.folder, list(self.hosts.values()), self.topology)
-
-    def start(self) -> None:
-        """Start everything."""
-        self.folder.mkdir(parents=True)
-        shutil.copy(TOPOLOGY, self.topology)
-        self.fabric.make()
-        for host in self.hosts.values():
-            host.start()
-        self.vsc.start()
-        for host in self.hosts.values():
-            self.fabric.join(host)
-            self.vsc.control(host)
-
-    def remove(self) -> None:
-        """End everything and remove all files."""
-        self.vsc.stop()
-        for host in self.hosts.values():
-            host.remove()
-        self.fabric.remove()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        if ROOT.is_dir() and not any(ROOT.iterdir()):
-            ROOT.rmdir()
 
 
 @cache
@@ -72,18 +38,29 @@ def demand_pair() -> Pair:
     demand_programs()
     for folder in ROOT.glob("p*"):
         if not Path("/proc", folder.name.removeprefix("p")).exists():
-            Pair(folder.name).remove()
-    pair = Pair(f"p{os.getpid()}")
-    atexit.register(pair.remove)
+            _pair(folder.name).remove()
+    pair = _pair(f"p{os.getpid()}")
+    atexit.register(_remove, pair)
     pair.start()
     return pair
+
+
+def _pair(name: str) -> Pair:
+    return Pair((f"{name}-a", f"{name}-b"), f"{name}-fabric", ROOT / name)
+
+
+def _remove(pair: Pair) -> None:
+    pair.remove()
+    if ROOT.is_dir() and not any(ROOT.iterdir()):
+        ROOT.rmdir()
 
 
 @attrs.frozen(kw_only=True)
 class Place:
     """Where a container is to be in the topology: the options of its network, and the address it is to have.
 
-    Docker gives a pool twice only to networks that differ in their ``ip_range``.
+    Docker gives a pool twice only to networks that differ in their ``ip_range``. Without an ``address`` Docker chooses
+    one; ``pool`` is needed then. ``options`` are further ones of the network.
     """
 
     host: str
@@ -91,33 +68,46 @@ class Place:
     domain: str
     zone: str = ""
     subnet: str = ""
-    address: str
+    address: str = ""
     gateway: str = ""
     ip_range: str = ""
+    pool: str = ""
+    options: tuple[str, ...] = ()
 
     @property
     def network(self) -> str:
-        """Name of the Docker network."""
-        return f"{self.organization} {self.domain} {self.zone} {self.subnet}".strip().replace(" ", "-")
+        """Name of the Docker network, in small letters: the CLI changes others in ``--network name=…,driver-opt=…``."""
+        return f"{self.organization} {self.domain} {self.zone} {self.subnet}".strip().replace(" ", "-").lower()
 
     @property
     def scope(self) -> tuple[str, str]:
         """What is reachable: the domain."""
         return self.organization, self.domain
 
+    def network_options(self) -> list[str]:
+        """Return the options of ``docker network create``."""
+        named = {f"-o={key}": getattr(self, key) for key in ("organization", "domain", "zone", "subnet")}
+        named["--gateway"], named["--ip-range"] = self.gateway, self.ip_range
+        named["--subnet"] = self.pool or self.address.rpartition(".")[0] + ".0/24"
+        return ["-o=user=admin", *(f"{key}={value}" for key, value in named.items() if value), *self.options]
+
 
 class TopologyTestCase(SynchronousTestCase):
     """A test on the pair. It has to leave it as it found it."""
 
     timeout = 180
+    #: Seconds that a port may take to be resolved before a container's start fails; 0 does not wait for it.
+    resolve_timeout = 10.0
 
     def setUp(self) -> None:
         """Start the pair unless it runs."""
         self.pair = demand_pair()
-        self.hosts = self.pair.hosts
+        self.hosts = dict(zip("ab", self.pair.hosts, strict=True))
         self.vsc = self.pair.vsc
         self._places: dict[str, Place] = {}
         self._networks: set[tuple[str, str]] = set()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._configure, self.hosts.values()))
 
     def tearDown(self) -> None:
         """Remove what the test made; no port and no flow of one may be left."""
@@ -131,23 +121,46 @@ class TopologyTestCase(SynchronousTestCase):
             self.assertEqual(host.switch.rows("Nuage_Port_Table"), [])
             wait_until(f"host {letter} has no flows of ports", partial(_is_idle, host), 10)
 
-    def run_container(self, name: str, place: Place, *words: str) -> None:
-        """Run a container, and make its network unless the host has it."""
-        host = self.hosts[place.host]
+    def _configure(self, host: Host) -> None:
+        """Have the plugin wait for as long as this class wants it to."""
+        configured = yaml.safe_load(host.plugin.config.read_text())
+        if configured.get("resolve_timeout", 10) != self.resolve_timeout:
+            host.plugin.configure(resolve_timeout=self.resolve_timeout)
+            host.plugin.stop()
+            host.plugin.start()
+            host.plugin.wait()
+
+    def make_network(self, place: Place) -> None:
+        """Make the network of a place unless its host has it."""
         if (place.host, place.network) not in self._networks:
             self._networks.add((place.host, place.network))
-            options = [f"-o={key}={getattr(place, key)}" for key in ("organization", "domain", "zone", "subnet")]
-            options += [f"--gateway={place.gateway}", f"--ip-range={place.ip_range}"]
-            pool = place.address.rpartition(".")[0] + ".0/24"
-            host.docker(
-                *("network", "create", "--driver=nuage", "-o=user=admin", f"--subnet={pool}"),
-                *(option for option in options if not option.endswith("=")),
-                place.network,
-            )
+            words = ("network", "create", "--driver=nuage", *place.network_options(), place.network)
+            self.hosts[place.host].docker(*words)
+
+    def run_container(self, name: str, place: Place, *words: str, network: str = "") -> None:
+        """Run a container, and make its network unless the host has it.
+
+        ``words`` are further options of ``docker run``; ``network`` is its ``--network``, if that is more than a name.
+        """
+        self.make_network(place)
         self._places[name] = place
-        host.docker(
-            "run", "-d", "--name", name, "--net", place.network, "--ip", place.address, *words, IMAGE, "sleep", "1000"
-        )
+        self.hosts[place.host].docker(*self._run_words(name, place, network or place.network, words))
+
+    def refused_container(self, name: str, place: Place, *words: str) -> str:
+        """Run a container whose start has to fail and to leave nothing at the switch; return Docker's message."""
+        self.make_network(place)
+        self._places[name] = place
+        host = self.hosts[place.host]
+        before = marks(host)
+        done = host.docker(*self._run_words(name, place, place.network, words), check=False)
+        self.assertNotEqual(done.returncode, 0, f"{name} should have been refused")
+        # The kernel removes a link in the background, also after a failure.
+        wait_until(f"nothing is left of {name}", lambda: marks(host) == before, 10)
+        return done.stderr.strip()
+
+    def _run_words(self, name: str, place: Place, network: str, words: tuple[str, ...]) -> list[str]:
+        address = [f"--ip={place.address}"] if place.address else []
+        return ["run", "-d", f"--name={name}", f"--network={network}", *address, *words, IMAGE, "sleep", "1000"]
 
     def run_resolved(self, places: Mapping[str, Place]) -> None:
         """Run containers and wait until their ports are resolved."""
@@ -162,9 +175,22 @@ class TopologyTestCase(SynchronousTestCase):
         for name in places:
             self.wait_for_resolution(name)
 
-    def place(self, container: str) -> Place:
-        """Return where a container is."""
-        return self._places[container]
+    def address(self, container: str) -> str:
+        """Return a container's address."""
+        return self._places[container].address or self._inspect(container, "IPAddress")
+
+    def endpoint_id(self, container: str) -> str:
+        """Return the id of a container's endpoint."""
+        return self._inspect(container, "EndpointID")
+
+    def network_id(self, container: str) -> str:
+        """Return the id of a container's network."""
+        return self._inspect(container, "NetworkID")
+
+    def _inspect(self, container: str, field: str) -> str:
+        place = self._places[container]
+        template = f'{{{{(index .NetworkSettings.Networks "{place.network}").{field}}}}}'
+        return self.hosts[place.host].docker("inspect", "-f", template, container).stdout.strip()
 
     def execute(self, container: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a program in a container."""
@@ -177,7 +203,14 @@ class TopologyTestCase(SynchronousTestCase):
 
     def reaches(self, container: str, other: str) -> bool:
         """Tell whether one container gets an answer from the other's address."""
-        return bool(self.reached(container, [self._places[other].address]))
+        return bool(self.reached(container, [self.address(other)]))
+
+    def pairs(self, *names: str) -> set[str]:
+        """Return who of some containers reaches whom, as "one-other"."""
+        pairs = [(one, other) for one in names for other in names if one != other]
+        with ThreadPoolExecutor() as pool:
+            found = list(pool.map(lambda pair: self.reaches(*pair), pairs))
+        return {"-".join(pair) for pair, reached in zip(pairs, found, strict=True) if reached}
 
     def port_row(self, container: str) -> dict[str, Any]:
         """Return the row of Nuage_Port_Table of a container."""
@@ -188,7 +221,7 @@ class TopologyTestCase(SynchronousTestCase):
 
     def wait_for_resolution(self, container: str, address: str | None = None) -> None:
         """Wait until a container's port is resolved; an ``address`` of nothing waits until it is not."""
-        wanted = self._places[container].address if address is None else address
+        wanted = self.address(container) if address is None else address
         wait_until(f"{container} resolves to {wanted!r}", lambda: self.port_row(container)["ip_addr"] == wanted, 10)
 
     def change_port(self, container: str, **columns: Any) -> None:

@@ -1,0 +1,67 @@
+"""Two Docker hosts that are joined, and the stand-in for VRS and VSC that serves both."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lab.fabric import Fabric
+from lab.host import Host
+from lab.shell import Process
+from lab.vsc import TOPOLOGY, Vsc
+
+
+class Pair:
+    """Two hosts, the wire between them, and their controller, which has a copy of the lab's topology file.
+
+    Args:
+        names: Names of the two hosts.
+        fabric: Name of the wire.
+        folder: Folder for all files, which is removed with the pair.
+    """
+
+    def __init__(self, names: tuple[str, str], fabric: str, folder: Path) -> None:
+        self.folder = folder
+        self.hosts = tuple(Host(name, folder, controlled=True) for name in names)
+        self.fabric = Fabric(fabric)
+        self.topology = folder / "topology.yaml"
+        self.vsc = Vsc(folder, self.hosts, self.topology)
+
+    @property
+    def running(self) -> bool:
+        """Whether all daemons run."""
+        return all(host.running for host in self.hosts) and self.vsc.process.pid is not None
+
+    def start(self, **configuration: object) -> None:
+        """Start everything; what an earlier run left is removed first.
+
+        Args:
+            configuration: Keys of the plugins' configuration in which it differs from the lab's usual one.
+        """
+        self.remove()
+        self.folder.mkdir(parents=True)
+        shutil.copy(TOPOLOGY, self.topology)
+        self.fabric.make()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda host: host.start(**configuration), self.hosts))
+        self.vsc.start()
+        for host in self.hosts:
+            self.fabric.join(host)
+            self.vsc.control(host)
+
+    def remove(self) -> None:
+        """End everything and remove all files."""
+        self.vsc.stop()
+        for host in self.hosts:
+            host.remove()
+        self.fabric.remove()
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def processes(self) -> Iterator[Process]:
+        """Yield all daemons."""
+        yield self.vsc.process
+        for host in self.hosts:
+            yield from host.processes()
