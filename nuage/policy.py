@@ -1,7 +1,7 @@
 """Which policy applies to an endpoint, out of the places where a user can name it.
 
-The endpoint's own option (``--network name=NET,driver-opt=nuage.policy-group=web``) comes first, then the container's
-label (``nuage.policy-group=web``), then the network's option (``-o policy-group=web``).
+The endpoint's own option (the driver-opt ``nuage.policy-group=web``) comes first, then the container's label
+(``nuage.policy-group=web``), then the network's option (``-o policy-group=web``).
 """
 
 from __future__ import annotations
