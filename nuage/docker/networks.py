@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
-from typing import TypeVar
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from nuage.docker.engine import Engine, Network, NetworkUnknown, Pool
 from nuage.libnetwork.payloads import CreateNetwork, Pool4, Pool6
-
-Subnet = TypeVar("Subnet", IPv4Network, IPv6Network)
 
 
 async def find_network(engine: Engine, network_id: str) -> CreateNetwork | None:
@@ -31,27 +28,24 @@ def as_request(network: Network) -> CreateNetwork:
         options=network.options,
         internal=network.internal,
         pools=tuple(
-            Pool4(IPv4Network(pool.subnet), IPv4Interface(_gateway(pool, IPv4Network(pool.subnet))).ip)
-            for pool in network.ipv4
-            if pool.subnet
+            Pool4(IPv4Network(pool.subnet), IPv4Address(_gateway(pool))) for pool in network.ipv4 if pool.subnet
         ),
         pools_v6=tuple(
-            Pool6(IPv6Network(pool.subnet), IPv6Interface(_gateway(pool, IPv6Network(pool.subnet))).ip)
-            for pool in network.ipv6
-            if pool.subnet
+            Pool6(IPv6Network(pool.subnet), IPv6Address(_gateway(pool))) for pool in network.ipv6 if pool.subnet
         ),
     )
 
 
-def _gateway(pool: Pool, subnet: IPv4Network | IPv6Network) -> str:
+def _gateway(pool: Pool) -> str:
     """Return the gateway of a pool.
 
     Docker does not show one that its IPAM chose. What its IPAM chooses is the first address of the range that it
-    gives addresses from (moby ``libnetwork/ipam``), and of the network's own addresses where no range was given.
+    gives addresses from, which may be the range's very first where the range does not begin with the subnet.
     """
     if pool.gateway:
-        return pool.gateway
-    first = IPv4Network(pool.ip_range) if pool.ip_range and subnet.version == 4 else None
-    if first is not None and first.network_address != subnet.network_address:
-        return str(first.network_address)
-    return str(subnet.network_address + 1)
+        return pool.gateway.partition("/")[0]
+    subnet = ip_network(pool.subnet)
+    chosen_from = ip_network(pool.ip_range or pool.subnet)
+    # The first address of the subnet itself names the subnet, and is nobody's.
+    offset = 1 if chosen_from.network_address == subnet.network_address else 0
+    return str(chosen_from.network_address + offset)
