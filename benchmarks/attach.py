@@ -2,8 +2,8 @@
 
 One lab host runs everything. Rounds alternate between the networks, with the floor in between, so that a busy
 machine burdens all alike. The network "own-bridge" is one that a user made with Docker's bridge driver: Docker gives
-the containers of all networks but the default bridge a name server of their own, which costs it some 60 ms. A relay
-stands between dockerd and the plugin and times the calls; it is there in all runs.
+the containers of all networks but the default bridge a name server of their own, and they take it some 60 ms more.
+A relay stands between dockerd and the plugin and times the calls; it is there in all runs.
 
     python benchmarks/attach.py --rounds 30
 """
