@@ -6,7 +6,7 @@ looks like a fault to the first and is gone at the second.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -121,15 +121,13 @@ class Auditor:
     async def _docker(self) -> audit.Docker | None:
         try:
             docker = await self._census.take()
-            missing = audit.missing_in_docker(self._switch.survey(), docker)
-            return await self._census.with_others(docker, self._networks_of(missing))
+            traces = self._switch.survey()
+            missing = audit.missing_in_docker(traces, docker)
+            networks = {network_id for missed in missing if (network_id := traces[missed].network_id)}
+            return await self._census.with_others(docker, networks)
         except DockerUnavailable as problem:
             self._log.debug("the audit does without Docker: {problem}", problem=str(problem))
             return None
-
-    def _networks_of(self, endpoint_ids: Collection[str]) -> set[str]:
-        records = (self._switch.endpoint(endpoint_id) for endpoint_id in endpoint_ids)
-        return {record.network_id for record in records if record is not None}
 
     async def _audit(self, *, sparing: bool) -> None:
         proposals = await self.proposals(sparing=sparing)
