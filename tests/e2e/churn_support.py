@@ -182,11 +182,6 @@ class ChurnTestCase(HostTestCase):
             self.start_plugin()
         super().tearDown()
 
-    def start_plugin(self) -> None:
-        """Start the plugin and wait until it listens."""
-        self.host.plugin.start()
-        self.host.plugin.wait()
-
     def assert_nothing_left(self) -> None:
         """Assert that the host looks as it did at the start, at the latest after two audits that found it at rest."""
         with contextlib.suppress(NeverHappened):

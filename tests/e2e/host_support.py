@@ -104,6 +104,11 @@ class HostTestCase(SynchronousTestCase):
             self.host.docker("network", "rm", network, check=False)
         self.assert_nothing_left()
 
+    def start_plugin(self) -> None:
+        """Start the plugin and wait until it listens."""
+        self.host.plugin.start()
+        self.host.plugin.wait()
+
     def state(self) -> dict[str, Any]:
         """Return all that an endpoint or a network leaves its marks in."""
         return marks(self.host)

@@ -17,11 +17,6 @@ class PluginRestartTests(HostTestCase):
             self.start_plugin()
         super().tearDown()
 
-    def start_plugin(self) -> None:
-        """Start the plugin and wait until it listens."""
-        self.host.plugin.start()
-        self.host.plugin.wait()
-
     def restart_between_run_and_stop(self, number: signal.Signals) -> None:
         """Restart with one container running; stop it and run another one on the same network afterwards."""
         self.create_network("kept")
