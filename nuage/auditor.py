@@ -64,6 +64,7 @@ class Auditor:
         self._turns = turns
         self._former: frozenset[Proposal] = frozenset()
         self._records: dict[str, str] = {}
+        self._refusals: dict[Proposal, str] = {}
         self._next: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
         self._again = False
@@ -138,15 +139,23 @@ class Auditor:
                     self._log.warn("audit: {proposal}", proposal=str(proposal))
             elif proposal in former or isinstance(proposal, audit.HARMLESS):
                 await self._carry_out(proposal)
+        self._refusals = {proposal: told for proposal, told in self._refusals.items() if proposal in self._former}
         present = self._switch.survey()
         self._records = {key: value for key, value in self._records.items() if key in present}
 
     async def _carry_out(self, proposal: Proposal) -> None:
-        self._log.info("audit: {proposal}", proposal=str(proposal))
         try:
             await self._steps()[type(proposal)](proposal)
         except NuageError as problem:
-            self._log.warn("audit: not done: {problem}", problem=str(problem))
+            self._refused(proposal, str(problem))
+        else:
+            self._log.info("audit: {proposal}", proposal=str(proposal))
+
+    def _refused(self, proposal: Proposal, problem: str) -> None:
+        """Log a refusal. It is tried again at each audit, and told again when its reason is another."""
+        if self._refusals.get(proposal) != problem:
+            self._refusals[proposal] = problem
+            self._log.warn("audit: cannot {proposal}: {problem}", proposal=str(proposal), problem=problem)
 
     def _steps(self) -> Mapping[type, Callable[..., Awaitable[object]]]:
         return {
@@ -184,7 +193,8 @@ class Auditor:
             self._again = False
             self.trigger()
             return
-        due = [proposal for proposal in self._former if not isinstance(proposal, Suspect)]
+        # What needs no second look was done, and is tried again in time where it could not be.
+        due = [proposal for proposal in self._former if not isinstance(proposal, (Suspect, *audit.HARMLESS))]
         pause = min(self._interval, _CONFIRMATION) if due else self._interval
         self._next = self._clock.callLater(pause, partial(self._begin, sparing=True))
 

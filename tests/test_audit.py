@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage import audit
 from nuage.audit import Docker, Forget, ForgetNetwork, Learn, Name, Observation, Proposal, RemoveLink, Restore, Suspect
 from nuage.auditor import Auditor
-from nuage.errors import DockerUnavailable, SwitchError
+from nuage.errors import DockerUnavailable, Refused, SwitchError
 from nuage.libnetwork.payloads import CreateNetwork
 from nuage.model import Container, Endpoint, Trace, Use
 from nuage.names import LINK_MARK, link_alias, port_name
@@ -284,6 +285,7 @@ class _Played:
         self.seen = _seen()
         self.done: list[tuple[str, str]] = []
         self.failure: Exception | None = None
+        self.refusal: Refused | None = None
         self.looked = 0
 
     async def ready(self) -> None:
@@ -343,6 +345,8 @@ class _Played:
     async def create_network(self, request: CreateNetwork) -> None:
         """See nuage.driver.Driver."""
         self.done.append(("create network", request.network_id))
+        if self.refusal is not None:
+            raise self.refusal
 
 
 def _played() -> Any:
@@ -413,6 +417,20 @@ class Auditing(SynchronousTestCase):
         self.see(traces={ENDPOINT: _trace(container_id=None)})
         self.auditor.trigger()
         assert self.played.done == [("name endpoint", ENDPOINT)]
+
+    def test_a_refusal_is_told_once(self) -> None:
+        """It does not hasten the next audit either, at which it is tried again; another reason is told."""
+        self.see(traces={}, links={}, networks=set())
+        with capturedLogs() as events:
+            self.played.refusal = Refused("bad")
+            self.auditor.trigger()
+            self.clock.advance(30)
+            self.played.refusal = Refused("worse")
+            self.clock.advance(30)
+            self.clock.advance(29)
+        learning = f"audit: cannot learn network {NETWORK} from Docker: "
+        assert [formatEvent(event) for event in events] == [f"{learning}bad", f"{learning}worse"]
+        assert self.played.done == [("create network", NETWORK)] * 3
 
     def test_a_suspect_is_left_alone(self) -> None:
         """However often it is seen, and it does not hasten the next audit."""
