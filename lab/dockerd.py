@@ -11,8 +11,8 @@ import subprocess
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
-from lab.namespace import Namespace
 from lab.shell import Process, run, wait_until
 
 IMAGE = "busybox:local"
@@ -22,11 +22,18 @@ _BUSYBOX = "/bin/busybox"
 _SILENCE = 1.0
 
 
+class Root(Protocol):
+    """The root that a daemon and its CLI see, such as lab.release.Release."""
+
+    def inside(self, *words: object) -> tuple[object, ...]:
+        """Return the command that runs another one there."""
+
+
 class Dockerd:
     """dockerd, with all its files in the host's folder."""
 
-    def __init__(self, namespace: Namespace, name: str, folder: Path, arguments: Sequence[str] = ()) -> None:
-        self._namespace = namespace
+    def __init__(self, root: Root, name: str, folder: Path, arguments: Sequence[str] = ()) -> None:
+        self._root = root
         self._folder = folder / "docker"
         self._control_group = f"nuage-{name}"
         self._arguments = arguments
@@ -37,7 +44,7 @@ class Dockerd:
         """Start the daemon, without waiting until it answers."""
         self._folder.mkdir(exist_ok=True)
         self.process.start(
-            *self._namespace.inside(
+            *self._root.inside(
                 "dockerd",
                 f"--data-root={self._folder / 'data'}",
                 f"--exec-root={self._folder / 'exec'}",
@@ -94,9 +101,10 @@ class Dockerd:
                 with contextlib.suppress(OSError):
                     group.rmdir()
 
-    def _command(self, *words: str) -> tuple[str, ...]:
+    def _command(self, *words: str) -> tuple[object, ...]:
         # The user's own configuration of the CLI is none of the lab's.
-        return (_DOCKER, f"--config={self._folder / 'cli'}", f"--host=unix://{self.socket}", *words)
+        configuration = f"--config={self._folder / 'cli'}"
+        return self._root.inside(_DOCKER, configuration, f"--host=unix://{self.socket}", *words)
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:

@@ -10,6 +10,7 @@ from pathlib import Path
 from lab.dockerd import Dockerd
 from lab.namespace import Namespace
 from lab.plugin import Plugin
+from lab.release import Release
 from lab.shell import Process, run
 from lab.switch import Switch
 
@@ -30,7 +31,8 @@ class Host:
         self.folder = root / name
         self.namespace = Namespace(f"nuage-{name}", self.folder)
         self.switch = Switch(self.namespace, self.folder)
-        self.dockerd = Dockerd(self.namespace, name, self.folder, docker_args)
+        self.release = Release(self.namespace, self.folder)
+        self.dockerd = Dockerd(self.release, name, self.folder, docker_args)
         self.plugin = Plugin(self.namespace, self.folder, self.dockerd.socket, controlled=controlled)
 
     @property
@@ -48,9 +50,18 @@ class Host:
         Args:
             configuration: Keys of the plugin's configuration in which it differs from the lab's usual one.
         """
+        self.prepare()
+        self.boot(**configuration)
+
+    def prepare(self) -> None:
+        """Make the namespaces, in which nothing runs yet; what an earlier run left of this host is removed first."""
         self.remove()
         self.folder.mkdir(parents=True)
         self.namespace.make()
+        self.release.make()
+
+    def boot(self, **configuration: object) -> None:
+        """Start all daemons in the namespaces; see :meth:`start`."""
         self.plugin.configure(**configuration)
         self.dockerd.start()
         self.plugin.start()

@@ -7,7 +7,8 @@ import os
 import signal
 from pathlib import Path
 
-from lab.shell import Process, run, wait_until
+from lab.anchor import Anchor
+from lab.shell import run, wait_until
 
 #: Folders of the machine that each host has for itself, by the name of the folder which takes their place.
 _PRIVATE = {"run": Path("/run"), "etc-docker": Path("/etc/docker")}
@@ -16,17 +17,17 @@ _EXPECTED = ("docker", "openvswitch")
 
 
 class Namespace:
-    """A network namespace with a name, and a mount namespace that a process without work keeps alive."""
+    """A network namespace with a name, and a mount namespace."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self._folder = folder
-        self._anchor = Process("namespace", folder)
+        self._anchor = Anchor("namespace", folder)
 
     @property
     def exists(self) -> bool:
         """Whether it was made and not removed."""
-        return self._anchor.pid is not None
+        return self._anchor.alive
 
     def make(self) -> None:
         """Make both namespaces."""
@@ -40,20 +41,13 @@ class Namespace:
             mounts.append(f"mount --bind {self._folder / private} {public}")
         for expected in _EXPECTED:
             (self._folder / "run" / expected).mkdir(exist_ok=True)
-        ready = self._folder / "namespace.ready"
-        ready.unlink(missing_ok=True)
         # Not "ip netns exec": that mounts /sys anew, without the cgroups below it, which dockerd needs.
-        self._anchor.start(
-            "nsenter",
-            f"--net=/run/netns/{self.name}",
-            *("unshare", "--mount", "--propagation", "private", "sh", "-ec"),
-            f"{'; '.join(mounts)}; ip link set lo up; touch {ready}; exec sleep infinity",
-        )
-        wait_until(f"the namespaces of {self.name} are ready", ready.exists, 10)
+        within = ("nsenter", f"--net=/run/netns/{self.name}")
+        self._anchor.make(within, (*mounts, "ip link set lo up"))
 
     def inside(self, *words: object) -> tuple[object, ...]:
         """Return the command that runs another one inside."""
-        return ("nsenter", f"--target={self._anchor.pid}", "--mount", "--net", *words)
+        return self._anchor.inside(*words)
 
     def outside(self, path: Path) -> Path:
         """Return a path in one of the private folders as it is seen from outside."""
@@ -68,7 +62,7 @@ class Namespace:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         wait_until(f"all processes of {self.name} end", lambda: not self._inhabitants(), 20)
-        self._anchor.pid_file.unlink(missing_ok=True)
+        self._anchor.forget()
         run("ip", "netns", "delete", self.name, check=False)
         for private, public in _PRIVATE.items():
             if (self._folder / f"{private}.made").exists():
