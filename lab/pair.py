@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,11 +20,22 @@ class Pair:
         names: Names of the two hosts.
         fabric: Name of the wire.
         folder: Folder for all files, which is removed with the pair.
+        docker_args: Gives the arguments for dockerd on a host, by the host's address in the hosts' network.
     """
 
-    def __init__(self, names: tuple[str, str], fabric: str, folder: Path) -> None:
+    def __init__(
+        self,
+        names: tuple[str, str],
+        fabric: str,
+        folder: Path,
+        docker_args: Callable[[str], Sequence[str]] = lambda _address: (),
+    ) -> None:
         self.folder = folder
-        self.hosts = tuple(Host(name, folder, controlled=True) for name in names)
+        addresses = [Fabric.address_of(position) for position in range(len(names))]
+        self.hosts = tuple(
+            Host(name, folder, docker_args(address), controlled=True)
+            for name, address in zip(names, addresses, strict=True)
+        )
         self.fabric = Fabric(fabric)
         self.topology = folder / "topology.yaml"
         self.vsc = Vsc(folder, self.hosts, self.topology)
@@ -40,12 +51,23 @@ class Pair:
         Args:
             configuration: Keys of the plugins' configuration in which it differs from the lab's usual one.
         """
+        self.prepare()
+        self.boot(**configuration)
+
+    def prepare(self) -> None:
+        """Make hosts that reach each other, on which nothing runs yet; what an earlier run left is removed first."""
         self.remove()
         self.folder.mkdir(parents=True)
         shutil.copy(TOPOLOGY, self.topology)
         self.fabric.make()
+        for position, host in enumerate(self.hosts):
+            host.prepare()
+            self.fabric.connect(host, position)
+
+    def boot(self, **configuration: object) -> None:
+        """Start everything on them; see :meth:`start`."""
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda host: host.start(**configuration), self.hosts))
+            list(pool.map(lambda host: host.boot(**configuration), self.hosts))
         self.vsc.start()
         for host in self.hosts:
             self.fabric.join(host)
