@@ -1,160 +1,31 @@
-"""The configuration file: one YAML mapping, read into a frozen :class:`Config`.
+"""The configuration: one YAML mapping and the environment, read into a frozen :class:`Config`.
 
 A key is one attribute of :class:`Config`; its metadata holds everything else that is known of it: how it is spelled in
-the file, what is allowed and how a value is checked. There is no second list of keys. Every problem of a file is
-found and told at once.
+the file, what is allowed and how a value is checked. There is no second list of keys. A variable of the environment,
+``NUAGE_`` and the key, comes before the file. Every problem of both is found and told at once.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping
-from ipaddress import IPv6Address
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import yaml
 
+from nuage import checks
 from nuage.errors import ConfigurationError
-from nuage.names import is_name
 from nuage.suggest import did_you_mean
 
-#: Turns a value as YAML read it into the one that is kept; ValueError refuses it. Its text, where it has one, is
-#: the reason; otherwise what is allowed is said.
-Check = Callable[[Any], Any]
+#: What the names of variables start with.
+_PREFIX = "NUAGE_"
 
-_OVS_SCHEMES = ("unix", "tcp", "ssl")
-_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}(?<!-)")
-_DEVICE_NAME = re.compile(r"[!-.0-9;-~]{1,15}")
-_SCOPES = {"local": "local", "global": "global"}
-_LOG_LEVELS = {"debug": "Debug", "info": "Info", "warn": "Warn", "warning": "Warn", "error": "Error"}
-_LOG_LEVELS |= {"critical": "Critical"}
-
-#: RFC 8200, section 5: no link that carries IPv6 may have a smaller MTU.
-_MTU_MIN, _MTU_MAX = 1280, 65535
 _SECONDS = "a number of seconds from 0.1 to 600"
 _PEM = "the absolute path of a PEM file"
 
 
-def _whole_number(low: int, high: int) -> tuple[Check, str]:
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError
-        return value
-
-    return check, f"a whole number from {low} to {high}"
-
-
-def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.1 <= value <= 600:
-        raise ValueError
-    return float(value)
-
-
-def _seconds_or_none(value: Any) -> float:
-    return 0.0 if value == 0 and not isinstance(value, bool) else _seconds(value)
-
-
-def _name(value: Any) -> str:
-    if not is_name(value):
-        raise ValueError
-    return value
-
-
-def _device_name(value: Any) -> str:
-    if not isinstance(value, str) or not _DEVICE_NAME.fullmatch(value) or value in (".", ".."):
-        raise ValueError("is no device name of 1 to 15 printable characters without space, slash and colon")
-    return value
-
-
-def _one_of(choices: Mapping[str, str]) -> Check:
-    def check(value: Any) -> str:
-        if not isinstance(value, str) or value.lower() not in choices:
-            raise ValueError
-        return choices[value.lower()]
-
-    return check
-
-
-def _host_port(text: str) -> tuple[str, int]:
-    """Split ``host:port``; an IPv6 address stands in brackets."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise ValueError(f'has no port between 1 and 65535 after the host in "{text}"')
-    if host.startswith("[") and host.endswith("]"):
-        return str(IPv6Address(host[1:-1])), int(port)
-    if not _HOST_NAME.fullmatch(host):
-        raise ValueError(f'has no usable host name or address in "{text}" (an IPv6 address stands in brackets)')
-    return host, int(port)
-
-
-def _absolute(path: str) -> str:
-    if not path.startswith("/") or "\0" in path:
-        raise ValueError(f'needs an absolute path, not "{path}"')
-    return path
-
-
-def _vrs_endpoint(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError
-    scheme, colon, rest = value.partition(":")
-    if colon and scheme in _OVS_SCHEMES:
-        _absolute(rest) if scheme == "unix" else _host_port(rest)
-        return value
-    try:
-        return str(IPv6Address(value.removeprefix("[").removesuffix("]")))
-    except ValueError:
-        if _HOST_NAME.fullmatch(value):
-            return value
-        raise ValueError from None
-
-
-def _docker_endpoint(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError
-    scheme, _, rest = value.partition("://")
-    if scheme == "unix":
-        _absolute(rest)
-    elif scheme == "tcp":
-        _host_port(rest)
-    else:
-        raise ValueError
-    return value
-
-
-def _path(value: Any) -> Path:
-    if not isinstance(value, str) or not value:
-        raise ValueError
-    return Path(_absolute(value))
-
-
-def _socket_path(value: Any) -> Path:
-    path = _path(value)
-    # unix(7): sun_path is 108 bytes, one of them ends the string.
-    if len(os.fsencode(path)) > 107:
-        raise ValueError("is longer than the 107 bytes that the path of a socket may have")
-    return path
-
-
-def _readable_file(value: Any) -> Path:
-    path = _path(value)
-    if not path.is_file():
-        raise ValueError("does not exist" if not path.exists() else "is not a file")
-    if not os.access(path, os.R_OK):
-        raise ValueError("cannot be read by this user")
-    return path
-
-
-def _secret_file(value: Any) -> Path:
-    path = _readable_file(value)
-    if path.stat().st_mode & 0o077:
-        raise ValueError(f"holds a secret and is open to other users: chmod 600 {path}")
-    return path
-
-
-def _key(spelling: str, check: Check, allowed: str) -> dict[str, Any]:
+def _key(spelling: str, check: checks.Check, allowed: str) -> dict[str, Any]:
     """Describe one key: how the file spells it, how its value is checked, and in words what it may be."""
     return {"yaml": spelling, "check": check, "allowed": allowed}
 
@@ -166,55 +37,64 @@ class Config:
     vrs_endpoint: str = attrs.field(
         default="localhost",
         metadata=_key(
-            "VrsEndpoint", _vrs_endpoint, "a host name, an IP address, unix:/path, tcp:host:port or ssl:host:port"
+            "VrsEndpoint", checks.vrs_endpoint, "a host name, an IP address, unix:/path, tcp:host:port or ssl:host:port"
         ),
     )
-    vrs_port: int = attrs.field(default=6633, metadata=_key("VrsPort", *_whole_number(1, 65535)))
-    vrs_bridge: str = attrs.field(default="alubr0", metadata=_key("VrsBridge", _device_name, "the name of a bridge"))
-    vrs_private_key: Path | None = attrs.field(default=None, metadata=_key("vrs_private_key", _secret_file, _PEM))
-    vrs_certificate: Path | None = attrs.field(default=None, metadata=_key("vrs_certificate", _readable_file, _PEM))
+    vrs_port: int = attrs.field(default=6633, metadata=_key("VrsPort", *checks.whole_number(1, 65535)))
+    vrs_bridge: str = attrs.field(
+        default="alubr0", metadata=_key("VrsBridge", checks.device_name, "the name of a bridge")
+    )
+    vrs_private_key: Path | None = attrs.field(default=None, metadata=_key("vrs_private_key", checks.secret_file, _PEM))
+    vrs_certificate: Path | None = attrs.field(
+        default=None, metadata=_key("vrs_certificate", checks.readable_file, _PEM)
+    )
     vrs_ca_certificate: Path | None = attrs.field(
-        default=None, metadata=_key("vrs_ca_certificate", _readable_file, _PEM)
+        default=None, metadata=_key("vrs_ca_certificate", checks.readable_file, _PEM)
     )
     docker_endpoint: str = attrs.field(
         default="unix:///var/run/docker.sock",
-        metadata=_key("DockerEndpoint", _docker_endpoint, "unix:///path or tcp://host:port"),
+        metadata=_key("DockerEndpoint", checks.docker_endpoint, "unix:///path or tcp://host:port"),
     )
     log_level: str = attrs.field(
-        default="Info", metadata=_key("LogLevel", _one_of(_LOG_LEVELS), "Debug, Info, Warn, Error or Critical")
+        default="Info",
+        metadata=_key("LogLevel", checks.one_of(checks.LOG_LEVELS), "Debug, Info, Warn, Error or Critical"),
     )
-    scope: str = attrs.field(default="global", metadata=_key("Scope", _one_of(_SCOPES), "local or global"))
+    scope: str = attrs.field(default="global", metadata=_key("Scope", checks.one_of(checks.SCOPES), "local or global"))
     plugin_socket: Path = attrs.field(
         default=Path("/run/docker/plugins/nuage.sock"),
-        metadata=_key("plugin_socket", _socket_path, "an absolute path of up to 107 bytes"),
+        metadata=_key("plugin_socket", checks.socket_path, "an absolute path of up to 107 bytes"),
     )
-    mtu: int = attrs.field(default=1450, metadata=_key("mtu", *_whole_number(_MTU_MIN, _MTU_MAX)))
-    call_timeout: float = attrs.field(default=35.0, metadata=_key("call_timeout", _seconds, _SECONDS))
-    vrs_timeout: float = attrs.field(default=10.0, metadata=_key("vrs_timeout", _seconds, _SECONDS))
-    wire_timeout: float = attrs.field(default=10.0, metadata=_key("wire_timeout", _seconds, _SECONDS))
+    mtu: int = attrs.field(default=1450, metadata=_key("mtu", *checks.whole_number(checks.MTU_MIN, checks.MTU_MAX)))
+    call_timeout: float = attrs.field(default=35.0, metadata=_key("call_timeout", checks.seconds, _SECONDS))
+    vrs_timeout: float = attrs.field(default=10.0, metadata=_key("vrs_timeout", checks.seconds, _SECONDS))
+    wire_timeout: float = attrs.field(default=10.0, metadata=_key("wire_timeout", checks.seconds, _SECONDS))
     resolve_timeout: float = attrs.field(
-        default=10.0, metadata=_key("resolve_timeout", _seconds_or_none, f"0, which does not wait, or {_SECONDS}")
+        default=10.0, metadata=_key("resolve_timeout", checks.seconds_or_none, f"0, which does not wait, or {_SECONDS}")
     )
-    site_id: str | None = attrs.field(default=None, metadata=_key("site_id", _name, "a name"))
-    docker_timeout: float = attrs.field(default=2.0, metadata=_key("docker_timeout", _seconds, _SECONDS))
-    probe_interval: float = attrs.field(default=5.0, metadata=_key("probe_interval", _seconds, _SECONDS))
-
-    audit_interval: float = attrs.field(default=30.0, metadata=_key("audit_interval", _seconds, _SECONDS))
+    site_id: str | None = attrs.field(default=None, metadata=_key("site_id", checks.name, "a name"))
+    docker_timeout: float = attrs.field(default=2.0, metadata=_key("docker_timeout", checks.seconds, _SECONDS))
+    probe_interval: float = attrs.field(default=5.0, metadata=_key("probe_interval", checks.seconds, _SECONDS))
+    audit_interval: float = attrs.field(default=30.0, metadata=_key("audit_interval", checks.seconds, _SECONDS))
 
     @property
     def vrs_remote(self) -> str:
         """The switch's database as an OVS connection method (ovsdb(7), "Connection Methods")."""
-        if self.vrs_endpoint.partition(":")[0] in _OVS_SCHEMES and ":" in self.vrs_endpoint:
+        if self.vrs_endpoint.partition(":")[0] in checks.OVS_SCHEMES and ":" in self.vrs_endpoint:
             return self.vrs_endpoint
         host = f"[{self.vrs_endpoint}]" if ":" in self.vrs_endpoint else self.vrs_endpoint
         return f"tcp:{host}:{self.vrs_port}"
 
 
-def load(path: Path) -> Config:
-    """Read the configuration in the file ``path``. An empty file means all defaults.
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """Read the configuration. An empty file means all defaults.
+
+    Args:
+        path: The file.
+        environ: The environment, of which variables named ``NUAGE_`` and a key come before the file. One that is empty
+            counts as not given.
 
     Raises:
-        ConfigurationError: The file cannot be read or used; the message lists every problem in it.
+        ConfigurationError: The file cannot be read, or it or a variable cannot be used; every problem is told.
     """
     try:
         entries = _entries(path.read_bytes())
@@ -222,17 +102,43 @@ def load(path: Path) -> Config:
         raise ConfigurationError(f"{path}: cannot be read: {problem.strerror}") from problem
     except (yaml.YAMLError, ValueError, RecursionError) as problem:
         raise ConfigurationError(f"{path}{_yaml_problem(problem)}") from problem
-    values, refused, problems = _checked(entries)
-    config = Config(**values)
-    problems += [problem for keys, problem in _contradictions(config) if refused.isdisjoint(keys)]
-    if problems:
-        lines = "".join(f"\n  {problem}" for problem in problems)
-        raise ConfigurationError(f"{path}: {len(problems)} problem{'s' if len(problems) > 1 else ''}{lines}")
+    variables = _variables(environ)
+    found = _Findings()
+    found.check(entries)
+    found.check(variables)
+    config = Config(**found.values)
+    found.problems += [problem for keys, problem in _contradictions(config) if found.refused.isdisjoint(keys)]
+    if found.problems:
+        where = f"{path} and the environment" if variables else str(path)
+        count = f"{len(found.problems)} problem{'s' if len(found.problems) > 1 else ''}"
+        raise ConfigurationError("\n  ".join([f"{where}: {count}", *found.problems]))
     return config
 
 
-def _entries(content: bytes) -> list[tuple[str, int, Any]]:
-    """Return the key as written, the line and the value of each entry, in the file's order and with duplicates."""
+@attrs.frozen(kw_only=True)
+class _Entry:
+    """What was given for one key, and where: a key in a line of the file, or a variable.
+
+    ``values`` are the ways to understand it, the preferred one first.
+    """
+
+    kind: str
+    place: str
+    name: str
+    key: str
+    values: tuple[Any, ...]
+
+    @property
+    def at(self) -> str:
+        return f"{self.place}: " if self.place else ""
+
+    def spelling(self, field: attrs.Attribute[Any]) -> str:
+        """Return how a key is spelled where this was given."""
+        return field.metadata["yaml"] if self.kind == "key" else f"{_PREFIX}{field.name.upper()}"
+
+
+def _entries(content: bytes) -> list[_Entry]:
+    """Return the entries of a file in its order and with duplicates."""
     loader = yaml.SafeLoader(content)
     try:
         root = loader.get_single_node()
@@ -241,8 +147,36 @@ def _entries(content: bytes) -> list[tuple[str, int, Any]]:
         if not isinstance(root, yaml.MappingNode):
             raise ValueError('is not a mapping: it has to hold lines of the form "key: value"')
         return [
-            (str(key.value), key.start_mark.line + 1, loader.construct_document(value)) for key, value in root.value
+            _Entry(
+                kind="key",
+                place=f"line {key.start_mark.line + 1}",
+                name=str(key.value),
+                key=_folded(str(key.value)),
+                values=(loader.construct_document(value),),
+            )
+            for key, value in root.value
         ]
+    finally:
+        loader.dispose()
+
+
+def _variables(environ: Mapping[str, str]) -> list[_Entry]:
+    """Return the entries of the environment."""
+    return [
+        _Entry(kind="variable", place="", name=name, key=_folded(name.removeprefix(_PREFIX)), values=_readings(text))
+        for name, text in sorted(environ.items())
+        if name.startswith(_PREFIX) and text
+    ]
+
+
+def _readings(text: str) -> tuple[Any, ...]:
+    """Return a variable's text as YAML reads it where nothing is quoted, and as it is: that is how to quote it."""
+    loader = yaml.SafeLoader("")
+    try:
+        tag = loader.resolve(yaml.ScalarNode, text, (True, False))
+        return loader.construct_object(yaml.ScalarNode(tag, text)), text
+    except (yaml.YAMLError, ValueError):
+        return (text,)
     finally:
         loader.dispose()
 
@@ -261,43 +195,60 @@ def _folded(key: str) -> str:
     return key.lower().replace("_", "").replace("-", "")
 
 
-def _checked(entries: list[tuple[str, int, Any]]) -> tuple[dict[str, Any], set[str], list[str]]:
-    """Return the values of the good entries by attribute, the attributes with a bad one, and the problems."""
-    known = {_folded(field.metadata["yaml"]): field for field in attrs.fields(Config)}
-    values: dict[str, Any] = {}
-    refused: set[str] = set()
-    problems: list[str] = []
-    first_lines: dict[str, str] = {}
-    for key, line, value in entries:
-        folded = _folded(key)
-        field = known.get(folded)
-        if field is None:
-            hint = _nearest(folded, known)
-            problems.append(f'line {line}: unknown key "{key}"{hint}')
-        elif folded in first_lines:
-            problems.append(f'line {line}: "{key}" was given before, as {first_lines[folded]}: keep one of them')
-        else:
-            first_lines[folded] = f'"{key}" in line {line}'
-            try:
-                values[field.name] = _value(field, value)
-            except ValueError as problem:
-                refused.add(field.name)
-                problems.append(f"line {line}: {key}: {_shown(value)} {_reason(problem, field.metadata['allowed'])}")
-    return values, refused, problems
+@attrs.define
+class _Findings:
+    """What entries come to: good values by attribute, the attributes with a bad one, and the problems."""
+
+    values: dict[str, Any] = attrs.field(factory=dict)
+    refused: set[str] = attrs.field(factory=set)
+    problems: list[str] = attrs.field(factory=list)
+
+    def check(self, entries: Iterable[_Entry]) -> None:
+        """Add the entries of one source; they come before those of sources that were added already."""
+        known = {_folded(field.name): field for field in attrs.fields(Config)}
+        first: dict[str, _Entry] = {}
+        for entry in entries:
+            field = known.get(entry.key)
+            if field is None:
+                self.problems.append(f'{entry.at}unknown {entry.kind} "{entry.name}"{_nearest(entry, known)}')
+            elif entry.key in first:
+                former = first[entry.key]
+                where = f" in {former.place}" if former.place else ""
+                text = f'"{entry.name}" was given before, as "{former.name}"{where}: keep one of them'
+                self.problems.append(f"{entry.at}{text}")
+            else:
+                first[entry.key] = entry
+                self._take(entry, field)
+
+    def _take(self, entry: _Entry, field: attrs.Attribute[Any]) -> None:
+        try:
+            self.values[field.name] = _value(field, entry.values)
+        except ValueError as problem:
+            self.refused.add(field.name)
+            reason = _reason(problem, field.metadata["allowed"])
+            self.problems.append(f"{entry.at}{entry.name}: {_shown(entry.values[-1])} {reason}")
 
 
-def _value(field: attrs.Attribute[Any], value: Any) -> Any:
-    """Check a value; one that is left empty is allowed where the default is none too."""
-    if value is None and field.default is None:
-        return None
-    return field.metadata["check"](value)
+def _value(field: attrs.Attribute[Any], readings: Sequence[Any]) -> Any:
+    """Return the first reading that is good; an empty one is, where the default is none too.
+
+    Raises:
+        ValueError: There is none. It is the last one's.
+    """
+    reading, *others = readings
+    try:
+        return None if reading is None and field.default is None else field.metadata["check"](reading)
+    except ValueError:
+        if not others:
+            raise
+        return _value(field, others)
 
 
-def _nearest(folded: str, known: Mapping[str, attrs.Attribute[Any]]) -> str:
-    hint = did_you_mean(folded, known)
-    for name, field in known.items():
-        hint = hint.replace(f'"{name}"', f'"{field.metadata["yaml"]}"')
-    return hint or f"; known are {', '.join(field.metadata['yaml'] for field in known.values())}"
+def _nearest(entry: _Entry, known: Mapping[str, attrs.Attribute[Any]]) -> str:
+    hint = did_you_mean(entry.key, known)
+    for key, field in known.items():
+        hint = hint.replace(f'"{key}"', f'"{entry.spelling(field)}"')
+    return hint or f"; known are {', '.join(map(entry.spelling, known.values()))}"
 
 
 def _shown(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +36,7 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """Read the configuration, so that what is wrong with it ends the start with one message."""
         try:
-            self.config = config.load(Path(self["config"]))
+            self.config = config.load(Path(self["config"]), os.environ)
         except ConfigurationError as problem:
             raise usage.UsageError(str(problem)) from problem
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import attrs
 import yaml
@@ -16,7 +18,9 @@ import nuage.config
 from nuage.config import Config, load
 from nuage.errors import ConfigurationError
 
-SHIPPED = Path(nuage.config.__file__).parent.parent / "etc" / "nuage.yaml"
+PROJECT = Path(nuage.config.__file__).parent.parent
+SHIPPED = PROJECT / "etc" / "nuage.yaml"
+MANAGED = PROJECT / "packaging" / "plugin" / "config.json"
 TLS = ("vrs_private_key", "vrs_certificate", "vrs_ca_certificate")
 
 
@@ -30,7 +34,7 @@ class ConfigCase(SynchronousTestCase):
 
     def load(self, text: str | bytes) -> Config:
         self.path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return load(self.path)
+        return load(self.path, {})
 
     def problems(self, text: str | bytes) -> str:
         return str(self.assertRaises(ConfigurationError, self.load, text))
@@ -65,7 +69,7 @@ class Reading(ConfigCase):
             for field in attrs.fields(Config)
         }
         self.assertEqual(shipped, described)
-        self.assertEqual(load(SHIPPED), Config())
+        self.assertEqual(load(SHIPPED, {}), Config())
 
     def test_spellings_of_a_key(self) -> None:
         for key in ("VrsBridge", "vrs_bridge", "vrs-bridge", "vrsbridge", "VRS_BRIDGE"):
@@ -171,7 +175,7 @@ class Refusing(ConfigCase):
     def test_no_file(self) -> None:
         for path in (self.folder / "none", self.folder):
             with self.subTest(str(path)):
-                message = str(self.assertRaises(ConfigurationError, load, path))
+                message = str(self.assertRaises(ConfigurationError, load, path, {}))
                 self.assertIn(f"{path}: cannot be read: ", message)
 
     def test_call_must_outlast_its_parts(self) -> None:
@@ -200,8 +204,131 @@ class Refusing(ConfigCase):
                 self.assertIn(f"chmod 600 {files['vrs_private_key']}", message)
 
 
+class Environment(ConfigCase):
+    """Variables, which come before the file."""
+
+    def configured(self, text: str = "", **variables: str) -> Config:
+        """Read a file and variables, whose names are given without their prefix."""
+        self.path.write_text(text)
+        return load(self.path, {"PATH": "/bin", **{f"NUAGE_{name}": value for name, value in variables.items()}})
+
+    def wrong(self, text: str = "", **variables: str) -> str:
+        """Return what is said of variables that cannot be used."""
+        return str(self.assertRaises(ConfigurationError, self.configured, text, **variables))
+
+    def test_every_key(self) -> None:
+        files = self.key_files()
+        given: dict[str, Any] = {
+            "vrs_endpoint": "ssl:vrs:6632",
+            "vrs_port": 7000,
+            "vrs_bridge": "br7",
+            **files,
+            "docker_endpoint": "tcp://docker:2375",
+            "log_level": "Warn",
+            "scope": "local",
+            "plugin_socket": Path("/run/docker/plugins/other.sock"),
+            "mtu": 1500,
+            "call_timeout": 60.5,
+            "vrs_timeout": 1.0,
+            "wire_timeout": 2.0,
+            "resolve_timeout": 0.0,
+            "site_id": "north",
+            "docker_timeout": 3.0,
+            "probe_interval": 4.0,
+            "audit_interval": 600.0,
+        }
+        self.assertEqual({*given}, {field.name for field in attrs.fields(Config)})
+        variables = {name.upper(): str(value) for name, value in given.items()}
+        self.assertEqual(self.configured("", **variables), Config(**given))
+
+    def test_before_the_file(self) -> None:
+        config = self.configured("mtu: 1500\nScope: local\n", MTU="1400")
+        self.assertEqual((config.mtu, config.scope), (1400, "local"))
+
+    def test_empty_counts_as_not_given(self) -> None:
+        config = self.configured("site_id: north\n", SITE_ID="", MTU="", NO_SUCH_KEY="")
+        self.assertEqual((config.site_id, config.mtu), ("north", 1450))
+
+    def test_spellings(self) -> None:
+        for name in ("VRS_BRIDGE", "VRSBRIDGE", "VrsBridge", "vrs_bridge"):
+            with self.subTest(name):
+                self.assertEqual(self.configured(**{name: "br7"}).vrs_bridge, "br7")
+
+    def test_others_are_left_alone(self) -> None:
+        self.path.touch()
+        self.assertEqual(load(self.path, {"MTU": "1", "nuage_mtu": "1", "XNUAGE_MTU": "1"}), Config())
+
+    def test_text_that_looks_like_something_else(self) -> None:
+        """A variable has no quotes: what YAML takes for a number is a text where a text is due."""
+        for text in ("42", "1:30", "2026-01-01", "2026-99-99", "yes", "1e3", "=", "<<", "'x'"):
+            with self.subTest(text):
+                self.assertEqual(self.configured(SITE_ID=text).site_id, text)
+        self.assertIsNone(self.configured("site_id: north", SITE_ID="null").site_id)
+
+    def test_all_problems_at_once(self) -> None:
+        message = self.wrong("LogLevel: loud\n", MTU="1", SCOPE="moon", SKOPE="local", VRSPORT="1", VRS_PORT="2")
+        expected = (
+            f"{self.path} and the environment: 5 problems",
+            "line 1: LogLevel: 'loud' is not allowed; allowed is Debug",
+            "NUAGE_MTU: '1' is not allowed; allowed is a whole number from 1280 to 65535",
+            "NUAGE_SCOPE: 'moon' is not allowed; allowed is local or global",
+            'unknown variable "NUAGE_SKOPE"; did you mean "NUAGE_SCOPE"?',
+            '"NUAGE_VRS_PORT" was given before, as "NUAGE_VRSPORT": keep one of them',
+        )
+        for line, part in zip(message.splitlines(), expected, strict=True):
+            self.assertIn(part, line)
+
+    def test_unknown_names_the_known_ones(self) -> None:
+        self.assertIn(
+            'unknown variable "NUAGE_"; known are NUAGE_VRS_ENDPOINT, NUAGE_VRS_PORT', self.wrong(**{"": "x"})
+        )
+
+    def test_contradiction_with_the_file(self) -> None:
+        self.assertIn("call_timeout: 20 has to be longer", self.wrong("call_timeout: 20", RESOLVE_TIMEOUT="10"))
+        self.assertEqual(self.configured("call_timeout: 30.5", RESOLVE_TIMEOUT="0").call_timeout, 30.5)
+
+    def test_a_file_is_needed(self) -> None:
+        missing = self.folder / "none"
+        message = str(self.assertRaises(ConfigurationError, load, missing, {"NUAGE_SCOPE": "local"}))
+        self.assertIn(f"{missing}: cannot be read", message)
+
+
+class ManagedPlugin(SynchronousTestCase):
+    """What the managed plugin can be set to."""
+
+    def test_every_key_with_its_default(self) -> None:
+        """The VRS's socket is mounted, so it is the endpoint; where the plugin's own is, Docker says."""
+        described = json.loads(MANAGED.read_text())["env"]
+        names = {f"NUAGE_{field.name.upper()}" for field in attrs.fields(Config)}
+        self.assertEqual({variable["name"] for variable in described}, names - {"NUAGE_PLUGIN_SOCKET"})
+        path = Path(self.mktemp())
+        path.touch()
+        config = load(path, {variable["name"]: variable["value"] for variable in described})
+        self.assertEqual(config, Config(vrs_endpoint="unix:/var/run/openvswitch/db.sock"))
+        for variable in described:
+            self.assertEqual(variable["settable"], ["value"])
+            self.assertTrue(variable["description"])
+
+
 class Anything(SynchronousTestCase):
-    """No content of a file is answered with anything but a configuration or a readable message."""
+    """Nothing that is given is answered with anything but a configuration or a readable message."""
+
+    @settings(deadline=None, max_examples=300)
+    @given(
+        st.dictionaries(
+            st.one_of(
+                st.sampled_from([f"NUAGE_{field.name.upper()}" for field in attrs.fields(Config)]),
+                st.text().map("NUAGE_".__add__),
+            ),
+            st.one_of(st.text(), st.integers().map(str), st.floats().map(str), st.sampled_from("~=<-*&!|>%@`[{:#?")),
+            max_size=4,
+        )
+    )
+    def test_any_environment(self, environ: dict[str, str]) -> None:
+        try:
+            self.assertIsInstance(load(SHIPPED, environ), Config)
+        except ConfigurationError as problem:
+            self.assertTrue(any(name in str(problem) for name in environ) or "has to be longer" in str(problem))
 
     @settings(deadline=None, max_examples=200)
     @given(
@@ -218,7 +345,7 @@ class Anything(SynchronousTestCase):
         path = Path(mkdtemp()) / "nuage.yaml"
         try:
             path.write_bytes(content)
-            self.assertIsInstance(load(path), Config)
+            self.assertIsInstance(load(path, {}), Config)
         except ConfigurationError as problem:
             self.assertIn(str(path), str(problem))
         finally:

@@ -88,7 +88,8 @@ class CommandCase(TestCase):
     async def served(self, *twistd: str) -> _Daemon:
         """Run the daemon until it listens, then end it; it has to end well and remove its socket."""
         daemon = _Daemon()
-        process = reactor.spawnProcess(daemon, sys.executable, self.argv("-n", *twistd), self.environ, str(self.folder))
+        argv = self.argv("-n", *twistd)
+        process = reactor.spawnProcess(daemon, argv[0], argv, self.environ, str(self.folder))
         while not self.socket.exists() and not daemon.ended.called:
             await deferLater(reactor, 0.01)
         assert not daemon.ended.called, daemon.output

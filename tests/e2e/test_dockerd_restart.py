@@ -129,8 +129,8 @@ class DockerdRestartCase(HostTestCase):
         return names, ids, labels
 
     def report(self, what: str, **seconds: float) -> None:
-        """Keep figures where NUAGE_FIGURES names a file for them."""
-        if path := os.environ.get("NUAGE_FIGURES"):
+        """Keep figures where TEST_FIGURES names a file for them."""
+        if path := os.environ.get("TEST_FIGURES"):
             with Path(path).open("a") as figures:
                 figures.write(f"{what}: {', '.join(f'{name} {value:.2f} s' for name, value in seconds.items())}\n")
 

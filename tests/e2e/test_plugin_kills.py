@@ -11,7 +11,7 @@ import time
 from lab.shell import NeverHappened
 from tests.e2e.churn_support import RETRIES_RAN_OUT, Churn, ChurnTestCase
 
-KILLS = int(os.environ.get("NUAGE_KILLS", "100"))
+KILLS = int(os.environ.get("TEST_KILLS", "100"))
 #: Seconds that a plugin which has come to listen lives on, on the average: long enough for some calls.
 _LIFE = 0.7
 
@@ -33,8 +33,8 @@ class PluginKillTests(ChurnTestCase):
 
     def test_kills_during_churn(self) -> None:
         """No container notices, Docker's commands fail only where its retries ran out, and nothing is left."""
-        seed = int(os.environ.get("NUAGE_SEED", random.randrange(1 << 32)))
-        print(f"NUAGE_SEED={seed}")
+        seed = int(os.environ.get("TEST_SEED", random.randrange(1 << 32)))
+        print(f"TEST_SEED={seed}")
         self.create_network("steady", subnet="10.21.59.0/24")
         self.run_container("target", "steady")
         address = self.inspect("target", "steady", "IPAddress")

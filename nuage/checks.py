@@ -1,0 +1,159 @@
+"""Checks of configured values.
+
+A check takes a value as YAML reads it and returns the one that is kept. It refuses a value with a ValueError, whose
+text, where it has one, is the reason; without one the reader says what is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Any
+
+from nuage.names import is_name
+
+Check = Callable[[Any], Any]
+
+#: Connection methods of an OVSDB that carry a place of their own.
+OVS_SCHEMES = ("unix", "tcp", "ssl")
+#: Spellings of a scope, in small letters, and what is kept; the same of levels of the log.
+SCOPES = {"local": "local", "global": "global"}
+LOG_LEVELS = {"debug": "Debug", "info": "Info", "warn": "Warn", "warning": "Warn", "error": "Error"}
+LOG_LEVELS |= {"critical": "Critical"}
+#: RFC 8200, section 5: no link that carries IPv6 may have a smaller MTU.
+MTU_MIN, MTU_MAX = 1280, 65535
+
+_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}(?<!-)")
+_DEVICE_NAME = re.compile(r"[!-.0-9;-~]{1,15}")
+
+
+def whole_number(low: int, high: int) -> tuple[Check, str]:
+    """Return the check of a whole number from ``low`` to ``high``, and in words what it allows."""
+
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError
+        return value
+
+    return check, f"a whole number from {low} to {high}"
+
+
+def seconds(value: Any) -> float:
+    """Allow 0.1 to 600 seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.1 <= value <= 600:
+        raise ValueError
+    return float(value)
+
+
+def seconds_or_none(value: Any) -> float:
+    """Allow 0 too, which is no time at all."""
+    return 0.0 if value == 0 and not isinstance(value, bool) else seconds(value)
+
+
+def name(value: Any) -> str:
+    """Allow a name as Nuage has it."""
+    if not is_name(value):
+        raise ValueError
+    return value
+
+
+def device_name(value: Any) -> str:
+    """Allow what the kernel takes for a network device."""
+    if not isinstance(value, str) or not _DEVICE_NAME.fullmatch(value) or value in (".", ".."):
+        raise ValueError("is no device name of 1 to 15 printable characters without space, slash and colon")
+    return value
+
+
+def one_of(choices: Mapping[str, str]) -> Check:
+    """Return the check of a word, in any case, that is a key of ``choices``; its value is kept."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or value.lower() not in choices:
+            raise ValueError
+        return choices[value.lower()]
+
+    return check
+
+
+def vrs_endpoint(value: Any) -> str:
+    """Allow a host, or an OVS connection method (ovsdb(7))."""
+    if not isinstance(value, str):
+        raise ValueError
+    scheme, colon, rest = value.partition(":")
+    if colon and scheme in OVS_SCHEMES:
+        _absolute(rest) if scheme == "unix" else _host_port(rest)
+        return value
+    try:
+        return str(IPv6Address(value.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        if _HOST_NAME.fullmatch(value):
+            return value
+        raise ValueError from None
+
+
+def docker_endpoint(value: Any) -> str:
+    """Allow ``unix:///path`` and ``tcp://host:port``."""
+    if not isinstance(value, str):
+        raise ValueError
+    scheme, _, rest = value.partition("://")
+    if scheme == "unix":
+        _absolute(rest)
+    elif scheme == "tcp":
+        _host_port(rest)
+    else:
+        raise ValueError
+    return value
+
+
+def socket_path(value: Any) -> Path:
+    """Allow an absolute path that a socket can have."""
+    path = _path(value)
+    # unix(7): sun_path is 108 bytes, one of them ends the string.
+    if len(os.fsencode(path)) > 107:
+        raise ValueError("is longer than the 107 bytes that the path of a socket may have")
+    return path
+
+
+def readable_file(value: Any) -> Path:
+    """Allow the absolute path of a file that this process can read."""
+    path = _path(value)
+    if not path.is_file():
+        raise ValueError("does not exist" if not path.exists() else "is not a file")
+    if not os.access(path, os.R_OK):
+        raise ValueError("cannot be read by this user")
+    return path
+
+
+def secret_file(value: Any) -> Path:
+    """Allow a readable file that is closed to other users."""
+    path = readable_file(value)
+    if path.stat().st_mode & 0o077:
+        raise ValueError(f"holds a secret and is open to other users: chmod 600 {path}")
+    return path
+
+
+def _host_port(text: str) -> tuple[str, int]:
+    """Split ``host:port``; an IPv6 address stands in brackets."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise ValueError(f'has no port between 1 and 65535 after the host in "{text}"')
+    if host.startswith("[") and host.endswith("]"):
+        return str(IPv6Address(host[1:-1])), int(port)
+    if not _HOST_NAME.fullmatch(host):
+        raise ValueError(f'has no usable host name or address in "{text}" (an IPv6 address stands in brackets)')
+    return host, int(port)
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or "\0" in path:
+        raise ValueError(f'needs an absolute path, not "{path}"')
+    return path
+
+
+def _path(value: Any) -> Path:
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    return Path(_absolute(value))
