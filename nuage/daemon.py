@@ -79,7 +79,7 @@ class Parts:
             config.audit_interval,
             switch=self.switch,
             links=self.links,
-            census=Census(docker, config.plugin_socket.stem),
+            census=Census(docker, config.plugin_socket.name),
             driver=self.driver,
             turns=turns,
         )

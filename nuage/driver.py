@@ -96,7 +96,11 @@ class Driver:
         return payloads.GatewayNeeded()
 
     async def allocate_network(self, request: payloads.AllocateNetwork) -> payloads.Allocation:
-        """Return the options, which Swarm hands on to CreateNetwork on every node: what is not returned is lost."""
+        """Return the options, which Swarm hands on to CreateNetwork on every node: what is not returned is lost.
+
+        They are not checked here. Swarm tells an error of this call to nobody, and leaves a service's tasks waiting;
+        one of CreateNetwork is shown with the task.
+        """
         return payloads.Allocation(request.options)
 
     async def free_network(self, _request: payloads.NetworkCall) -> payloads.Empty:

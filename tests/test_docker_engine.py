@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from nuage.docker.census import Census
 from nuage.docker.engine import Endpoint, Engine, NetworkUnknown, Pool, connect
 from nuage.errors import DockerUnavailable
 from nuage.model import Container, Use
@@ -77,6 +78,21 @@ CONTAINERS: list[dict[str, Any]] = [
         },
     },
 ]
+
+PLUGINS: list[dict[str, Any]] = [
+    {
+        "Name": name,
+        "Enabled": enabled,
+        "Config": {"Interface": {"Types": [f"docker.{kind}"], "Socket": socket}},
+    }
+    for name, enabled, kind, socket in (
+        ("acme/vrs:1.0", True, "networkdriver/1.0", "nuage.sock"),
+        ("localhost:5000/nuage:2", False, "networkdriver/1.0", "nuage.sock"),
+        ("acme/nuage:latest", True, "networkdriver/1.0", "other.sock"),
+        ("acme/volumes:latest", True, "volumedriver/1.0", "nuage.sock"),
+    )
+]
+OURS = frozenset({"acme/vrs:1.0", "localhost:5000/nuage:2"})
 
 
 async def failure_of(attempt: Awaitable[object], kind: type[_Problem]) -> _Problem:
@@ -156,6 +172,8 @@ def docker(target: str) -> bytes:
     if url.path == "/containers/json":
         everything = "all" in parse_qs(url.query)
         return http(CONTAINERS if everything else CONTAINERS[1:])
+    if url.path == "/plugins":
+        return http(PLUGINS)
     return http({"message": f"network {url.path} not found"}, 404)
 
 
@@ -237,6 +255,28 @@ class FakeDaemon(EngineContract, DaemonCase):
     async def test_nulls(self) -> None:
         (network,) = await self.engine.networks(lambda driver: driver == "null")
         self.assertEqual((network.ipv4, network.ipv6, network.options, network.endpoints), ((), (), {}, {}))
+
+    async def test_managed_drivers(self) -> None:
+        self.assertEqual(await self.engine.managed_drivers("nuage.sock"), OURS)
+        self.assertEqual(await self.engine.managed_drivers("nuage"), frozenset())
+
+    async def test_census_goes_by_the_drivers_names(self) -> None:
+        drivers = ("nuage", *OURS, "nuage:latest", "acme/nuage:latest", "other/nuage", "nuage.sock", "bridge")
+        networks = [{**NETWORK, "Id": driver, "Driver": driver, "Containers": {}} for driver in drivers]
+        self.daemon.answer = lambda target: http(networks) if target == "/networks" else docker(target)
+        self.assertEqual({*(await Census(self.engine, "nuage.sock").take()).networks}, {"nuage", *OURS})
+
+    async def test_census_without_the_cluster_store(self) -> None:
+        """A Docker that lost its store lists a container on a network which it does not list: it is in use."""
+        self.daemon.answer = lambda target: http([]) if target == "/networks" else docker(target)
+        census = await Census(self.engine, "nuage.sock").take()
+        self.assertEqual(({*census.networks}, {*census.in_use}), (set(), {RUNNING}))
+
+    async def test_no_plugins(self) -> None:
+        answer: Any
+        for answer in ([], None):
+            self.daemon.answer = lambda _, answer=answer: http(answer)  # type: ignore[misc]
+            self.assertEqual(await self.engine.managed_drivers("nuage.sock"), frozenset())
 
     async def test_container_during_its_join(self) -> None:
         self.assertEqual(await self.engine.container_of(NETWORK_ID, JOINING), self.container)

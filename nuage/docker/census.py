@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from ipaddress import IPv4Interface, IPv6Interface
+from pathlib import PurePath
 
 import attrs
 
@@ -18,26 +19,27 @@ class Census:
 
     Args:
         engine: The daemon.
-        driver: This driver's name as Docker knows it from the socket's file name, such as ``nuage``.
+        socket: The file name of this driver's socket, such as ``nuage.sock``. Docker names a driver that it finds by
+            the socket after it, without the ending. A managed plugin is named by who installs it, and may be disabled:
+            its networks are ours still.
     """
 
-    def __init__(self, engine: Engine, driver: str) -> None:
+    def __init__(self, engine: Engine, socket: str) -> None:
         self._engine = engine
-        self._driver = driver
+        self._socket = socket
 
     async def take(self) -> Docker:
-        """Return the endpoints of running containers on our networks, and our networks.
+        """Return the endpoints of running containers, whatever network they are on, and our networks.
+
+        A Docker that lost its cluster store lists the containers on a shared network, but not the network.
 
         Raises:
             DockerUnavailable: Docker does not answer.
         """
-        listed = await self._engine.networks(self._is_ours)
+        drivers = {PurePath(self._socket).stem, *await self._engine.managed_drivers(self._socket)}
+        listed = await self._engine.networks(drivers.__contains__)
         networks = {each.id: as_request(each) for each in listed}
-        uses = await self._engine.running_endpoints()
-        return Docker(
-            in_use={endpoint_id: use for endpoint_id, use in uses.items() if use.network_id in networks},
-            networks=networks,
-        )
+        return Docker(in_use=await self._engine.running_endpoints(), networks=networks)
 
     async def with_others(self, docker: Docker, networks: Collection[str]) -> Docker:
         """Add the endpoints on ``networks`` that belong to no running container: those being created, or Swarm's."""
@@ -67,7 +69,3 @@ class Census:
             return (await self._engine.network(network_id)).endpoints
         except NetworkUnknown:
             return ()
-
-    def _is_ours(self, driver: str) -> bool:
-        """Tell whether a driver's name is ours; that of a managed plugin has a repository and a tag around it."""
-        return driver.rpartition("/")[2].partition(":")[0] == self._driver

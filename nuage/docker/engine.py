@@ -1,4 +1,4 @@
-"""The Docker Engine API, as far as the driver asks it: networks, and the containers that endpoints belong to.
+"""The Docker Engine API, as far as the driver asks it: networks, the containers of endpoints, managed plugins.
 
 Every call is bounded in time, because dockerd answers nothing while it starts and waits for this driver meanwhile.
 ``GET /containers/{id}/json`` is never used: inside a Join it waits for the lock that the Join itself is called under.
@@ -26,6 +26,9 @@ from nuage.errors import DockerUnavailable, NuageError
 from nuage.model import Container, Use
 
 _Value = TypeVar("_Value")
+
+#: The interface that a managed plugin implements to be a network driver; a version follows.
+_NETWORK_DRIVER = "docker.networkdriver/"
 
 #: Docker's key for an endpoint whose Join is under way: the endpoint has no container yet.
 _JOINING = "ep-"
@@ -122,14 +125,25 @@ class Engine:
     async def networks(self, driver: Callable[[str], bool]) -> list[Network]:
         """Return the networks whose driver's name satisfies ``driver``, without their endpoints.
 
-        A driver installed as a managed plugin is named after its image, such as ``nuage:latest``.
-
         Raises:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
         status, answer = await self._get("/networks")
         networks = self._understood("/networks", status, answer, lambda items: [_network(item) for item in items or ()])
         return [network for network in networks if driver(network.driver)]
+
+    async def managed_drivers(self, socket: str) -> frozenset[str]:
+        """Return the names of the managed plugins that are network drivers, such as ``nuage:latest``.
+
+        Args:
+            socket: The file name of the socket that Docker calls them on, such as ``nuage.sock``; others are left out.
+
+        Raises:
+            DockerUnavailable: Docker did not answer, not in time, or not sensibly.
+        """
+        status, answer = await self._get("/plugins")
+        plugins = self._understood("/plugins", status, answer, lambda items: [_plugin(item) for item in items or ()])
+        return frozenset(name for name, its_socket in plugins if its_socket == socket)
 
     async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
         """Return the container that the endpoint belongs to, or None where Docker does not tell; good during its Join.
@@ -267,6 +281,13 @@ def _endpoint(key: str, item: Any) -> Endpoint:
         ipv4=item.get("IPv4Address") or "",
         ipv6=item.get("IPv6Address") or "",
     )
+
+
+def _plugin(item: Any) -> tuple[str, str]:
+    """Return a managed plugin's name and the file name of its socket as a network driver, empty where it is none."""
+    interface = item["Config"]["Interface"]
+    driver = any(kind.startswith(_NETWORK_DRIVER) for kind in interface.get("Types") or ())
+    return item["Name"], interface.get("Socket") or "" if driver else ""
 
 
 def _container(item: Any) -> tuple[Container, dict[str, str]]:

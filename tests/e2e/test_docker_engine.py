@@ -51,7 +51,7 @@ class RealDaemon(EngineContract, TestCase):
         """The endpoint is in use, and the network is ours with the gateway that the container has."""
 
         async def check() -> None:
-            docker = await Census(self.engine, "nuage").take()
+            docker = await Census(self.engine, "nuage.sock").take()
             assert docker.in_use == {self.running: Use(network_id=self.network_id, container=self.container)}
             (pool,) = docker.networks[self.network_id].pools
             assert str(pool.gateway) == "10.21.59.128"
