@@ -98,16 +98,22 @@ class TopologyTestCase(SynchronousTestCase):
     timeout = 180
     #: Seconds that a port may take to be resolved before a container's start fails; 0 does not wait for it.
     resolve_timeout = 10.0
+    #: Further keys in which the plugins' configuration differs from the lab's usual one.
+    configuration: Mapping[str, object] = {}
 
     def setUp(self) -> None:
         """Start the pair unless it runs."""
-        self.pair = demand_pair()
+        self.pair = self.demand_pair()
         self.hosts = dict(zip("ab", self.pair.hosts, strict=True))
         self.vsc = self.pair.vsc
         self._places: dict[str, Place] = {}
         self._networks: set[tuple[str, str]] = set()
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._configure, self.hosts.values()))
+
+    def demand_pair(self) -> Pair:
+        """Return the pair that the tests of this class are on."""
+        return demand_pair()
 
     def tearDown(self) -> None:
         """Remove what the test made; no port and no flow of one may be left."""
@@ -125,7 +131,7 @@ class TopologyTestCase(SynchronousTestCase):
         """Have the plugin wait for as long as this class wants it to."""
         configured = yaml.safe_load(host.plugin.config.read_text())
         if configured.get("resolve_timeout", 10) != self.resolve_timeout:
-            host.plugin.configure(resolve_timeout=self.resolve_timeout)
+            host.plugin.configure(**self.configuration, resolve_timeout=self.resolve_timeout)
             host.plugin.stop()
             host.plugin.start()
             host.plugin.wait()
