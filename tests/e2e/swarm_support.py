@@ -1,0 +1,194 @@
+"""A swarm of two hosts with the managed plugin, joined as in the topology, and what its services look like."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from lab.dockerd import IMAGE
+from lab.fabric import Fabric
+from lab.host import Host
+from lab.pair import Pair
+from lab.shell import NeverHappened, wait_until
+from tests.e2e.host_support import PLACE, demand_programs, marks
+from tests.e2e.managed_support import NAME, managed_plugin
+
+ROOT = Path(tempfile.gettempdir()) / "nuage-e2e-swarms"
+#: An end of a container is not what is tested: it ends at once, and Swarm does not watch it for seconds.
+_QUICK = ("--stop-signal=SIGKILL", "--update-monitor=100ms", "--update-parallelism=0", "--no-resolve-image")
+#: Seconds until a swarm has done what it was told. On two nodes it starts some five containers a second.
+_CONVERGED = 90.0
+
+
+@cache
+def demand_swarm() -> Pair:
+    """Return two hosts, the first of which is the manager of a swarm of both; see topology_support.demand_pair."""
+    demand_programs("debootstrap")
+    for folder in ROOT.glob("s*"):
+        if not Path("/proc", folder.name.removeprefix("s")).exists():
+            _pair(folder.name).remove()
+    plugin = managed_plugin()
+    pair = _pair(f"s{os.getpid()}")
+    atexit.register(_remove, pair)
+    pair.start()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda host: _manage(host, plugin), pair.hosts))
+    manager, worker = pair.hosts
+    manager.docker("swarm", "init", f"--advertise-addr={Fabric.address_of(0)}")
+    token = manager.docker("swarm", "join-token", "--quiet", "worker").stdout.strip()
+    where = f"--advertise-addr={Fabric.address_of(1)}"
+    worker.docker("swarm", "join", f"--token={token}", where, Fabric.address_of(0))
+    return pair
+
+
+def _pair(name: str) -> Pair:
+    return Pair((f"{name}-a", f"{name}-b"), f"{name}-fabric", ROOT / name)
+
+
+def _manage(host: Host, plugin: Path) -> None:
+    host.plugin.stop()
+    host.docker("plugin", "create", NAME, str(plugin), timeout=120)
+    settings = (f"docker.source={host.dockerd.socket}", "NUAGE_AUDIT_INTERVAL=2")
+    host.docker("plugin", "set", NAME, *settings)
+    host.docker("plugin", "enable", NAME)
+
+
+def _remove(pair: Pair) -> None:
+    pair.remove()
+    with contextlib.suppress(OSError):
+        ROOT.rmdir()
+
+
+@attrs.frozen
+class Task:
+    """A running container of a service."""
+
+    host: Host
+    container: str
+    name: str
+    address: str
+    endpoint: str
+
+
+class SwarmTestCase(SynchronousTestCase):
+    """A test on the swarm. It has to leave both hosts as it found them."""
+
+    timeout = 400
+
+    def setUp(self) -> None:
+        """Start the swarm unless it runs, and remember how its hosts look."""
+        self.hosts = demand_swarm().hosts
+        self.manager, self.worker = self.hosts
+        self._before = self.state()
+        self._services: list[str] = []
+        self._networks: list[str] = []
+
+    def tearDown(self) -> None:
+        """Remove what the test made. Nothing of it may be left anywhere."""
+        for service in self._services:
+            self.manager.docker("service", "rm", service, check=False)
+        for network in self._networks:
+            wait_until(f"{network} is removed", lambda name=network: self._removed(name), 30)  # type: ignore[misc]
+        with contextlib.suppress(NeverHappened):
+            wait_until("the hosts look as before", lambda: self.state() == self._before, 30)
+        self.assertEqual(self.state(), self._before)
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return all that an endpoint or a network leaves its marks in, of both hosts."""
+        return [marks(host) for host in self.hosts]
+
+    def docker(self, *words: str) -> str:
+        """Run a docker command on the manager that has to succeed, and return what it prints."""
+        return self.manager.docker(*words, timeout=120).stdout.strip()
+
+    def create_network(self, name: str, *words: str, **options: str) -> str:
+        """Create a network for the swarm and return its id; ``options`` replace those of PLACE, empty ones go."""
+        given = [f"-o={key}={value}" for key, value in {**PLACE, **options}.items() if value]
+        self._networks.append(name)
+        pool = ("--subnet=10.21.59.0/24", "--gateway=10.21.59.1")
+        return self.docker("network", "create", f"--driver={NAME}", *given, *pool, *words, name)
+
+    def create_service(self, name: str, network: str, replicas: int, *words: str) -> None:
+        """Create a service, without waiting until it runs. ``network`` is its ``--network``."""
+        self._services.append(name)
+        usual = ("--detach", "--name", name, "--network", network, "--replicas", str(replicas), *_QUICK)
+        self.docker("service", "create", *usual, "--endpoint-mode=dnsrr", *words, IMAGE, "sleep", "10000")
+
+    def remove_service(self, name: str) -> None:
+        """Remove a service."""
+        self._services.remove(name)
+        self.docker("service", "rm", name)
+
+    def wait_for_tasks(self, service: str, count: int) -> list[Task]:
+        """Wait until so many tasks run and no others do, and each is attached; return them."""
+
+        def settled() -> bool:
+            states = self.docker("service", "ps", "--format={{.DesiredState}} {{.CurrentState}}", service).splitlines()
+            wanted = [state for state in states if state.startswith("Running ")]
+            up = [state for state in wanted if state.startswith("Running Running ")]
+            return len(up) == len(wanted) == count == len(self.containers(service))
+
+        try:
+            wait_until(f"{service} has {count} tasks", settled, _CONVERGED)
+        except NeverHappened as problem:
+            raise AssertionError(f"{problem}\n{self.docker('service', 'ps', '--no-trunc', service)}") from problem
+        return [self._task(host, container) for container, host in self.containers(service).items()]
+
+    def settle(self, service: str, count: int) -> list[Task]:
+        """Wait for the tasks of the only service. They, and no others, are attached, and they reach each other."""
+        tasks = self.wait_for_tasks(service, count)
+        with contextlib.suppress(NeverHappened):
+            wait_until("the others are gone", lambda: self._entities() == [_names(tasks, host) for host in self.hosts])
+        self.assertEqual(self._entities(), [_names(tasks, host) for host in self.hosts])
+        for host in self.hosts:
+            resolved = {row["ip_addr"] for row in host.switch.rows("Nuage_Port_Table")}
+            self.assertEqual(resolved, {task.address for task in tasks if task.host is host})
+        self.assert_all_reach_all(tasks[:2] + tasks[-2:])
+        return tasks
+
+    def containers(self, service: str) -> dict[str, Host]:
+        """Return the running containers of a service."""
+        which = ("ps", "--quiet", f"--filter=label=com.docker.swarm.service.name={service}")
+        return {container: host for host in self.hosts for container in host.docker(*which).stdout.split()}
+
+    def _entities(self) -> list[dict[str, str]]:
+        rows = (host.switch.rows("Nuage_VM_Table") for host in self.hosts)
+        return [{row["vm_uuid"]: row["vm_name"] for row in entities} for entities in rows]
+
+    def _task(self, host: Host, container: str) -> Task:
+        (found,) = json.loads(host.docker("inspect", container).stdout)
+        (joined,) = found["NetworkSettings"]["Networks"].values()
+        name = found["Name"].removeprefix("/")
+        return Task(host, container, name, joined["IPAddress"], joined["EndpointID"])
+
+    def node_id(self, host: Host) -> str:
+        """Return the id that the swarm has for a host."""
+        return host.docker("info", "--format={{.Swarm.NodeID}}").stdout.strip()
+
+    def assert_all_reach_all(self, tasks: list[Task]) -> None:
+        """Assert that each task gets an answer from each, itself included."""
+        addresses = {task.address for task in tasks}
+        script = "; ".join(f"ping -c 1 -w 5 {address} >/dev/null && echo {address}" for address in sorted(addresses))
+        for task in tasks:
+            reached = task.host.docker("exec", task.container, "sh", "-c", script, check=False).stdout.split()
+            self.assertEqual(set(reached), addresses, f"{task.name} on {task.host.name}")
+
+    def _removed(self, network: str) -> bool:
+        # Swarm removes a service's tasks in the background; a network stays in use as long as one is there.
+        done = self.manager.docker("network", "rm", network, check=False)
+        return done.returncode == 0 or "not found" in done.stderr
+
+
+def _names(tasks: list[Task], host: Host) -> dict[str, str]:
+    """Return the names of a host's tasks by their endpoints."""
+    return {task.endpoint: task.name for task in tasks if task.host is host}

@@ -1,0 +1,115 @@
+"""Swarm mode: services on Nuage networks, on a manager and a worker that both have the managed plugin."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from lab.dockerd import IMAGE
+from lab.shell import wait_until
+from tests.e2e.managed_support import NAME
+from tests.e2e.swarm_support import SwarmTestCase
+
+STACK = Path(__file__).parent.parent.parent / "examples" / "stack.yaml"
+
+
+class ServiceTests(SwarmTestCase):
+    """The life of a service."""
+
+    def test_service_on_both_nodes(self) -> None:
+        """What the manager was told of the network holds on the worker, and all tasks reach each other."""
+        network_id = self.create_network("SwarmNet")
+        self.assertRegex(network_id, r"\A[0-9a-z]{25}\Z")
+        self.create_service("web", "SwarmNet", 4)
+        tasks = self.settle("web", 4)
+        self.assertEqual({task.host for task in tasks}, set(self.hosts))
+        (network,) = json.loads(self.worker.docker("network", "inspect", "SwarmNet").stdout)
+        self.assertEqual((network["Driver"], network["Scope"]), (NAME, "swarm"))
+        (port, *_) = self.worker.switch.rows("Nuage_Port_Table")
+        place = [port[f"nuage_{column}"] for column in ("domain", "zone", "network")]
+        self.assertEqual(place, ["Domain", "Zone", "Subnet 2"])
+        for task in tasks:
+            route = task.host.docker("exec", task.container, "ip", "route").stdout
+            self.assertIn("default via 10.21.59.1 dev eth0", route)
+            self.assertEqual(route.count("default"), 1)
+            names = task.host.docker("exec", task.container, "nslookup", "web", check=False).stdout
+            for other in tasks:
+                self.assertIn(f"Address: {other.address}\n", names)
+
+    def test_update_scale_and_drain(self) -> None:
+        """After each change exactly the tasks that run are in the switches, and they reach each other."""
+        self.create_network("SwarmNet")
+        self.create_service("web", "SwarmNet", 3)
+        former = {task.container for task in self.settle("web", 3)}
+        self.docker("service", "update", "--detach", "--force", "web")
+        wait_until("the tasks are replaced", lambda: former.isdisjoint(self.containers("web")), 60)
+        self.settle("web", 3)
+        for count in (20, 2):
+            self.docker("service", "scale", "--detach", f"web={count}")
+            self.settle("web", count)
+        self.docker("node", "update", "--availability=drain", self.node_id(self.worker))
+        self.addCleanup(self.docker, "node", "update", "--availability=active", self.node_id(self.worker))
+        wait_until("the worker is empty", lambda: not self.worker.docker("ps", "-q").stdout, 60)
+        self.assertEqual({task.host for task in self.settle("web", 2)}, {self.manager})
+        self.remove_service("web")
+
+    def test_worker_restarted(self) -> None:
+        """The tasks of a worker whose Docker is killed, and which comes back, are replaced, and nothing is left."""
+        self.create_network("SwarmNet")
+        self.create_service("web", "SwarmNet", 4)
+        former = {task.container for task in self.settle("web", 4)}
+        self.worker.dockerd.kill()
+        self.worker.dockerd.kill_containers()
+        self.worker.dockerd.start()
+        self.worker.dockerd.wait()
+        wait_until("the worker's tasks are replaced", lambda: not former >= set(self.containers("web")), 60)
+        self.settle("web", 4)
+
+
+class OptionTests(SwarmTestCase):
+    """What is told by options."""
+
+    def test_policy_groups(self) -> None:
+        """They are given by the service's network, or by a label of its containers."""
+        network_id = self.create_network("SwarmNet")
+        self.create_service("web", f"name={network_id},driver-opt=nuage.policy-group=web", 2)
+        self.create_service("db", "SwarmNet", 2, "--container-label=nuage.policy-group=db")
+        groups = {task.endpoint: service for service in ("web", "db") for task in self.wait_for_tasks(service, 2)}
+        rows = [row for host in self.hosts for row in host.switch.rows("Nuage_VM_Table")]
+        ports = {row["name"]: row for host in self.hosts for row in host.switch.rows("Nuage_Port_Table")}
+        told = {row["vm_uuid"]: ports[row["ports"]]["metadata"].get("nuage-policy-group") for row in rows}
+        self.assertEqual(told, groups)
+
+    def test_bad_options(self) -> None:
+        """The tasks are refused, and the service shows which option is wrong."""
+        self.create_network("BadNet", organization="", zone="")
+        self.create_service("web", "BadNet", 1)
+
+        def told() -> str:
+            return self.docker("service", "ps", "--no-trunc", "--format={{.Error}}", "web")
+
+        wait_until("the service shows an error", told, 60)
+        self.assertIn('option "organization" is missing; add -o organization=', told())
+        self.assertIn('option "subnet" (Subnet 2) needs "zone" with it', told())
+
+    def test_attachable(self) -> None:
+        """A container without a service joins an attachable network, on the worker as well."""
+        self.create_network("OpenNet", "--attachable")
+        self.create_service("web", "OpenNet", 2)
+        (first, *_) = self.wait_for_tasks("web", 2)
+        self.addCleanup(self.worker.docker, "rm", "-f", "alone", check=False)
+        self.worker.docker("run", "-d", "--name=alone", "--network=OpenNet", IMAGE, "sleep", "1000")
+        self.worker.docker("exec", "alone", "ping", "-c", "1", "-w", "5", first.address)
+        self.assertIn("alone", {row["vm_name"] for row in self.worker.switch.rows("Nuage_VM_Table")})
+        self.worker.docker("rm", "-f", "alone")
+
+    def test_stack(self) -> None:
+        """A stack makes its network itself, and its services find each other by name."""
+        os.environ["IMAGE"] = IMAGE
+        self.addCleanup(os.environ.pop, "IMAGE")
+        self.docker("stack", "deploy", "--resolve-image=never", f"--compose-file={STACK}", "shop")
+        self.addCleanup(self.docker, "stack", "rm", "shop")
+        (web, *_), (db,) = (self.wait_for_tasks(f"shop_{name}", count) for name, count in (("web", 3), ("db", 1)))
+        web.host.docker("exec", web.container, "ping", "-c", "1", "-w", "5", "db")
+        db.host.docker("exec", db.container, "ping", "-c", "1", "-w", "5", "tasks.web")
