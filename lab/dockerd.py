@@ -95,7 +95,9 @@ class Dockerd:
                 os.kill(pid, signal.SIGKILL)
 
     def remove_control_groups(self) -> None:
-        """Remove the control groups of this host's containers, which have no members any more."""
+        """Remove the control groups of this host's containers, whose processes have been killed."""
+        below = [f"/{self._control_group}/"]
+        wait_until("the containers end", lambda: not _members(below), 20)
         for root in Path("/sys/fs/cgroup").glob(f"**/{self._control_group}"):
             for group in sorted(root.glob("**/"), reverse=True):
                 with contextlib.suppress(OSError):
@@ -115,14 +117,14 @@ class Dockerd:
         return False
 
 
-def _members(ids: Sequence[str]) -> list[int]:
-    """Return the processes in the control groups of containers."""
+def _members(groups: Sequence[str]) -> list[int]:
+    """Return the processes in control groups whose path has one of some parts, such as a container's id."""
     members = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                groups = (entry / "cgroup").read_text()
-                if any(container in groups for container in ids):
+                paths = (entry / "cgroup").read_text()
+                if any(group in paths for group in groups):
                     members.append(int(entry.name))
     return members
 
