@@ -1,4 +1,4 @@
-"""What keeps a mount namespace alive that nothing else runs in yet, or any more."""
+"""What keeps namespaces alive that nothing else runs in yet, or any more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.shell import Process, wait_until
 
 
 class Anchor:
-    """A process without work in a mount namespace of its own.
+    """A process without work in namespaces of its own, for mounts and for the host's name.
 
     Args:
         name: Name of the namespace in the folder.
@@ -39,12 +39,12 @@ class Anchor:
         """
         self._ready.unlink(missing_ok=True)
         script = "; ".join((*commands, f"touch {self._ready}", "exec sleep infinity"))
-        self._process.start(*within, "unshare", "--mount", "--propagation", "private", "sh", "-ec", script)
+        self._process.start(*within, "unshare", "--uts", "--mount", "--propagation", "private", "sh", "-ec", script)
         wait_until(f"the namespace {self._process.name} is ready", self._ready.exists, 10)
 
     def inside(self, *words: object) -> tuple[object, ...]:
-        """Return the command that runs another one in the mount and the network namespace of the process."""
-        return ("nsenter", f"--target={self._process.pid}", "--mount", "--net", *words)
+        """Return the command that runs another one in the namespaces of the process."""
+        return ("nsenter", f"--target={self._process.pid}", "--mount", "--uts", "--net", *words)
 
     def forget(self) -> None:
         """Take the process for ended."""

@@ -29,7 +29,7 @@ class Host:
     def __init__(self, name: str, root: Path, docker_args: Sequence[str] = (), *, controlled: bool = False) -> None:
         self.name = name
         self.folder = root / name
-        self.namespace = Namespace(f"nuage-{name}", self.folder)
+        self.namespace = Namespace(name, self.folder)
         self.switch = Switch(self.namespace, self.folder)
         self.release = Release(self.namespace, self.folder)
         self.dockerd = Dockerd(self.release, name, self.folder, docker_args)

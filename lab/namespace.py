@@ -1,4 +1,4 @@
-"""The network and mount namespace of a host."""
+"""The namespaces of a host: network, mounts, and its name."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ _EXPECTED = ("docker", "openvswitch")
 
 
 class Namespace:
-    """A network namespace with a name, and a mount namespace."""
+    """A network namespace with a name, and one of mounts and of the host's own name.
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self.name = name
+    Args:
+        hostname: The host's name, as its programs see it.
+        folder: Folder for its files.
+    """
+
+    def __init__(self, hostname: str, folder: Path) -> None:
+        self.name = f"nuage-{hostname}"
+        self._hostname = hostname
         self._folder = folder
         self._anchor = Anchor("namespace", folder)
 
@@ -30,7 +36,7 @@ class Namespace:
         return self._anchor.alive
 
     def make(self) -> None:
-        """Make both namespaces."""
+        """Make the namespaces."""
         run("ip", "netns", "add", self.name)
         mounts = []
         for private, public in _PRIVATE.items():
@@ -43,7 +49,7 @@ class Namespace:
             (self._folder / "run" / expected).mkdir(exist_ok=True)
         # Not "ip netns exec": that mounts /sys anew, without the cgroups below it, which dockerd needs.
         within = ("nsenter", f"--net=/run/netns/{self.name}")
-        self._anchor.make(within, (*mounts, "ip link set lo up"))
+        self._anchor.make(within, (*mounts, f"hostname {self._hostname}", "ip link set lo up"))
 
     def inside(self, *words: object) -> tuple[object, ...]:
         """Return the command that runs another one inside."""
@@ -57,7 +63,7 @@ class Namespace:
         return path
 
     def remove(self) -> None:
-        """Remove both, and end every process that is left in them."""
+        """Remove them, and end every process that is left in them."""
         for pid in self._inhabitants():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
