@@ -28,7 +28,7 @@ class ComposeTests(HostTestCase):
 
     def compose(self, *words: str, file: Path = _FILE, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run docker-compose for the stack."""
-        environment = (f"DOCKER_HOST=unix://{self.host.dockerd.socket}", f"IMAGE={IMAGE}", "COMPOSE_API_VERSION=auto")
+        environment = (f"DOCKER_HOST=unix://{self.host.dockerd.socket}", f"IMAGE={IMAGE}")
         command = (_PROGRAM, f"--project-name={_PROJECT}", f"--file={file}", *words)
         return run("env", *environment, *command, check=check, timeout=100)
 
