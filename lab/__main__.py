@@ -1,24 +1,25 @@
-"""``python -m lab up`` and ``python -m lab down``."""
+"""``python -m lab up``, ``python -m lab up swarm`` and ``python -m lab down``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from lab.demo import down, up
+from lab import demo, swarm_demo
 from lab.shell import CommandFailed, NeverHappened
 
 ROOT = Path("/var/lib/nuage-lab")
-_COMMANDS = {"up": up, "down": down}
+_COMMANDS = {("up",): demo.up, ("up", "swarm"): swarm_demo.up, ("down",): demo.down}
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; return the exit code."""
-    if len(arguments) != 1 or arguments[0] not in _COMMANDS:
-        print(f"usage: python -m lab {'|'.join(_COMMANDS)}", file=sys.stderr)
+    command = _COMMANDS.get(tuple(arguments))
+    if command is None:
+        print(f"usage: {' | '.join(' '.join(('python -m lab', *words)) for words in _COMMANDS)}", file=sys.stderr)
         return 2
     try:
-        _COMMANDS[arguments[0]](ROOT)
+        command(ROOT)
     except (CommandFailed, NeverHappened) as problem:
         print(f"lab: {problem}\nThe logs are in {ROOT}; lab/down removes everything.", file=sys.stderr)
         return 1

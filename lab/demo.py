@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 
+from lab.console import show_rows, show_use, type_docker
 from lab.dockerd import IMAGE
-from lab.host import Host
 from lab.pair import Pair
 from lab.shell import CommandFailed, NeverHappened
-from lab.switch import DATABASE
 
 
 @attrs.frozen
@@ -38,7 +38,8 @@ class _Container:
     address: str
 
 
-def _place(organization: str) -> tuple[str, ...]:
+def place(organization: str) -> tuple[str, ...]:
+    """Return the options of a network on the subnet of an organization."""
     return (
         *("-o", f"organization={organization}", "-o", "domain=Domain", "-o", "zone=Zone", "-o", "subnet=Subnet 2"),
         *("-o", "user=admin", "--subnet=10.21.59.0/24"),
@@ -46,9 +47,9 @@ def _place(organization: str) -> tuple[str, ...]:
 
 
 _NETWORKS = (
-    _Network(0, "MyNet", (*_place("Enterprise"), "--gateway=10.21.59.1", "--ip-range=10.21.59.0/25")),
-    _Network(1, "MyNet", (*_place("Enterprise"), "--gateway=10.21.59.1", "--ip-range=10.21.59.128/26")),
-    _Network(1, "AcmeNet", (*_place("Acme"), "--gateway=10.21.59.254", "--ip-range=10.21.59.192/26")),
+    _Network(0, "MyNet", (*place("Enterprise"), "--gateway=10.21.59.1", "--ip-range=10.21.59.0/25")),
+    _Network(1, "MyNet", (*place("Enterprise"), "--gateway=10.21.59.1", "--ip-range=10.21.59.128/26")),
+    _Network(1, "AcmeNet", (*place("Acme"), "--gateway=10.21.59.254", "--ip-range=10.21.59.192/26")),
 )
 _WEB = _Container(0, "web", "MyNet", "10.21.59.2")
 _DB = _Container(0, "db", "MyNet", "10.21.59.3")
@@ -60,7 +61,7 @@ _CONTAINERS = (_WEB, _DB, _CACHE, _ACME)
 
 def up(root: Path) -> None:
     """Start the hosts unless they run, show everything, leave them running."""
-    pair = Pair(("h1", "h2"), "fabric", root)
+    pair = hosts(root)
     if pair.running:
         print(f"The lab is up already, in {pair.folder}.")
     else:
@@ -68,13 +69,29 @@ def up(root: Path) -> None:
     _show_networks(pair)
     _show_containers(pair)
     _show_traffic(pair)
-    _show_rows(pair.hosts[_WEB.host], _WEB)
-    _show_use(pair)
+    show_rows(pair.hosts[_WEB.host], _WEB.name, _WEB.address)
+    show_use(pair)
+
+
+def hosts(root: Path) -> Pair:
+    """Return the hosts of every demonstration."""
+    return Pair(("h1", "h2"), "fabric", root)
+
+
+@contextlib.contextmanager
+def report_failure(pair: Pair) -> Iterator[None]:
+    """Print the ends of all logs where the hosts cannot be started."""
+    try:
+        yield
+    except (CommandFailed, NeverHappened):
+        for process in pair.processes():
+            print(f"--- {process.log}\n{process.tail(10)}")
+        raise
 
 
 def down(root: Path) -> None:
     """End the hosts and remove all of them."""
-    Pair(("h1", "h2"), "fabric", root).remove()
+    hosts(root).remove()
     print("The lab is down; nothing of it is left.")
 
 
@@ -82,27 +99,17 @@ def _start(pair: Pair) -> None:
     print("Starting two Docker hosts, each with ovsdb-server, ovs-vswitchd, twistd nuage-plugin and dockerd,")
     print("and a stand-in for the controller …")
     start = time.monotonic()
-    try:
+    with report_failure(pair):
         pair.start()
-    except (CommandFailed, NeverHappened):
-        for process in pair.processes():
-            print(f"--- {process.log}\n{process.tail(10)}")
-        raise
     print(f"They are up after {time.monotonic() - start:.1f} s, in {pair.folder}.")
-
-
-def _type(host: Host, *words: str, check: bool = True) -> None:
-    """Run a docker command and print it as one types it, with what it prints."""
-    print(f"\n{host.name}$ docker {shlex.join(words)}")
-    print(host.docker(*words, check=check).stdout.strip())
 
 
 def _show_networks(pair: Pair) -> None:
     for network in _NETWORKS:
         host = pair.hosts[network.host]
         if host.docker("network", "inspect", network.name, check=False).returncode:
-            _type(host, *network.words())
-    _type(pair.hosts[1], "network", "ls")
+            type_docker(host, *network.words())
+    type_docker(pair.hosts[1], "network", "ls")
 
 
 def _show_containers(pair: Pair) -> None:
@@ -110,7 +117,7 @@ def _show_containers(pair: Pair) -> None:
         host = pair.hosts[each.host]
         if host.docker("container", "inspect", each.name, check=False).returncode:
             where = ("--net", each.network, "--ip", each.address)
-            _type(host, "run", "-d", "--name", each.name, *where, IMAGE, "sleep", "infinity")
+            type_docker(host, "run", "-d", "--name", each.name, *where, IMAGE, "sleep", "infinity")
 
 
 def _show_traffic(pair: Pair) -> None:
@@ -124,32 +131,4 @@ def _show_traffic(pair: Pair) -> None:
 
 def _ping(pair: Pair, container: _Container, address: str, *, check: bool = True) -> None:
     words = ("exec", container.name, "ping", "-c", "2", "-W", "1", address)
-    _type(pair.hosts[container.host], *words, check=check)
-
-
-def _show_rows(host: Host, container: _Container) -> None:
-    print(f"\nWhat the VRS sees of {container.name}, and what it has answered:")
-    for table, column, value in (
-        ("Nuage_Port_Table", "ip_addr", container.address),
-        ("Nuage_VM_Table", "vm_name", container.name),
-    ):
-        words = ("ovsdb-client", "--format=list", "dump", DATABASE, "Open_vSwitch", table)
-        print(f"\n{host.name}$ {shlex.join(words)}")
-        rows = host.run(*words).stdout.split("\n\n")
-        print(next(row for row in rows if _has(row, column, value)).removeprefix(f"{table} table\n").rstrip())
-
-
-def _has(row: str, column: str, value: str) -> bool:
-    """Tell whether a row, as ovsdb-client lists it, has a value."""
-    cells = dict(line.split(": ", 1) for line in row.splitlines() if ": " in line)
-    return any(name.strip() == column and cell.strip('"') == value for name, cell in cells.items())
-
-
-def _show_use(pair: Pair) -> None:
-    print("\nUse it:")
-    for host in pair.hosts:
-        print(f"  {host.name}:  export DOCKER_HOST=unix://{host.dockerd.socket}; docker ps")
-        print(f"       less {host.plugin.process.log}")
-    print(f"Change the topology:  edit {pair.topology}; kill -HUP {pair.vsc.process.pid}")
-    print(f"                      less {pair.vsc.process.log}")
-    print("End it:  lab/down")
+    type_docker(pair.hosts[container.host], *words, check=check)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import os
 import shutil
 import signal
 import tempfile
@@ -15,7 +13,7 @@ import attrs
 from lab.etcd import PROGRAM, Etcd
 from lab.pair import Pair
 from lab.shell import wait_until
-from tests.e2e.host_support import demand_programs, marks
+from tests.e2e.host_support import demand_programs, marks, of_this_run
 from tests.e2e.topology_support import Place, TopologyTestCase
 
 ROOT = Path(tempfile.gettempdir()) / "nuage-e2e-clusters"
@@ -48,18 +46,11 @@ class Cluster:
         self.store.stop()
         if self._folder.exists():
             shutil.rmtree(self._folder)
-        if ROOT.is_dir() and not any(ROOT.iterdir()):
-            ROOT.rmdir()
 
 
 @cache
 def _cluster() -> Cluster:
-    for folder in ROOT.glob("c*"):
-        # That of an earlier run which was killed.
-        if not Path("/proc", folder.name.removeprefix("c")).exists():
-            Cluster(folder.name).remove()
-    cluster = Cluster(f"c{os.getpid()}")
-    atexit.register(cluster.remove)
+    cluster = of_this_run(ROOT, "c", Cluster)
     cluster.start()
     return cluster
 

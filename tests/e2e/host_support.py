@@ -7,9 +7,10 @@ import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
@@ -43,24 +44,44 @@ def demand_programs(*further: str) -> None:
 
 @cache
 def _host() -> Host:
-    _remove_leftovers()
-    host = Host(f"e2e-{os.getpid()}", ROOT)
-    atexit.register(_remove, host)
+    host = of_this_run(ROOT, "e2e-", lambda name: Host(name, ROOT))
     host.start()
     return host
 
 
-def _remove(host: Host) -> None:
-    host.remove()
-    if ROOT.is_dir() and not any(ROOT.iterdir()):
-        ROOT.rmdir()
+class Removable(Protocol):
+    """What runs in the lab and has a folder named after it."""
+
+    def remove(self) -> None:
+        """End it and remove all of it; it need not be there."""
 
 
-def _remove_leftovers() -> None:
-    """Remove the hosts of earlier runs that were killed; those of runs that still go on are left alone."""
-    for folder in ROOT.glob("e2e-*"):
-        if not Path("/proc", folder.name.split("-")[1]).exists():
-            Host(folder.name, ROOT).remove()
+_Thing = TypeVar("_Thing", bound=Removable)
+
+
+def of_this_run(root: Path, prefix: str, make: Callable[[str], _Thing]) -> _Thing:
+    """Return something that only this run of the tests has; it is removed when they are over.
+
+    Those of earlier runs that were killed are removed first; those of runs that still go on are left alone.
+
+    Args:
+        root: The folder in which each of its kind has its folder.
+        prefix: What the names of its kind begin with. A process's number follows.
+        make: Makes one of a name, without starting it.
+    """
+    for folder in root.glob(f"{prefix}*"):
+        if not Path("/proc", folder.name.removeprefix(prefix).partition("-")[0]).exists():
+            make(folder.name).remove()
+    thing = make(f"{prefix}{os.getpid()}")
+    atexit.register(_remove, thing, root)
+    return thing
+
+
+def _remove(thing: Removable, root: Path) -> None:
+    thing.remove()
+    # The folder may hold others.
+    with contextlib.suppress(OSError):
+        root.rmdir()
 
 
 def marks(host: Host) -> dict[str, Any]:

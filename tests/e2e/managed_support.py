@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
 import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
 
 from lab.host import Host
+from lab.managed import build, install
 from lab.shell import run
-from tests.e2e.host_support import ROOT, demand_programs
+from tests.e2e.host_support import ROOT, demand_programs, of_this_run
 
 PROJECT = Path(__file__).parent.parent.parent
-#: As Docker names it where no tag is given.
-NAME = "nuage:latest"
+#: What the plugin needs on a host that is in no cluster and whose switch has no controller.
+SETTINGS = ("NUAGE_SCOPE=local", "NUAGE_RESOLVE_TIMEOUT=0")
 
 
 @cache
@@ -24,7 +24,7 @@ def managed_plugin() -> Path:
     """Build the managed plugin as one does it; return its folder, which is removed when the tests are over."""
     folder = Path(tempfile.mkdtemp(prefix="nuage-managed"))
     atexit.register(shutil.rmtree, folder)
-    run(PROJECT / "packaging" / "plugin" / "build", folder / "plugin", timeout=400)
+    build(folder / "plugin")
     return folder / "plugin"
 
 
@@ -33,21 +33,10 @@ def demand_managed_host() -> Host:
     """Return a running host whose only plugin is the managed one; see demand_host."""
     demand_programs("debootstrap")
     plugin = managed_plugin()
-    # The process in its name tells host_support whether it is a leftover.
-    host = Host(f"e2e-{os.getpid()}-managed", ROOT)
-    atexit.register(_remove, host)
+    host = of_this_run(ROOT, "managed-", lambda name: Host(name, ROOT))
     host.start()
-    host.plugin.stop()
-    host.docker("plugin", "create", NAME, str(plugin), timeout=120)
-    adapt(host)
-    host.docker("plugin", "enable", NAME)
+    install(host, plugin, *SETTINGS)
     return host
-
-
-def adapt(host: Host) -> None:
-    """Set the plugin to what it needs on a host whose switch has no controller; it has to be disabled."""
-    settings = (f"docker.source={host.dockerd.socket}", "NUAGE_SCOPE=local", "NUAGE_RESOLVE_TIMEOUT=0")
-    host.docker("plugin", "set", NAME, *settings)
 
 
 def process(host: Host) -> int | None:
@@ -58,9 +47,3 @@ def process(host: Host) -> int | None:
             if any(word.endswith(b"/twistd") for word in words):
                 return int(pid)
     return None
-
-
-def _remove(host: Host) -> None:
-    host.remove()
-    with contextlib.suppress(OSError):
-        ROOT.rmdir()

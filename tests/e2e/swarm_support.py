@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import json
-import os
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,12 +13,13 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab.dockerd import IMAGE
-from lab.fabric import Fabric
 from lab.host import Host
-from lab.pair import Pair
+from lab.managed import NAME
 from lab.shell import NeverHappened, wait_until
-from tests.e2e.host_support import PLACE, demand_programs, marks
-from tests.e2e.managed_support import NAME, managed_plugin
+from lab.swarm import Swarm
+from tests.e2e.host_support import PLACE, demand_programs, marks, of_this_run
+from tests.e2e.managed_support import managed_plugin
+from tests.e2e.topology_support import pair_of
 
 ROOT = Path(tempfile.gettempdir()) / "nuage-e2e-swarms"
 #: An end of a container is not what is tested: it ends at once, and Swarm does not watch it for seconds.
@@ -31,42 +29,12 @@ _CONVERGED = 90.0
 
 
 @cache
-def demand_swarm() -> Pair:
-    """Return two hosts, the first of which is the manager of a swarm of both; see topology_support.demand_pair."""
+def demand_swarm() -> Swarm:
+    """Return the running swarm; see topology_support.demand_pair."""
     demand_programs("debootstrap")
-    for folder in ROOT.glob("s*"):
-        if not Path("/proc", folder.name.removeprefix("s")).exists():
-            _pair(folder.name).remove()
-    plugin = managed_plugin()
-    pair = _pair(f"s{os.getpid()}")
-    atexit.register(_remove, pair)
-    pair.start()
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda host: _manage(host, plugin), pair.hosts))
-    manager, worker = pair.hosts
-    manager.docker("swarm", "init", f"--advertise-addr={Fabric.address_of(0)}")
-    token = manager.docker("swarm", "join-token", "--quiet", "worker").stdout.strip()
-    where = f"--advertise-addr={Fabric.address_of(1)}"
-    worker.docker("swarm", "join", f"--token={token}", where, Fabric.address_of(0))
-    return pair
-
-
-def _pair(name: str) -> Pair:
-    return Pair((f"{name}-a", f"{name}-b"), f"{name}-fabric", ROOT / name)
-
-
-def _manage(host: Host, plugin: Path) -> None:
-    host.plugin.stop()
-    host.docker("plugin", "create", NAME, str(plugin), timeout=120)
-    settings = (f"docker.source={host.dockerd.socket}", "NUAGE_AUDIT_INTERVAL=2")
-    host.docker("plugin", "set", NAME, *settings)
-    host.docker("plugin", "enable", NAME)
-
-
-def _remove(pair: Pair) -> None:
-    pair.remove()
-    with contextlib.suppress(OSError):
-        ROOT.rmdir()
+    swarm = of_this_run(ROOT, "s", lambda name: Swarm(pair_of(name, ROOT)))
+    swarm.start(managed_plugin(), "NUAGE_AUDIT_INTERVAL=2")
+    return swarm
 
 
 @attrs.frozen
@@ -87,8 +55,8 @@ class SwarmTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Start the swarm unless it runs, and remember how its hosts look."""
-        self.hosts = demand_swarm().hosts
-        self.manager, self.worker = self.hosts
+        swarm = demand_swarm()
+        self.hosts = self.manager, self.worker = swarm.manager, swarm.worker
         self._before = self.state()
         self._services: list[str] = []
         self._networks: list[str] = []

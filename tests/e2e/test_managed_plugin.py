@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 from lab.host import Host
+from lab.managed import NAME, adapt
 from lab.shell import Process, run, wait_until
 from tests.e2e.host_support import HostTestCase, demand_programs
-from tests.e2e.managed_support import NAME, adapt, demand_managed_host, managed_plugin, process
+from tests.e2e.managed_support import SETTINGS, demand_managed_host, managed_plugin, process
 
 _REGISTRY = "localhost:5000"
 #: Seconds; Docker waits 15 for a plugin that is not there.
@@ -175,7 +176,7 @@ class ManagedPluginTests(HostTestCase):
         self.docker("plugin", "disable", "-f", NAME)
         options = ("--grant-all-permissions", "--skip-remote-check")
         self.host.docker("plugin", "upgrade", *options, NAME, f"{_REGISTRY}/nuage:2", timeout=120)
-        adapt(self.host)
+        adapt(self.host, *SETTINGS)
         self.enable()
         self.assertEqual(self.docker("plugin", "inspect", "-f", "{{.Config.Description}}", NAME), "The second")
         self.docker("kill", "--signal=INT", "two")

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from lab.dockerd import IMAGE
+from lab.managed import NAME
 from lab.shell import wait_until
-from tests.e2e.managed_support import NAME
 from tests.e2e.swarm_support import SwarmTestCase
 
 STACK = Path(__file__).parent.parent.parent / "examples" / "stack.yaml"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import json
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -22,7 +20,7 @@ from lab.host import Host
 from lab.pair import Pair
 from lab.shell import wait_until
 from lab.switch import BRIDGE, DATABASE
-from tests.e2e.host_support import demand_programs, marks
+from tests.e2e.host_support import demand_programs, marks, of_this_run
 
 ROOT = Path(tempfile.gettempdir()) / "nuage-e2e-pairs"
 #: Pings one address, twice: the kernel may still remember that there was no neighbour.
@@ -36,23 +34,14 @@ def demand_pair() -> Pair:
     The test is skipped where it cannot be started, and fails instead in continuous integration.
     """
     demand_programs()
-    for folder in ROOT.glob("p*"):
-        if not Path("/proc", folder.name.removeprefix("p")).exists():
-            _pair(folder.name).remove()
-    pair = _pair(f"p{os.getpid()}")
-    atexit.register(_remove, pair)
+    pair = of_this_run(ROOT, "p", lambda name: pair_of(name, ROOT))
     pair.start()
     return pair
 
 
-def _pair(name: str) -> Pair:
-    return Pair((f"{name}-a", f"{name}-b"), f"{name}-fabric", ROOT / name)
-
-
-def _remove(pair: Pair) -> None:
-    pair.remove()
-    if ROOT.is_dir() and not any(ROOT.iterdir()):
-        ROOT.rmdir()
+def pair_of(name: str, root: Path) -> Pair:
+    """Return a pair whose hosts and fabric, and whose folder in ``root``, are named after it."""
+    return Pair((f"{name}-a", f"{name}-b"), f"{name}-fabric", root / name)
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,46 @@
+"""What a demonstration types and prints."""
+
+from __future__ import annotations
+
+import shlex
+
+from lab.host import Host
+from lab.pair import Pair
+from lab.switch import DATABASE
+
+
+def type_docker(host: Host, *words: str, check: bool = True) -> str:
+    """Run a docker command and print it as one types it, with what it prints, which is returned."""
+    print(f"\n{host.name}$ docker {shlex.join(words)}")
+    printed = host.docker(*words, check=check).stdout.strip()
+    print(printed)
+    return printed
+
+
+def show_rows(host: Host, container: str, address: str) -> None:
+    """Print what the VRS has of a container."""
+    print(f"\nWhat the VRS sees of {container}, and what it has answered:")
+    for table, column, value in (("Nuage_Port_Table", "ip_addr", address), ("Nuage_VM_Table", "vm_name", container)):
+        words = ("ovsdb-client", "--format=list", "dump", DATABASE, "Open_vSwitch", table)
+        print(f"\n{host.name}$ {shlex.join(words)}")
+        rows = host.run(*words).stdout.split("\n\n")
+        print(next(row for row in rows if _has(row, column, value)).removeprefix(f"{table} table\n").rstrip())
+
+
+def _has(row: str, column: str, value: str) -> bool:
+    """Tell whether a row, as ovsdb-client lists it, has a value."""
+    cells = dict(line.split(": ", 1) for line in row.splitlines() if ": " in line)
+    return any(name.strip() == column and cell.strip('"') == value for name, cell in cells.items())
+
+
+def show_use(pair: Pair) -> None:
+    """Print how the hosts are used from now on."""
+    print("\nUse it:")
+    for host in pair.hosts:
+        print(f"  {host.name}:  export DOCKER_HOST=unix://{host.dockerd.socket}; docker ps")
+        # A managed plugin's log is in Docker's.
+        log = (host.plugin.process if host.plugin.process.pid else host.dockerd.process).log
+        print(f"       less {log}")
+    print(f"Change the topology:  edit {pair.topology}; kill -HUP {pair.vsc.process.pid}")
+    print(f"                      less {pair.vsc.process.log}")
+    print("End it:  lab/down")

@@ -1,0 +1,51 @@
+"""Two hosts as the manager and the worker of a swarm, with the managed plugin on both."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lab.fabric import Fabric
+from lab.managed import install
+from lab.pair import Pair
+
+
+class Swarm:
+    """A swarm of a pair.
+
+    Args:
+        pair: The hosts; the first becomes the manager.
+    """
+
+    def __init__(self, pair: Pair) -> None:
+        self.pair = pair
+        self.manager, self.worker = pair.hosts
+
+    @property
+    def running(self) -> bool:
+        """Whether the hosts run and are a swarm. The plugins that they began with do not count: they have ended."""
+        processes = set(self.pair.processes()) - {host.plugin.process for host in self.pair.hosts}
+        return all(process.pid is not None for process in processes) and self._active()
+
+    def start(self, plugin: Path, *settings: str) -> None:
+        """Start the pair, install the plugin on both hosts, and join them.
+
+        Args:
+            plugin: The folder that the managed plugin was built into.
+            settings: Settings of it.
+        """
+        self.pair.start()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda host: install(host, plugin, *settings), self.pair.hosts))
+        manager, worker = (Fabric.address_of(position) for position in range(2))
+        self.manager.docker("swarm", "init", f"--advertise-addr={manager}")
+        token = self.manager.docker("swarm", "join-token", "--quiet", "worker").stdout.strip()
+        self.worker.docker("swarm", "join", f"--token={token}", f"--advertise-addr={worker}", manager)
+
+    def remove(self) -> None:
+        """End everything and remove all files."""
+        self.pair.remove()
+
+    def _active(self) -> bool:
+        state = "{{.Swarm.LocalNodeState}}"
+        return self.manager.docker("info", f"--format={state}", check=False).stdout.strip() == "active"

@@ -1,0 +1,83 @@
+"""What the lab shows of Swarm mode: a service on a Nuage network, with tasks on both nodes that reach each other."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import attrs
+
+from lab.console import show_rows, show_use, type_docker
+from lab.demo import hosts, place, report_failure
+from lab.dockerd import IMAGE
+from lab.host import Host
+from lab.managed import NAME, build
+from lab.shell import wait_until
+from lab.swarm import Swarm
+
+_NETWORK = ("network", "create", f"--driver={NAME}", *place("Enterprise"), "--gateway=10.21.59.1", "MyNet")
+_REPLICAS = 4
+# "dnsrr": Swarm's virtual addresses work on its overlay networks only.
+_SERVICE = ("service", "create", "--name", "web", "--network", "MyNet", "--endpoint-mode", "dnsrr")
+_TASKS = ("--replicas", str(_REPLICAS), "--no-resolve-image", "--detach", IMAGE, "sleep", "infinity")
+
+
+_ADDRESS = "{{.NetworkSettings.Networks.MyNet.IPAddress}}"
+
+
+@attrs.frozen
+class _Task:
+    host: Host
+    container: str
+    address: str
+
+
+def up(root: Path) -> None:
+    """Start the swarm unless it runs, show everything, leave it running."""
+    swarm = Swarm(hosts(root))
+    if swarm.running:
+        print(f"The swarm is up already, in {root}.")
+    else:
+        _start(swarm, root)
+    manager = swarm.manager
+    type_docker(manager, "node", "ls")
+    if manager.docker("network", "inspect", "MyNet", check=False).returncode:
+        type_docker(manager, *_NETWORK)
+    if manager.docker("service", "inspect", "web", check=False).returncode:
+        type_docker(manager, *_SERVICE, *_TASKS)
+    wait_until("the service's tasks run", lambda: len(_tasks(swarm)) == _REPLICAS, 60)
+    type_docker(manager, "service", "ps", "web")
+    _show_traffic(_tasks(swarm))
+    show_use(swarm.pair)
+
+
+def _start(swarm: Swarm, root: Path) -> None:
+    print("Starting two Docker hosts, each with ovsdb-server, ovs-vswitchd and dockerd, and a stand-in for the")
+    print("controller; building the managed plugin, which takes a minute at the first time …")
+    start = time.monotonic()
+    with report_failure(swarm.pair), tempfile.TemporaryDirectory() as folder:
+        # Docker keeps a copy of its own.
+        plugin = Path(folder, "plugin")
+        build(plugin)
+        swarm.start(plugin)
+    print(f"They are up after {time.monotonic() - start:.1f} s, in {root}.")
+
+
+def _tasks(swarm: Swarm) -> list[_Task]:
+    """Return the tasks that run."""
+    found = []
+    for host in swarm.pair.hosts:
+        listed = host.docker("ps", "--filter=label=com.docker.swarm.service.name=web", "--format={{.Names}}").stdout
+        for name in listed.split():
+            address = host.docker("inspect", f"--format={_ADDRESS}", name, check=False).stdout.strip()
+            found.append(_Task(host, name, address))
+    return found
+
+
+def _show_traffic(tasks: list[_Task]) -> None:
+    print("\nFrom a task on one node to one on the other, by its address and by the service's name:")
+    one, other = tasks[0], tasks[-1]
+    for address in (other.address, "web"):
+        type_docker(one.host, "exec", one.container, "ping", "-c", "2", "-W", "1", address)
+    show_rows(other.host, other.container, other.address)
