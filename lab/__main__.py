@@ -6,10 +6,18 @@ import sys
 from pathlib import Path
 
 from lab import demo, swarm_demo
+from lab.pair import Pair
 from lab.shell import CommandFailed, NeverHappened
 
 ROOT = Path("/var/lib/nuage-lab")
-_COMMANDS = {("up",): demo.up, ("up", "swarm"): swarm_demo.up, ("down",): demo.down}
+
+
+def _down(pair: Pair) -> None:
+    pair.remove()
+    print("The lab is down; nothing of it is left.")
+
+
+_COMMANDS = {("up",): demo.up, ("up", "swarm"): swarm_demo.up, ("down",): _down}
 
 
 def main(arguments: list[str]) -> int:
@@ -19,7 +27,7 @@ def main(arguments: list[str]) -> int:
         print(f"usage: {' | '.join(' '.join(('python -m lab', *words)) for words in _COMMANDS)}", file=sys.stderr)
         return 2
     try:
-        command(ROOT)
+        command(Pair(("h1", "h2"), "fabric", ROOT))
     except (CommandFailed, NeverHappened) as problem:
         print(f"lab: {problem}\nThe logs are in {ROOT}; lab/down removes everything.", file=sys.stderr)
         return 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import attrs
 
@@ -59,9 +58,8 @@ _ACME = _Container(1, "acme", "AcmeNet", "10.21.59.3")
 _CONTAINERS = (_WEB, _DB, _CACHE, _ACME)
 
 
-def up(root: Path) -> None:
+def up(pair: Pair) -> None:
     """Start the hosts unless they run, show everything, leave them running."""
-    pair = hosts(root)
     if pair.running:
         print(f"The lab is up already, in {pair.folder}.")
     else:
@@ -73,11 +71,6 @@ def up(root: Path) -> None:
     show_use(pair)
 
 
-def hosts(root: Path) -> Pair:
-    """Return the hosts of every demonstration."""
-    return Pair(("h1", "h2"), "fabric", root)
-
-
 @contextlib.contextmanager
 def report_failure(pair: Pair) -> Iterator[None]:
     """Print the ends of all logs where the hosts cannot be started."""
@@ -87,12 +80,6 @@ def report_failure(pair: Pair) -> Iterator[None]:
         for process in pair.processes():
             print(f"--- {process.log}\n{process.tail(10)}")
         raise
-
-
-def down(root: Path) -> None:
-    """End the hosts and remove all of them."""
-    hosts(root).remove()
-    print("The lab is down; nothing of it is left.")
 
 
 def _start(pair: Pair) -> None:

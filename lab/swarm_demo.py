@@ -9,10 +9,11 @@ from pathlib import Path
 import attrs
 
 from lab.console import show_rows, show_use, type_docker
-from lab.demo import hosts, place, report_failure
+from lab.demo import place, report_failure
 from lab.dockerd import IMAGE
 from lab.host import Host
 from lab.managed import NAME, build
+from lab.pair import Pair
 from lab.shell import wait_until
 from lab.swarm import Swarm
 
@@ -33,13 +34,13 @@ class _Task:
     address: str
 
 
-def up(root: Path) -> None:
-    """Start the swarm unless it runs, show everything, leave it running."""
-    swarm = Swarm(hosts(root))
+def up(pair: Pair) -> None:
+    """Start a swarm of the hosts unless it runs, show everything, leave it running."""
+    swarm = Swarm(pair)
     if swarm.running:
-        print(f"The swarm is up already, in {root}.")
+        print(f"The swarm is up already, in {pair.folder}.")
     else:
-        _start(swarm, root)
+        _start(swarm)
     manager = swarm.manager
     type_docker(manager, "node", "ls")
     if manager.docker("network", "inspect", "MyNet", check=False).returncode:
@@ -49,10 +50,10 @@ def up(root: Path) -> None:
     wait_until("the service's tasks run", lambda: len(_tasks(swarm)) == _REPLICAS, 60)
     type_docker(manager, "service", "ps", "web")
     _show_traffic(_tasks(swarm))
-    show_use(swarm.pair)
+    show_use(pair)
 
 
-def _start(swarm: Swarm, root: Path) -> None:
+def _start(swarm: Swarm) -> None:
     print("Starting two Docker hosts, each with ovsdb-server, ovs-vswitchd and dockerd, and a stand-in for the")
     print("controller; building the managed plugin, which takes a minute at the first time …")
     start = time.monotonic()
@@ -61,7 +62,7 @@ def _start(swarm: Swarm, root: Path) -> None:
         plugin = Path(folder, "plugin")
         build(plugin)
         swarm.start(plugin)
-    print(f"They are up after {time.monotonic() - start:.1f} s, in {root}.")
+    print(f"They are up after {time.monotonic() - start:.1f} s, in {swarm.pair.folder}.")
 
 
 def _tasks(swarm: Swarm) -> list[_Task]:

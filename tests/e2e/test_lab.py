@@ -1,0 +1,59 @@
+"""What the README's demonstrations show."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from lab import demo, swarm_demo
+from lab.pair import Pair
+from tests.e2e.host_support import demand_programs, of_this_run
+from tests.e2e.topology_support import pair_of
+
+ROOT = Path(tempfile.gettempdir()) / "nuage-e2e-labs"
+
+
+class DemonstrationTests(SynchronousTestCase):
+    """They come up, show what they promise, and can be shown again."""
+
+    timeout = 400
+
+    def setUp(self) -> None:
+        """Name the hosts; they are started by what is tested."""
+        demand_programs("debootstrap")
+        self.pair = of_this_run(ROOT, "l", lambda name: pair_of(name, ROOT))
+        self.addCleanup(self.pair.remove)
+
+    def shown(self, up: Callable[[Pair], None]) -> str:
+        """Return what a demonstration prints."""
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            up(self.pair)
+        return printed.getvalue()
+
+    def losses(self, shown: str) -> list[str]:
+        """Return the percentages of pings that were lost."""
+        return re.findall(r"(\d+)% packet loss", shown)
+
+    def test_containers(self) -> None:
+        """Three pings get their answers, the one of the other organization does not; the rows come last."""
+        for times in range(2):
+            shown = self.shown(demo.up)
+            self.assertEqual(self.losses(shown), ["0", "0", "0", "100"])
+            self.assertEqual("is up already" in shown, bool(times))
+        self.assertRegex(shown, r'ip_addr +: "10\.21\.59\.2"\n')
+        self.assertRegex(shown, r"vm_name +: web\n")
+
+    def test_swarm(self) -> None:
+        """Tasks run on both nodes and reach each other."""
+        for times in range(2):
+            shown = self.shown(swarm_demo.up)
+            self.assertEqual(self.losses(shown), ["0", "0"])
+            self.assertEqual("is up already" in shown, bool(times))
+        for host in self.pair.hosts:
+            self.assertRegex(shown, rf" web\.\d .* {host.name} +Running +Running ")
