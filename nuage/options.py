@@ -112,11 +112,12 @@ def _missing(options: Mapping[str, str]) -> list[str]:
 
 def _pool_problems(request: CreateNetwork) -> list[str]:
     problems = []
+    # Sorted: Docker's command line does not keep the order in which they were given.
     if len(request.pools) != 1:
-        given = _listed([pool.subnet for pool in request.pools], ", ") or "none"
+        given = _listed(sorted(pool.subnet for pool in request.pools), ", ") or "none"
         problems.append(f"exactly one IPv4 subnet is needed, not {given}; give one --subnet, that of the Nuage subnet")
     if len(request.pools_v6) > 1:
-        given = _listed([pool.subnet for pool in request.pools_v6], ", ")
+        given = _listed(sorted(pool.subnet for pool in request.pools_v6), ", ")
         problems.append(f"at most one IPv6 subnet is possible, not {given}; give one")
     pools: tuple[Pool4 | Pool6, ...] = (*request.pools, *request.pools_v6)
     for pool in pools:

@@ -161,16 +161,21 @@ class Refusals(OptionsCase):
             assert message in said, said
 
     def test_exactly_one_pool(self) -> None:
-        """None, two, the same twice, overlapping ones."""
+        """None, two, the same twice, overlapping ones. The message is the same in whatever order they come."""
         assert "exactly one IPv4 subnet is needed, not none" in self.refusal(L2, IPv4Data=[])
-        for second in ("10.1.0.0/16", "10.0.0.0/16", "10.0.0.0/8"):
-            message = self.refusal(L2, IPv4Data=[pool("10.0.0.0/16"), pool(second)])
-            assert f"not 10.0.0.0/16, {second}; give one --subnet" in message
+        for subnets, listed in (
+            (("10.0.0.0/16", "10.1.0.0/16"), "10.0.0.0/16, 10.1.0.0/16"),
+            (("10.1.0.0/16", "10.0.0.0/16"), "10.0.0.0/16, 10.1.0.0/16"),
+            (("10.0.0.0/16", "10.0.0.0/16"), "10.0.0.0/16, 10.0.0.0/16"),
+            (("10.0.0.0/16", "10.0.0.0/8"), "10.0.0.0/8, 10.0.0.0/16"),
+        ):
+            message = self.refusal(L2, IPv4Data=[pool(subnet) for subnet in subnets])
+            assert f"not {listed}; give one --subnet" in message
 
     def test_at_most_one_ipv6_pool(self) -> None:
         """Overlapping or not."""
         message = self.refusal(L2, IPv6Data=[pool("fd00::/64"), pool("fd00::/32")])
-        assert message == "at most one IPv6 subnet is possible, not fd00::/64, fd00::/32; give one"
+        assert message == "at most one IPv6 subnet is possible, not fd00::/32, fd00::/64; give one"
 
     def test_a_gateway_outside_its_pool(self) -> None:
         """Docker would fail with it much later, at the first container."""
