@@ -9,12 +9,10 @@ from lab.pair import Pair
 from lab.switch import DATABASE
 
 
-def type_docker(host: Host, *words: str, check: bool = True) -> str:
-    """Run a docker command and print it as one types it, with what it prints, which is returned."""
+def type_docker(host: Host, *words: str, check: bool = True) -> None:
+    """Run a docker command and print it as one types it, with what it prints."""
     print(f"\n{host.name}$ docker {shlex.join(words)}")
-    printed = host.docker(*words, check=check).stdout.strip()
-    print(printed)
-    return printed
+    print(host.docker(*words, check=check).stdout.strip())
 
 
 def show_rows(host: Host, container: str, address: str) -> None:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import attrs
+
 from lab.fabric import Fabric
+from lab.host import Host
 from lab.managed import install
 from lab.pair import Pair
+
+
+@attrs.frozen
+class Task:
+    """A running container of a service, by its id and its name, with its endpoint on its only network."""
+
+    host: Host
+    container: str
+    name: str
+    address: str
+    endpoint: str
 
 
 class Swarm:
@@ -42,6 +57,15 @@ class Swarm:
         token = self.manager.docker("swarm", "join-token", "--quiet", "worker").stdout.strip()
         self.worker.docker("swarm", "join", f"--token={token}", f"--advertise-addr={worker}", manager)
 
+    def containers(self, service: str) -> dict[str, Host]:
+        """Return the running containers of a service."""
+        which = ("ps", "--quiet", f"--filter=label=com.docker.swarm.service.name={service}")
+        return {container: host for host in self.pair.hosts for container in host.docker(*which).stdout.split()}
+
+    def tasks(self, service: str) -> list[Task]:
+        """Return the running containers of a service, with what Docker tells of each."""
+        return [_task(host, container) for container, host in self.containers(service).items()]
+
     def remove(self) -> None:
         """End everything and remove all files."""
         self.pair.remove()
@@ -49,3 +73,10 @@ class Swarm:
     def _active(self) -> bool:
         state = "{{.Swarm.LocalNodeState}}"
         return self.manager.docker("info", f"--format={state}", check=False).stdout.strip() == "active"
+
+
+def _task(host: Host, container: str) -> Task:
+    (found,) = json.loads(host.docker("inspect", container).stdout)
+    (joined,) = found["NetworkSettings"]["Networks"].values()
+    name = found["Name"].removeprefix("/")
+    return Task(host, container, name, joined["IPAddress"], joined["EndpointID"])

@@ -6,32 +6,19 @@ import tempfile
 import time
 from pathlib import Path
 
-import attrs
-
 from lab.console import show_rows, show_use, type_docker
 from lab.demo import place, report_failure
 from lab.dockerd import IMAGE
-from lab.host import Host
 from lab.managed import NAME, build
 from lab.pair import Pair
 from lab.shell import wait_until
-from lab.swarm import Swarm
+from lab.swarm import Swarm, Task
 
 _NETWORK = ("network", "create", f"--driver={NAME}", *place("Enterprise"), "--gateway=10.21.59.1", "MyNet")
 _REPLICAS = 4
 # "dnsrr": Swarm's virtual addresses work on its overlay networks only.
 _SERVICE = ("service", "create", "--name", "web", "--network", "MyNet", "--endpoint-mode", "dnsrr")
 _TASKS = ("--replicas", str(_REPLICAS), "--no-resolve-image", "--detach", IMAGE, "sleep", "infinity")
-
-
-_ADDRESS = "{{.NetworkSettings.Networks.MyNet.IPAddress}}"
-
-
-@attrs.frozen
-class _Task:
-    host: Host
-    container: str
-    address: str
 
 
 def up(pair: Pair) -> None:
@@ -47,9 +34,9 @@ def up(pair: Pair) -> None:
         type_docker(manager, *_NETWORK)
     if manager.docker("service", "inspect", "web", check=False).returncode:
         type_docker(manager, *_SERVICE, *_TASKS)
-    wait_until("the service's tasks run", lambda: len(_tasks(swarm)) == _REPLICAS, 60)
+    wait_until("the service's tasks run", lambda: len(swarm.containers("web")) == _REPLICAS, 60)
     type_docker(manager, "service", "ps", "web")
-    _show_traffic(_tasks(swarm))
+    _show_traffic(swarm.tasks("web"))
     show_use(pair)
 
 
@@ -65,20 +52,9 @@ def _start(swarm: Swarm) -> None:
     print(f"They are up after {time.monotonic() - start:.1f} s, in {swarm.pair.folder}.")
 
 
-def _tasks(swarm: Swarm) -> list[_Task]:
-    """Return the tasks that run."""
-    found = []
-    for host in swarm.pair.hosts:
-        listed = host.docker("ps", "--filter=label=com.docker.swarm.service.name=web", "--format={{.Names}}").stdout
-        for name in listed.split():
-            address = host.docker("inspect", f"--format={_ADDRESS}", name, check=False).stdout.strip()
-            found.append(_Task(host, name, address))
-    return found
-
-
-def _show_traffic(tasks: list[_Task]) -> None:
+def _show_traffic(tasks: list[Task]) -> None:
     print("\nFrom a task on one node to one on the other, by its address and by the service's name:")
     one, other = tasks[0], tasks[-1]
     for address in (other.address, "web"):
-        type_docker(one.host, "exec", one.container, "ping", "-c", "2", "-W", "1", address)
-    show_rows(other.host, other.container, other.address)
+        type_docker(one.host, "exec", one.name, "ping", "-c", "2", "-W", "1", address)
+    show_rows(other.host, other.name, other.address)

@@ -84,6 +84,11 @@ def _remove(thing: Removable, root: Path) -> None:
         root.rmdir()
 
 
+def place_options(**options: str) -> list[str]:
+    """Return the options of ``docker network create`` for PLACE; ``options`` replace some, empty ones are left out."""
+    return [f"-o={key}={value}" for key, value in {**PLACE, **options}.items() if value]
+
+
 def marks(host: Host) -> dict[str, Any]:
     """Return all of a host that an endpoint or a network leaves its marks in."""
     rows = {table: sorted(str(r.get("name", r.get("vm_uuid"))) for r in host.switch.rows(table)) for table in TABLES}
@@ -164,9 +169,10 @@ class HostTestCase(SynchronousTestCase):
 
     def create_network(self, name: str, *words: str, subnet: str = "10.21.59.0/24", **options: str) -> str:
         """Create a Nuage network and return its id. ``options`` replace those of PLACE; empty ones are left out."""
-        given = [f"-o={key}={value}" for key, value in {**PLACE, **options}.items() if value]
         self._networks.append(name)
-        return self.docker("network", "create", "--driver=nuage", *given, f"--subnet={subnet}", *words, name)
+        return self.docker(
+            "network", "create", "--driver=nuage", *place_options(**options), f"--subnet={subnet}", *words, name
+        )
 
     def run_container(self, name: str, network: str, *words: str, command: str = "sleep 1000") -> str:
         """Run a container in the background and return its id."""

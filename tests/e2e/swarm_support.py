@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab.dockerd import IMAGE
 from lab.host import Host
 from lab.managed import NAME
 from lab.shell import NeverHappened, wait_until
-from lab.swarm import Swarm
-from tests.e2e.host_support import PLACE, demand_programs, marks, of_this_run
+from lab.swarm import Swarm, Task
+from tests.e2e.host_support import demand_programs, marks, of_this_run, place_options
 from tests.e2e.managed_support import managed_plugin
 from tests.e2e.topology_support import pair_of
 
@@ -37,17 +35,6 @@ def demand_swarm() -> Swarm:
     return swarm
 
 
-@attrs.frozen
-class Task:
-    """A running container of a service."""
-
-    host: Host
-    container: str
-    name: str
-    address: str
-    endpoint: str
-
-
 class SwarmTestCase(SynchronousTestCase):
     """A test on the swarm. It has to leave both hosts as it found them."""
 
@@ -55,8 +42,8 @@ class SwarmTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Start the swarm unless it runs, and remember how its hosts look."""
-        swarm = demand_swarm()
-        self.hosts = self.manager, self.worker = swarm.manager, swarm.worker
+        self.swarm = demand_swarm()
+        self.hosts = self.manager, self.worker = self.swarm.manager, self.swarm.worker
         self._before = self.state()
         self._services: list[str] = []
         self._networks: list[str] = []
@@ -81,10 +68,9 @@ class SwarmTestCase(SynchronousTestCase):
 
     def create_network(self, name: str, *words: str, **options: str) -> str:
         """Create a network for the swarm and return its id; ``options`` replace those of PLACE, empty ones go."""
-        given = [f"-o={key}={value}" for key, value in {**PLACE, **options}.items() if value]
         self._networks.append(name)
         pool = ("--subnet=10.21.59.0/24", "--gateway=10.21.59.1")
-        return self.docker("network", "create", f"--driver={NAME}", *given, *pool, *words, name)
+        return self.docker("network", "create", f"--driver={NAME}", *place_options(**options), *pool, *words, name)
 
     def create_service(self, name: str, network: str, replicas: int, *words: str) -> None:
         """Create a service, without waiting until it runs. ``network`` is its ``--network``."""
@@ -104,13 +90,13 @@ class SwarmTestCase(SynchronousTestCase):
             states = self.docker("service", "ps", "--format={{.DesiredState}} {{.CurrentState}}", service).splitlines()
             wanted = [state for state in states if state.startswith("Running ")]
             up = [state for state in wanted if state.startswith("Running Running ")]
-            return len(up) == len(wanted) == count == len(self.containers(service))
+            return len(up) == len(wanted) == count == len(self.swarm.containers(service))
 
         try:
             wait_until(f"{service} has {count} tasks", settled, _CONVERGED)
         except NeverHappened as problem:
             raise AssertionError(f"{problem}\n{self.docker('service', 'ps', '--no-trunc', service)}") from problem
-        return [self._task(host, container) for container, host in self.containers(service).items()]
+        return self.swarm.tasks(service)
 
     def settle(self, service: str, count: int) -> list[Task]:
         """Wait for the tasks of the only service. They, and no others, are attached, and they reach each other."""
@@ -124,20 +110,9 @@ class SwarmTestCase(SynchronousTestCase):
         self.assert_all_reach_all(tasks[:2] + tasks[-2:])
         return tasks
 
-    def containers(self, service: str) -> dict[str, Host]:
-        """Return the running containers of a service."""
-        which = ("ps", "--quiet", f"--filter=label=com.docker.swarm.service.name={service}")
-        return {container: host for host in self.hosts for container in host.docker(*which).stdout.split()}
-
     def _entities(self) -> list[dict[str, str]]:
         rows = (host.switch.rows("Nuage_VM_Table") for host in self.hosts)
         return [{row["vm_uuid"]: row["vm_name"] for row in entities} for entities in rows]
-
-    def _task(self, host: Host, container: str) -> Task:
-        (found,) = json.loads(host.docker("inspect", container).stdout)
-        (joined,) = found["NetworkSettings"]["Networks"].values()
-        name = found["Name"].removeprefix("/")
-        return Task(host, container, name, joined["IPAddress"], joined["EndpointID"])
 
     def node_id(self, host: Host) -> str:
         """Return the id that the swarm has for a host."""

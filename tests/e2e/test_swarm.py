@@ -43,7 +43,7 @@ class ServiceTests(SwarmTestCase):
         self.create_service("web", "SwarmNet", 3)
         former = {task.container for task in self.settle("web", 3)}
         self.docker("service", "update", "--detach", "--force", "web")
-        wait_until("the tasks are replaced", lambda: former.isdisjoint(self.containers("web")), 60)
+        wait_until("the tasks are replaced", lambda: former.isdisjoint(self.swarm.containers("web")), 60)
         self.settle("web", 3)
         for count in (20, 2):
             self.docker("service", "scale", "--detach", f"web={count}")
@@ -63,7 +63,7 @@ class ServiceTests(SwarmTestCase):
         self.worker.dockerd.kill_containers()
         self.worker.dockerd.start()
         self.worker.dockerd.wait()
-        wait_until("the worker's tasks are replaced", lambda: not former >= set(self.containers("web")), 60)
+        wait_until("the worker's tasks are replaced", lambda: not former >= set(self.swarm.containers("web")), 60)
         self.settle("web", 4)
 
 
