@@ -47,7 +47,7 @@ class Parts:
     _log = Logger()
 
     def __init__(self, reactor: Any, config: Config) -> None:
-        turns = Turns()
+        turns = Turns(reactor)
         self.client = OvsdbClient(
             reactor,
             parse_remote(config.vrs_remote, _tls_files(config)),

@@ -106,7 +106,7 @@ class Plugin:
         wire_timeout: float = 2,
         **client_options: Any,
     ) -> None:
-        turns = Turns()
+        turns = Turns(reactor)
         self.links = links or NotedLinks()
         self.docker = PlayedDocker()
         self.client: OvsdbClient = vrs.client(reactor, **client_options)

@@ -314,7 +314,7 @@ def storable(text: str) -> str:
 
 def driver_on(switch: MemorySwitch, clock: Clock) -> Driver:
     """Return the real driver, with Docker and links that are played."""
-    turns = Turns()
+    turns = Turns(clock)
     docker = PlayedDocker()
     return Driver(
         scope="local",

@@ -86,7 +86,7 @@ class Load:
             links=played,
             census=played,
             driver=self.plugin.driver,
-            turns=Turns(),
+            turns=Turns(self._reactor),
         )
         with _turns() as turns:
             auditor.trigger()

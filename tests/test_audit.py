@@ -360,7 +360,7 @@ class Auditing(SynchronousTestCase):
         """Put an auditor among things that a test plays."""
         self.clock = Clock()
         self.played = _played()
-        self.turns = Turns()
+        self.turns = Turns(self.clock)
         self.auditor = Auditor(
             self.clock,
             30.0,

@@ -150,6 +150,35 @@ class AtOnce(RaceTestCase):
         assert left + deleted == [payloads.Empty()] * 5
         self.assert_nothing_left()
 
+    async def test_many_calls_about_one_endpoint_while_the_database_pauses(self) -> None:
+        """Each is answered, and the deletion that comes last is the last to take place."""
+        driver = self.plugin.driver
+        request = _create_endpoint()
+        self.vrs.signal("ovsdb-server", signal.SIGSTOP)
+        calls = [self.call("CreateEndpoint", request, driver.create_endpoint(request)) for _ in range(300)]
+        deleting = self.call("DeleteEndpoint", CALL, driver.delete_endpoint(CALL))
+        await waiting(reactor, 0.1)
+        self.vrs.signal("ovsdb-server", signal.SIGCONT)
+        answers = await self.outcomes(*calls, deleting)
+        assert isinstance(answers[0], payloads.CreatedEndpoint)
+        assert answers == [answers[0]] * 300 + [payloads.Empty()]
+        self.assert_nothing_left()
+
+    async def test_many_calls_while_a_network_is_learnt(self) -> None:
+        """Each is answered."""
+        driver, pools = self.plugin.driver, [{"Gateway": "10.99.0.1/16", "Pool": "10.99.0.0/16"}]
+        self.plugin.docker.networks[OTHER] = network_request(NetworkID=OTHER, IPv4Data=pools)
+        requests = [
+            _create_endpoint(
+                NetworkID=OTHER,
+                EndpointID=f"{number:064x}",
+                Interface={"Address": f"10.99.{number // 200 + 1}.{number % 200 + 1}/16"},
+            )
+            for number in range(300)
+        ]
+        calls = [self.call("CreateEndpoint", request, driver.create_endpoint(request)) for request in requests]
+        assert {type(answer) for answer in await self.outcomes(*calls)} == {payloads.CreatedEndpoint}
+
     async def test_delete_endpoint_while_it_is_joined(self) -> None:
         """The Join ends first, then all of it goes."""
         driver = self.plugin.driver
