@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import TimeoutError as WaitedTooLong
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from nuage import __version__, systemd
 from nuage.auditor import Auditor
@@ -21,6 +23,7 @@ from nuage.docker import engine
 from nuage.docker.census import Census
 from nuage.docker.networks import find_network
 from nuage.driver import Driver
+from nuage.ending import GRACE
 from nuage.errors import NuageError
 from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.resource import Libnetwork
@@ -35,6 +38,9 @@ from nuage.serial import Turns
 from nuage.vrs import tables
 from nuage.vrs.switch import Switch
 
+#: The last seconds of :data:`nuage.ending.GRACE`, in which the reactor ends.
+_LAST_STEPS = 0.25
+
 
 class Parts:
     """All that the daemon is made of, put together and not yet started.
@@ -48,6 +54,7 @@ class Parts:
 
     def __init__(self, reactor: Any, config: Config) -> None:
         turns = Turns(reactor)
+        self._clock = reactor
         self.client = OvsdbClient(
             reactor,
             parse_remote(config.vrs_remote, _tls_files(config)),
@@ -89,13 +96,28 @@ class Parts:
         self.links.start()
         self.client.start()
 
-    async def stop(self) -> None:
-        """Stop everything; return when nothing is left."""
+    async def stop(self, patience: float) -> None:
+        """Stop everything; return when nothing is left.
+
+        Args:
+            patience: Seconds after which what has not ended is cut off and named in the log.
+        """
         self.auditor.stop()
         self.containers.stop()
         self.cleanup.stop()
-        await self.links.stop()
-        await self.client.stop()
+        await gatherResults(
+            [
+                self._within(patience, "a request to the kernel about links", self.links.stop()),
+                self._within(patience, "the connection to the switch's database", self.client.stop()),
+            ]
+        )
+
+    def _within(self, seconds: float, what: str, end: Coroutine[Any, Any, None]) -> Deferred[None]:
+        def cut_off(failure: Failure) -> None:
+            failure.trap(WaitedTooLong)
+            self._log.error("{what} does not end and is cut off", what=what)
+
+        return Deferred.fromCoroutine(end).addTimeout(seconds, self._clock).addErrback(cut_off)
 
     def _found_late(self, endpoint_id: str, container: Container) -> None:
         Deferred.fromCoroutine(self.driver.name_endpoint(endpoint_id, container)).addErrback(
@@ -123,6 +145,7 @@ class NuagePlugin(MultiService):
 
     def __init__(self, reactor: Any, config: Config, environ: Mapping[str, str]) -> None:
         super().__init__()
+        self._clock = reactor
         self._config = config
         passed = systemd.passed_socket(environ, os.getpid(), config.plugin_socket)
         self._parts = Parts(reactor, config)
@@ -152,7 +175,7 @@ class NuagePlugin(MultiService):
         self._parts.start()
 
     def stopService(self) -> Deferred[None]:
-        """Finish the calls in flight, then everything else."""
+        """Finish the calls in flight, then everything else. It ends in time whatever hangs."""
         return Deferred.fromCoroutine(self._stop())
 
     def audit(self) -> None:
@@ -160,9 +183,10 @@ class NuagePlugin(MultiService):
         self._parts.auditor.trigger()
 
     async def _stop(self) -> None:
+        end = self._clock.seconds() + self._config.call_timeout + GRACE - _LAST_STEPS
         # The server first: its calls need all the others.
         await super().stopService()
-        await self._parts.stop()
+        await self._parts.stop(end - self._clock.seconds())
         self._readiness.end()
 
     def _ready(self) -> None:
@@ -192,7 +216,7 @@ class DryRun(Service):
     def stopService(self) -> Deferred[None]:
         """Stop everything."""
         super().stopService()
-        return Deferred.fromCoroutine(self._parts.stop())
+        return Deferred.fromCoroutine(self._parts.stop(GRACE - _LAST_STEPS))
 
     async def _audit(self) -> None:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from threading import Thread
 from typing import TypeVar
 from zlib import crc32
 
@@ -40,6 +41,8 @@ class _Lane:
         self._reactor = reactor
         self._open_netlink = open_netlink
         self._pool = ThreadPool(minthreads=1, maxthreads=1, name=name)
+        # A request that the kernel never answers does not keep the process from ending.
+        self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
         self._netlink: Netlink | None = None
 
     def start(self) -> None:

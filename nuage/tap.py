@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver
 from twisted.python import usage
 
 from nuage import config, systemd
+from nuage.ending import GRACE, LastResort
 from nuage.errors import ConfigurationError, NuageError
 from nuage.logs import observer
 
@@ -41,11 +44,16 @@ class Options(usage.Options):
             raise usage.UsageError(str(problem)) from problem
 
 
-class _Logging(MultiService):
-    """Has ``twistd`` log to an observer of ours, unless its user named another with ``--logger``."""
+class _Application(MultiService):
+    """The process around the services: its log, its start and its end.
+
+    ``twistd`` logs to an observer of ours, unless its user named another with ``--logger``.
+    """
 
     def __init__(self, options: Options, level: str) -> None:
         super().__init__()
+        self._longest = options.config.call_timeout
+        self._last_resort = LastResort()
         twistd: Mapping[str, Any] = options.parent or {}
         self._observer = observer(twistd, level)
         self._daemon = not twistd.get("nodaemon")
@@ -60,6 +68,14 @@ class _Logging(MultiService):
                 raise
             raise SystemExit(f"nuage-plugin: {problem}") from None
 
+    def stopService(self) -> Deferred[None]:
+        """Stop everything, and see to it that the process ends in time."""
+        end = time.monotonic() + self._longest + GRACE
+        self._last_resort.due(end - time.monotonic())
+        stopped: Deferred[None] = super().stopService()
+        # What remains is done at once, unless one of the reactor's own threads hangs.
+        return stopped.addBoth(lambda _outcome: self._last_resort.due(min(end - time.monotonic(), GRACE)))
+
     def setServiceParent(self, parent: Any) -> None:
         """Give the observer to the application. It is the parent, and ``twistd`` looks for it there."""
         parent.setComponent(ILogObserver, self._observer)
@@ -73,10 +89,10 @@ def makeService(options: Options) -> IService:
     from nuage.daemon import DryRun, NuagePlugin
 
     if options["dry-run"]:
-        application = _Logging(options, "Error")
+        application = _Application(options, "Error")
         DryRun(reactor, options.config).setServiceParent(application)
         return application
-    application = _Logging(options, options.config.log_level)
+    application = _Application(options, options.config.log_level)
     try:
         plugin = NuagePlugin(reactor, options.config, systemd.environment())
     except ConfigurationError as problem:

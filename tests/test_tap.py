@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,9 +23,13 @@ from twisted.trial.unittest import TestCase
 import nuage
 from nuage.logs import observer
 from nuage.tap import Options
-from tests.http_support import asynchronous, connect, post
+from tests.driver_support import ENDPOINT, NETWORK
+from tests.http_support import asynchronous, connect, post, post_json
 
 reactor = cast(Any, _reactor)
+#: What a daemon prints when it hangs.
+HANGS = "it hangs now"
+LEAVE = post_json("NetworkDriver.Leave", {"NetworkID": NETWORK, "EndpointID": ENDPOINT})
 PROJECT = Path(nuage.__file__).parent.parent
 
 
@@ -34,6 +39,15 @@ class _Daemon(ProcessProtocol):
     def __init__(self) -> None:
         self.output = ""
         self.ended: Deferred[int | None] = Deferred()
+
+    def signal(self, name: str) -> None:
+        """Send it a signal."""
+        cast(Any, self.transport).signalProcess(name)
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        if not self.ended.called:
+            self.signal("KILL")
 
     def childDataReceived(self, _descriptor: int, data: bytes) -> None:
         self.output += data.decode()
@@ -46,6 +60,8 @@ class CommandCase(TestCase):
     """A folder with a configuration, and the command in it."""
 
     timeout = 30
+    #: Python that is run before the command, to break something in it.
+    prelude = "pass"
 
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory(prefix="nuage")
@@ -65,7 +81,7 @@ class CommandCase(TestCase):
 
     def argv(self, *twistd: str) -> list[str]:
         """Return the command line."""
-        script = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
+        script = f"{self.prelude}; import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
         return [sys.executable, "-c", script, *twistd, "nuage-plugin", f"--config={self.config}"]
 
     @property
@@ -85,18 +101,26 @@ class CommandCase(TestCase):
             check=False,
         )
 
-    async def served(self, *twistd: str) -> _Daemon:
-        """Run the daemon until it listens, then end it; it has to end well and remove its socket."""
+    async def started(self, *twistd: str) -> _Daemon:
+        """Run the daemon until its reactor runs."""
         daemon = _Daemon()
         argv = self.argv("-n", *twistd)
-        process = reactor.spawnProcess(daemon, argv[0], argv, self.environ, str(self.folder))
+        reactor.spawnProcess(daemon, argv[0], argv, self.environ, str(self.folder))
+        self.addCleanup(daemon.kill)
         while not self.socket.exists() and not daemon.ended.called:
             await deferLater(reactor, 0.01)
         assert not daemon.ended.called, daemon.output
         # It listens before the reactor runs, which takes signals.
         client = await connect(reactor, self.socket)
         assert (await client.ask(post("Plugin.Activate", b""))).status == 200
-        process.signalProcess("TERM")
+        client.hang_up()
+        return daemon
+
+    async def served(self, *twistd: str) -> _Daemon:
+        """Run the daemon until it listens, then end it; it has to end well and remove its socket."""
+        daemon = await self.started(*twistd)
+        client = await connect(reactor, self.socket)
+        daemon.signal("TERM")
         assert await daemon.ended == signal.SIGTERM, daemon.output
         await client.lost
         assert not self.socket.exists()
@@ -237,3 +261,67 @@ class Logging(CommandCase):
         await client.lost
         while self.socket.exists() or pidfile.exists():
             await deferLater(reactor, 0.01)
+
+
+class Ending(CommandCase):
+    """SIGTERM while something hangs: the daemon ends a second after the longest deadline at the latest."""
+
+    settings: dict[str, object] = {}  # noqa: RUF012
+
+    async def end(self, *, hangs: str = HANGS) -> tuple[_Daemon, float]:
+        """End a daemon in the middle of a Leave, when it has said ``hangs``; return it and the seconds that it took."""
+        self.configure(call_timeout=2, vrs_timeout=1, wire_timeout=0.1, resolve_timeout=0, **self.settings)
+        daemon = await self.started()
+        client = await connect(reactor, self.socket)
+        cast(Any, client.transport).write(LEAVE)
+        while hangs not in daemon.output:
+            await deferLater(reactor, 0.01)
+        began = reactor.seconds()
+        daemon.signal("TERM")
+        while self.socket.exists():
+            await deferLater(reactor, 0.01)
+        assert reactor.seconds() - began < 0.5
+        await daemon.ended
+        return daemon, reactor.seconds() - began
+
+    @asynchronous
+    async def test_calls_that_hang(self) -> None:
+        """Those that do not even end when they are cancelled are named."""
+        self.prelude = f"import tests.hanging; tests.hanging.calls({HANGS!r})"
+        daemon, seconds = await self.end()
+        assert 2 < seconds < 3.2, daemon.output
+        assert f"NetworkDriver.Leave network={NETWORK[:12]} endpoint={ENDPOINT[:12]} does not end and is cut off" in (
+            daemon.output
+        )
+        assert "Traceback" not in daemon.output
+
+    @asynchronous
+    async def test_calls_that_wait_for_the_switch(self) -> None:
+        """One that is not there, and one that takes connections and is silent: nothing has to be cut off."""
+        for listening in (False, True):
+            with socket.socket(socket.AF_UNIX) as silent:
+                if listening:
+                    silent.bind(str(self.folder / "no-db.sock"))
+                    silent.listen()
+                daemon, seconds = await self.end(hangs="is being loaded" if listening else "no connection to")
+                assert seconds < 2, daemon.output
+                assert "cut off" not in daemon.output
+                assert "forced" not in daemon.output
+
+    @asynchronous
+    async def test_a_thread_that_hangs_in_the_kernel(self) -> None:
+        """A request about links that is never answered."""
+        self.prelude = f"import tests.hanging; tests.hanging.links({HANGS!r})"
+        daemon, seconds = await self.end()
+        assert 2 < seconds < 3.2, daemon.output
+        assert "a request to the kernel about links does not end and is cut off" in daemon.output
+
+    @asynchronous
+    async def test_a_name_that_is_looked_up(self) -> None:
+        """The reactor waits for its own threads, and is not waited for."""
+        self.prelude = f"import tests.hanging; tests.hanging.names({HANGS!r})"
+        self.settings = {"VrsEndpoint": "tcp:vrs.example:6640"}
+        daemon, seconds = await self.end()
+        assert seconds < 3.2, daemon.output
+        assert "the end is forced; what hangs: MainThread in " in daemon.output
+        assert "in _hang (" in daemon.output
