@@ -15,6 +15,7 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 
 from nuage import config, systemd
+from nuage.clock import measure_steadily
 from nuage.ending import GRACE, LastResort
 from nuage.errors import ConfigurationError, NuageError
 from nuage.logs import observer
@@ -88,6 +89,7 @@ def makeService(options: Options) -> IService:
 
     from nuage.daemon import DryRun, NuagePlugin
 
+    measure_steadily(reactor)
     if options["dry-run"]:
         application = _Application(options, "Error")
         DryRun(reactor, options.config).setServiceParent(application)

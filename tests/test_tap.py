@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.internet.task import deferLater
 from twisted.logger import LogLevel
 from twisted.python.failure import Failure
@@ -22,13 +25,19 @@ from twisted.trial.unittest import TestCase
 
 import nuage
 from nuage.logs import observer
+from nuage.model import Endpoint
 from nuage.tap import Options
 from tests.driver_support import ENDPOINT, NETWORK
 from tests.http_support import asynchronous, connect, post, post_json
+from tests.vrs_support import BRIDGE, Vrs, demand_programs
 
 reactor = cast(Any, _reactor)
 #: What a daemon prints when it hangs.
 HANGS = "it hangs now"
+RECORD = Endpoint(id=ENDPOINT, network_id=NETWORK, mac="7a:42:00:00:00:01", address=None).to_record()
+JOIN = post_json(
+    "NetworkDriver.Join", {"NetworkID": NETWORK, "EndpointID": ENDPOINT, "SandboxKey": "/x", "Options": {}}
+)
 LEAVE = post_json("NetworkDriver.Leave", {"NetworkID": NETWORK, "EndpointID": ENDPOINT})
 PROJECT = Path(nuage.__file__).parent.parent
 
@@ -325,3 +334,83 @@ class Ending(CommandCase):
         assert seconds < 3.2, daemon.output
         assert "the end is forced; what hangs: MainThread in " in daemon.output
         assert "in _hang (" in daemon.output
+
+
+class SteppedClock(CommandCase):
+    """The time of day is set back by an hour."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.offset = self.folder / "offset"
+        self.vrs = Vrs()
+        self.addCleanup(self.vrs.stop)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The command's environment, in which the time of day is off by what the file says."""
+        return {
+            **super().environ,
+            "LD_PRELOAD": str(demand_library("libfaketime.so.1")),
+            "FAKETIME_TIMESTAMP_FILE": str(self.offset),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    async def happens(self, what: Callable[[], int], seconds: float) -> None:
+        """Wait until something that is counted happens once more; it has so many seconds for it."""
+        before, end = what(), reactor.seconds() + seconds
+        while what() == before:
+            assert reactor.seconds() < end, what
+            await deferLater(reactor, 0.01)
+
+    @asynchronous
+    async def test_what_is_timed_goes_on(self) -> None:
+        """Audits, deadlines, and the connection to a switch that is restarted."""
+        self.offset.write_text("+0s")
+        self.configure(VrsEndpoint=self.vrs.remote, audit_interval=0.5, vrs_timeout=0.5)
+        docker: Any = Factory.forProtocol(_Docker)
+        docker.asked = 0
+        self.addCleanup(reactor.listenUNIX(str(self.folder / "no-docker.sock"), docker).stopListening)
+        # Each audit asks Docker for an endpoint that is known.
+        self.vrs.vsctl("set", "bridge", BRIDGE, f"external_ids:nuage-endpoint-{ENDPOINT}={json.dumps(RECORD)}")
+        daemon = await self.started()
+        await self.happens(lambda: docker.asked, 5)
+        assert _an_hour_ago() not in daemon.output
+        stamps = {_an_hour_ago()}
+        self.offset.write_text("-3600s")
+        for _ in range(3):
+            await self.happens(lambda: docker.asked, 5)
+        self.vrs.end("ovsdb-server")
+        client = await connect(reactor, self.socket)
+        began = reactor.seconds()
+        cast(Any, client.transport).write(JOIN)
+        assert "could not be used within 0.5 s" in (await client.answer()).json()["Err"]
+        assert reactor.seconds() - began < 3
+        stamps.add(_an_hour_ago())
+        assert any(stamp in daemon.output for stamp in stamps), daemon.output
+        self.vrs.start_database()
+        await self.happens(lambda: daemon.output.count("the cache is current"), 10)
+        await self.happens(lambda: docker.asked, 5)
+        daemon.signal("TERM")
+        await daemon.ended
+
+
+def _an_hour_ago() -> str:
+    """Return the beginning of the log's time stamps of an hour ago."""
+    return time.strftime("%Y-%m-%dT%H:", time.gmtime(time.time() - 3600))
+
+
+class _Docker(Protocol):
+    """A Docker that is asked and closes the connection."""
+
+    def connectionMade(self) -> None:
+        cast(Any, self.factory).asked += 1
+        cast(Any, self.transport).loseConnection()
+
+
+def demand_library(name: str) -> Path:
+    """Return a library of libfaketime; skip the test where it is missing, except in continuous integration."""
+    for path in Path("/usr/lib").glob(f"*/faketime/{name}"):
+        return path
+    demand_programs(("faketime's library",))
+    raise AssertionError(f"{name} is missing")
