@@ -36,6 +36,7 @@ from nuage.ovsdb.remote import TlsFiles, parse_remote
 from nuage.readiness import Readiness
 from nuage.serial import Turns
 from nuage.vrs import tables
+from nuage.vrs.schema import SchemaCheck
 from nuage.vrs.switch import Switch
 
 #: The last seconds of :data:`nuage.ending.GRACE`, in which the reactor ends.
@@ -60,7 +61,7 @@ class Parts:
             parse_remote(config.vrs_remote, _tls_files(config)),
             tables.DATABASE,
             tables.MONITORED,
-            check_schema=tables.check_schema,
+            check_schema=SchemaCheck(resolving=config.resolve_timeout > 0),
             call_timeout=config.vrs_timeout,
             probe_interval=config.probe_interval,
         )

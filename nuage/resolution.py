@@ -65,7 +65,8 @@ def check_resolution(network: Network, endpoint: Endpoint, resolved: Resolved) -
         f"{what}: Docker {docker}, Nuage {nuage}"
         for what, docker, nuage in (
             ("address", str(endpoint.address.ip) if endpoint.address else "none", resolved.address),
-            ("mask", str(network.pool.netmask), resolved.mask),
+            # Not each release of the VRS tells the mask.
+            ("mask", network.pool.netmask, resolved.mask or network.pool.netmask),
             ("gateway", network.gateway or gateway, gateway),
         )
         if str(docker) != str(nuage)

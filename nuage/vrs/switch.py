@@ -17,7 +17,7 @@ from nuage.ovsdb.client import OvsdbClient, Row
 from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired, WaitTimedOut
 from nuage.ovsdb.operations import Operation
 from nuage.vrs import operations, tables
-from nuage.vrs.views import Attachment, Resolution, attachment_of, ids_of, is_ours, resolution_of
+from nuage.vrs.views import Attachment, Resolution, attachment_of, ids_of, is_master, is_ours, resolution_of
 
 T = TypeVar("T")
 
@@ -146,8 +146,11 @@ class Switch:
         return None if row is None else resolution_of(row)
 
     def controller_connected(self) -> bool:
-        """Tell whether a controller is there to resolve ports: one of role master."""
-        return any(row["role"] == "master" for row in self._client.cache[tables.CONTROLLER].rows.values())
+        """Tell whether a controller is there to resolve ports; one is taken for granted where the VRS does not tell."""
+        schema = self._client.schema
+        if schema is not None and tables.CONTROLLER not in schema.tables:
+            return True
+        return any(is_master(row) for row in self._client.cache[tables.CONTROLLER].rows.values())
 
     async def resolved(self, endpoint_id: str, timeout: float) -> Resolution:
         """Wait until the VRS has resolved the endpoint's port.

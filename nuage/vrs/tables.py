@@ -7,7 +7,7 @@ others is ovs-vswitchd.conf.db(5).
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 
 from ovs.db.schema import DbSchema
 
@@ -90,7 +90,7 @@ MONITORED = (
     Monitored(NUAGE_VM, ("vm_uuid", "vm_name", "ports", "metadata"), indexes=("vm_uuid",)),
 )
 
-#: What is written or waited for; a database without it cannot be served. Of what is only read, the lack is bearable.
+#: What is written or waited for; a database without it cannot be served. What is only read is done without.
 _NEEDED = {
     BRIDGE: ("name", "ports", "external_ids"),
     PORT: ("name", "interfaces", "external_ids"),
@@ -122,6 +122,9 @@ _NEEDED = {
     ),
 }
 
+#: The column in which the VRS tells to what it resolved a port. Who does not wait for that can do without.
+RESOLVED_ADDRESS = f"{NUAGE_PORT}.ip_addr"
+
 
 def check_schema(schema: DbSchema) -> None:
     """Make sure that the database is that of a VRS.
@@ -135,13 +138,18 @@ def check_schema(schema: DbSchema) -> None:
             f"this database is no VRS: it has no table {' and no table '.join(tables)}. "
             "Is the endpoint a plain Open vSwitch? VrsEndpoint has to name the OVSDB of a Nuage VRS"
         )
-    columns = list(_missing_columns(schema))
+    columns = _missing(schema, _NEEDED)
     if columns:
         raise SchemaMismatch(f"this VRS's database has no column {', '.join(columns)}; its release is not supported")
 
 
-def _missing_columns(schema: DbSchema) -> Iterator[str]:
-    for table, columns in _NEEDED.items():
-        for column in columns:
-            if column not in schema.tables[table].columns:
-                yield f"{table}.{column}"
+def lacking(schema: DbSchema) -> list[str]:
+    """Return those columns that are read, and that this database does not have."""
+    return _missing(schema, {monitored.table: monitored.columns for monitored in MONITORED})
+
+
+def _missing(schema: DbSchema, wanted: Mapping[str, Iterable[str]]) -> list[str]:
+    present = {table: schema.tables[table].columns if table in schema.tables else () for table in wanted}
+    return [
+        f"{table}.{column}" for table, columns in wanted.items() for column in columns if column not in present[table]
+    ]

@@ -56,16 +56,29 @@ def attachment_of(interface: Row, port: Row | None) -> Attachment:
 
 
 def resolution_of(row: Row) -> Resolution | None:
-    """Read what the VRS wrote into a row of the port table; None until it has."""
-    if not row["ip_addr"]:
+    """Read what the VRS wrote into a row of the port table; None until it has.
+
+    What the VRS's release does not tell is empty or zero.
+    """
+    if not row.get("ip_addr"):
         return None
     return Resolution(
         address=str(row["ip_addr"]),
-        mask=str(row["subnet_mask"]),
-        gateway=str(row["gateway"]),
-        vrf_id=int(str(row["vrf_id"])),
-        evpn_id=int(str(row["evpn_id"])),
+        mask=str(row.get("subnet_mask", "")),
+        gateway=str(row.get("gateway", "")),
+        vrf_id=int(str(row.get("vrf_id", 0))),
+        evpn_id=int(str(row.get("evpn_id", 0))),
     )
+
+
+def is_master(controller: Row) -> bool:
+    """Tell whether a controller resolves ports: it has the role of the master.
+
+    Where this VRS does not tell roles it is one that is connected, and any where it does not tell that either.
+    """
+    if "role" in controller:
+        return controller["role"] == "master"
+    return bool(controller.get("is_connected", True))
 
 
 def is_ours(entity: Row) -> bool:
