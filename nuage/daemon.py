@@ -64,6 +64,7 @@ class Parts:
             check_schema=SchemaCheck(resolving=config.resolve_timeout > 0),
             call_timeout=config.vrs_timeout,
             probe_interval=config.probe_interval,
+            witnesses=tables.WITNESSES,
         )
         self.switch = Switch(self.client, config.vrs_bridge, config.wire_timeout, config.site_id)
         self.links = Links(reactor, reactor)

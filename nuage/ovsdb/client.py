@@ -61,6 +61,7 @@ class OvsdbClient:
         max_retry_delay: float = 5,
         monitor_forms: Sequence[str] = MONITOR_FORMS,
         frame_limit: int = DEFAULT_FRAME_LIMIT,
+        witnesses: Sequence[str] = (),
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """Do nothing yet; see start.
@@ -71,6 +72,7 @@ class OvsdbClient:
         :param max_retry_delay: seconds between two attempts to connect, at most (but for the jitter).
         :param monitor_forms: the ways to monitor, in the order in which they are tried.
         :param frame_limit: longest message accepted, in bytes.
+        :param witnesses: small monitored tables that are read every ``probe_interval`` and compared with the cache.
         :param jitter: gives a random number from 0 to 1.
         """
         self.cache = Cache(monitored, self._report)
@@ -81,7 +83,14 @@ class OvsdbClient:
         self._max_retry_delay = max_retry_delay
         self._jitter = jitter
         self._terms = SessionTerms(
-            database, tuple(monitored), check_schema, call_timeout, probe_interval, monitor_forms, frame_limit
+            database,
+            tuple(monitored),
+            check_schema,
+            call_timeout,
+            probe_interval,
+            monitor_forms,
+            frame_limit,
+            witnesses,
         )
         self._started = False
         self._session: Session | None = None

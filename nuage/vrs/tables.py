@@ -18,6 +18,7 @@ DATABASE = "Open_vSwitch"
 
 BRIDGE = "Bridge"
 CONTROLLER = "Controller"
+OPEN_VSWITCH = "Open_vSwitch"
 INTERFACE = "Interface"
 PORT = "Port"
 NUAGE_PORT = "Nuage_Port_Table"
@@ -73,6 +74,8 @@ class RunningReason(enum.IntEnum):
 
 
 MONITORED = (
+    # Each change by ovs-vsctl counts it up.
+    Monitored(OPEN_VSWITCH, ("next_cfg",)),
     # Not its ports: nobody reads them, and each change of a long list would cost a millisecond.
     Monitored(BRIDGE, ("name", "external_ids"), indexes=("name",)),
     Monitored(CONTROLLER, ("target", "role", "is_connected")),
@@ -89,6 +92,9 @@ MONITORED = (
     ),
     Monitored(NUAGE_VM, ("vm_uuid", "vm_name", "ports", "metadata"), indexes=("vm_uuid",)),
 )
+
+#: Small tables of which each change of the switch by hand, or of its controllers, changes one.
+WITNESSES = (OPEN_VSWITCH, CONTROLLER)
 
 #: What is written or waited for; a database without it cannot be served. What is only read is done without.
 _NEEDED = {
