@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from nuage import config, systemd
 from nuage.clock import measure_steadily
 from nuage.ending import GRACE, LastResort
 from nuage.errors import ConfigurationError, NuageError
-from nuage.logs import observer
+from nuage.logs import Log
 
 
 class Options(usage.Options):
@@ -56,7 +56,7 @@ class _Application(MultiService):
         self._longest = options.config.call_timeout
         self._last_resort = LastResort()
         twistd: Mapping[str, Any] = options.parent or {}
-        self._observer = observer(twistd, level)
+        self.log = Log(twistd, level)
         self._daemon = not twistd.get("nodaemon")
 
     def privilegedStartService(self) -> None:
@@ -79,7 +79,7 @@ class _Application(MultiService):
 
     def setServiceParent(self, parent: Any) -> None:
         """Give the observer to the application. It is the parent, and ``twistd`` looks for it there."""
-        parent.setComponent(ILogObserver, self._observer)
+        parent.setComponent(ILogObserver, self.log.observer)
         super().setServiceParent(parent)
 
 
@@ -100,5 +100,16 @@ def makeService(options: Options) -> IService:
     except ConfigurationError as problem:
         raise SystemExit(f"nuage-plugin: {problem}") from None
     plugin.setServiceParent(application)
-    signal.signal(signal.SIGUSR2, lambda _number, _frame: reactor.callFromThread(plugin.audit))  # type: ignore[attr-defined]
+    # SIGUSR1 is twistd's own for its log file, and SIGHUP that of programs which rotate logs. Without an action they
+    # would end the process and leave its socket, for which Docker would wait.
+    for number, action in (
+        (signal.SIGUSR1, application.log.rotate),
+        (signal.SIGHUP, application.log.reopen),
+        (signal.SIGUSR2, plugin.audit),
+    ):
+        signal.signal(number, _in_reactor(reactor, action))
     return application
+
+
+def _in_reactor(reactor: Any, action: Callable[[], None]) -> Callable[[int, Any], None]:
+    return lambda _number, _frame: reactor.callFromThread(action)

@@ -49,14 +49,14 @@ class _Daemon(ProcessProtocol):
         self.output = ""
         self.ended: Deferred[int | None] = Deferred()
 
-    def signal(self, name: str) -> None:
+    def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
-        cast(Any, self.transport).signalProcess(name)
+        cast(Any, self.transport).signalProcess(number)
 
     def kill(self) -> None:
         """End it, whatever it does."""
         if not self.ended.called:
-            self.signal("KILL")
+            self.signal(signal.SIGKILL)
 
     def childDataReceived(self, _descriptor: int, data: bytes) -> None:
         self.output += data.decode()
@@ -129,7 +129,7 @@ class CommandCase(TestCase):
         """Run the daemon until it listens, then end it; it has to end well and remove its socket."""
         daemon = await self.started(*twistd)
         client = await connect(reactor, self.socket)
-        daemon.signal("TERM")
+        daemon.signal(signal.SIGTERM)
         assert await daemon.ended == signal.SIGTERM, daemon.output
         await client.lost
         assert not self.socket.exists()
@@ -272,6 +272,49 @@ class Logging(CommandCase):
             await deferLater(reactor, 0.01)
 
 
+class Signals(CommandCase):
+    """Signals about the log: none of them ends the daemon."""
+
+    async def send(self, daemon: _Daemon, *numbers: signal.Signals, makes: Path | None = None) -> None:
+        """Send signals to a daemon, which make a file, and then a call, which leaves a line in the log."""
+        for number in numbers:
+            daemon.signal(number)
+        while makes is not None and not makes.exists() and not daemon.ended.called:
+            await deferLater(reactor, 0.01)
+        client = await connect(reactor, self.socket)
+        assert (await client.ask(post("Plugin.Activate", b""))).status == 200
+        client.hang_up()
+
+    @asynchronous
+    async def test_a_logfile(self) -> None:
+        """SIGUSR1 begins a new one, SIGHUP has it opened again after somebody renamed it."""
+        self.configure()
+        daemon = await self.started("--logfile=the.log")
+        log, line = self.folder / "the.log", "Plugin.Activate"
+        await self.send(daemon)
+        lines = log.read_text().count(line)
+        await self.send(daemon, signal.SIGUSR1, makes=self.folder / "the.log.1")
+        assert (self.folder / "the.log.1").read_text().count(line) == lines
+        assert log.read_text().count(line) == 1
+        log.rename(self.folder / "renamed.log")
+        await self.send(daemon, signal.SIGHUP, makes=log)
+        assert (self.folder / "renamed.log").read_text().count(line) == 1
+        assert log.read_text().count(line) == 1
+        daemon.signal(signal.SIGTERM)
+        assert await daemon.ended == signal.SIGTERM
+
+    @asynchronous
+    async def test_a_log_that_is_no_file(self) -> None:
+        """Nothing happens."""
+        self.configure()
+        daemon = await self.started()
+        await self.send(daemon, signal.SIGUSR1, signal.SIGHUP, signal.SIGUSR1, signal.SIGHUP)
+        assert "Traceback" not in daemon.output
+        daemon.signal(signal.SIGTERM)
+        assert await daemon.ended == signal.SIGTERM
+        assert not self.socket.exists()
+
+
 class Ending(CommandCase):
     """SIGTERM while something hangs: the daemon ends a second after the longest deadline at the latest."""
 
@@ -286,7 +329,7 @@ class Ending(CommandCase):
         while hangs not in daemon.output:
             await deferLater(reactor, 0.01)
         began = reactor.seconds()
-        daemon.signal("TERM")
+        daemon.signal(signal.SIGTERM)
         while self.socket.exists():
             await deferLater(reactor, 0.01)
         assert reactor.seconds() - began < 0.5
@@ -391,7 +434,7 @@ class SteppedClock(CommandCase):
         self.vrs.start_database()
         await self.happens(lambda: daemon.output.count("the cache is current"), 10)
         await self.happens(lambda: docker.asked, 5)
-        daemon.signal("TERM")
+        daemon.signal(signal.SIGTERM)
         await daemon.ended
 
 
