@@ -1,16 +1,23 @@
-"""What links that come and go leave behind in the plugin's process: ``python -m benchmarks.links [CYCLES]``, as root.
+"""What links that come and go leave in the memory of the plugin's own process.
 
-The links are real ones, in a network namespace that lives as long as this program.
+The links are real ones, in a network namespace that lives as long as this program, which root has to run.
+
+    python benchmarks/links.py --cycles 10000
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import sys
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from pyroute2 import IPRoute
 from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from nuage.links import Links
@@ -27,13 +34,10 @@ def _resident() -> int:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 
 
-async def _measure(_reactor: object) -> None:
-    cycles = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+async def _measure(cycles: int) -> None:
     namespace = new_namespace()
 
     def open_netlink() -> Any:
-        from pyroute2 import IPRoute
-
         enter(namespace)
         return IPRoute()
 
@@ -58,5 +62,13 @@ async def _measure(_reactor: object) -> None:
     await links.stop()
 
 
+def main() -> None:
+    """Read the arguments and measure."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cycles", type=int, default=10_000)
+    cycles = parser.parse_args().cycles
+    react(lambda _reactor: Deferred.fromCoroutine(_measure(cycles)))
+
+
 if __name__ == "__main__":
-    react(_measure)
+    main()
