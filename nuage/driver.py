@@ -23,7 +23,7 @@ from nuage.networks import Networks
 from nuage.options import network_of
 from nuage.ovsdb.errors import WaitExpired
 from nuage.policy import endpoint_options
-from nuage.resolution import check_resolution, demand_controller, unresolved
+from nuage.resolution import check_resolution, unresolved
 from nuage.serial import Turns
 from nuage.vrs.switch import Switch
 from nuage.vrs.views import Attachment
@@ -225,8 +225,6 @@ class Driver:
 
     async def _attach(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
         """Make the link, then the rows, and return the gateway; nothing of both stays where one fails."""
-        if self._resolve_timeout:
-            demand_controller(self._switch.controller_connected())
         known = self._switch.attachment(endpoint.id)
         async with self._undone_by(endpoint.id, lambda: self._unplug(endpoint.id), new=known is None):
             await self._links.create_pair(
@@ -244,7 +242,11 @@ class Driver:
             return await self._resolved_gateway(network, endpoint)
 
     async def _resolved_gateway(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
-        """Wait until the VRS has resolved the port, and return its gateway; Docker's where that is not waited for."""
+        """Wait until the VRS has resolved the port, and return its gateway; Docker's where that is not waited for.
+
+        A controller that is not there yet is waited for as well: after a start of the machine or of Open vSwitch it
+        takes some seconds, and Docker never repeats a start that failed.
+        """
         if not self._resolve_timeout:
             return network.gateway
         try:
@@ -253,6 +255,7 @@ class Driver:
             connected = self._switch.controller_connected()
             raise unresolved(network, endpoint, self._resolve_timeout, controller=connected) from None
         self._log.info("endpoint={endpoint} is {resolution}", endpoint=endpoint.id[:12], resolution=str(resolution))
+        await self._switch.wired(endpoint.id)
         return check_resolution(network, endpoint, resolution)
 
     @asynccontextmanager

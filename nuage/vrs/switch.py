@@ -183,10 +183,18 @@ class Switch:
                 operations.attach(self._bridge, network, endpoint, container, self._site_id),
                 lambda: self._interface(endpoint.id) is not None,
             )
-        interface = self._interface(endpoint.id)
+        return await self.wired(endpoint.id)
+
+    async def wired(self, endpoint_id: str) -> Attachment:
+        """Wait until the port of an endpoint that is attached carries traffic. It does not while ovs-vswitchd restarts.
+
+        Raises:
+            SwitchError: The switch could not open it; what it says is in the message.
+        """
+        interface = self._interface(endpoint_id)
         if interface is None:
-            raise SwitchError(f"port {port_name(endpoint.id)} was removed from the switch while it was being attached")
-        return await self._wired(interface.uuid, port_name(endpoint.id))
+            raise SwitchError(f"port {port_name(endpoint_id)} was removed from the switch while it was being attached")
+        return await self._wired(interface.uuid, port_name(endpoint_id))
 
     async def restore(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
         """Put back what is missing of an endpoint that is in use."""
