@@ -33,7 +33,7 @@ from nuage.model import Container
 from nuage.networks import Networks
 from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.remote import TlsFiles, parse_remote
-from nuage.readiness import Readiness
+from nuage.readiness import Readiness, Watched
 from nuage.serial import Turns
 from nuage.vrs import tables
 from nuage.vrs.schema import SchemaCheck
@@ -41,6 +41,9 @@ from nuage.vrs.switch import Switch
 
 #: The last seconds of :data:`nuage.ending.GRACE`, in which the reactor ends.
 _LAST_STEPS = 0.25
+#: Seconds that ovs-vswitchd may take to write the controller's role into the database: it does so every 5 s
+#: (ovs-vswitchd.conf.db(5), "stats-update-interval"), and the role is empty after each start of ovsdb-server.
+_CONTROLLER_LAG = 6.0
 
 
 class Parts:
@@ -71,6 +74,8 @@ class Parts:
         self.cleanup = Cleanup(reactor, turns)
         docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)
         self.containers = Containers(reactor, docker, self._found_late)
+        # Without one no port is resolved.
+        self._needs_controller = config.resolve_timeout > 0
         self.driver = Driver(
             scope=config.scope,
             mtu=config.mtu,
@@ -92,6 +97,31 @@ class Parts:
             driver=self.driver,
             turns=turns,
         )
+
+    def watched(self) -> list[Watched]:
+        """Return what the daemon waits for, and tells of."""
+        watched = [
+            Watched(
+                name="the VRS",
+                there=lambda: self.client.synced,
+                status=lambda: self.client.status,
+                promise="Docker is served as soon as it is there",
+                # The database's client logs what comes later.
+                once=True,
+            )
+        ]
+        if self._needs_controller:
+            watched.append(
+                Watched(
+                    name="the controller",
+                    # What the mirror of a database that is away says is no news.
+                    there=lambda: self.switch.controller_connected() if self.client.synced else None,
+                    status=self.switch.controller_status,
+                    promise="containers start as soon as it is there",
+                    grace=_CONTROLLER_LAG,
+                )
+            )
+        return watched
 
     def start(self) -> None:
         """Start what runs by itself."""
@@ -156,7 +186,7 @@ class NuagePlugin(MultiService):
         PluginServer(reactor, config.plugin_socket, site, calls, passed).setServiceParent(self)
         self._readiness = Readiness(
             reactor,
-            self._parts.client,
+            self._parts.watched(),
             systemd.Notices(environ).send,
             systemd.watchdog_interval(environ, os.getpid()),
         )

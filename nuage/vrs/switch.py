@@ -152,6 +152,12 @@ class Switch:
             return True
         return any(is_master(row) for row in self._client.cache[tables.CONTROLLER].rows.values())
 
+    def controller_status(self) -> str:
+        """Say in one sentence how the controller does."""
+        if self.controller_connected():
+            return "a controller is connected"
+        return "no row of the VRS's table Controller has the role master"
+
     async def resolved(self, endpoint_id: str, timeout: float) -> Resolution:
         """Wait until the VRS has resolved the endpoint's port.
 
