@@ -132,6 +132,7 @@ class Auditor:
 
     async def _audit(self, *, sparing: bool) -> None:
         proposals = await self.proposals(sparing=sparing)
+        self._log.debug("audit: {count} proposals", count=len(proposals))
         former, self._former = self._former, frozenset(proposals)
         for proposal in proposals:
             if isinstance(proposal, Suspect):

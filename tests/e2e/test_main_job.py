@@ -184,9 +184,9 @@ class AddressTests(HostTestCase):
 
     def test_ip_range_chooses_the_gateway(self) -> None:
         """Docker takes the first address of the range as the gateway; the container routes through that one."""
-        self.create_network("range", "--ip-range=10.21.60.128/25", subnet="10.21.60.0/24")
+        self.create_network("range", "--ip-range=10.21.58.128/25", pool="10.21.58.0/24", subnet="Range")
         self.run_container("one", "range")
-        self.assertIn("default via 10.21.60.128 ", self.inside("one", "ip", "route"))
+        self.assertIn("default via 10.21.58.128 ", self.inside("one", "ip", "route"))
 
 
 class KindsOfNetworkTests(HostTestCase):
@@ -213,7 +213,7 @@ class KindsOfNetworkTests(HostTestCase):
     def test_two_networks(self) -> None:
         """A container on two Nuage networks reaches both, and is an entity of its own on each."""
         self.create_network("left")
-        self.create_network("right", subnet="10.21.60.0/24", organization="Other")
+        self.create_network("right", pool="10.21.60.0/24", organization="Other")
         self.run_container("both", "left")
         self.docker("network", "connect", "right", "both")
         self.run_container("onleft", "left")

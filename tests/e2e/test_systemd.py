@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from lab.host import Host
+from lab.controlled import ControlledHost
 from lab.plugin import TWISTD
 from lab.shell import wait_until
 from lab.systemd import PROGRAM, Systemd
@@ -15,7 +15,7 @@ from tests.e2e.host_support import HostTestCase, demand_programs
 class SystemdTests(HostTestCase):
     """systemd makes the socket and runs the plugin."""
 
-    def demand_host(self) -> Host:
+    def demand_host(self) -> ControlledHost:
         """See HostTestCase."""
         demand_programs(PROGRAM)
         return super().demand_host()
