@@ -137,6 +137,8 @@ class Churn:
 
     def _docker(self, *words: str, idle: str | None = None) -> bool:
         """Run a command; return whether all is as it wants it then. ``idle`` says that there was nothing to do."""
+        # To a daemon that is away nobody types: it would be the same answer hundreds of times.
+        self._host.dockerd.wait()
         start = time.monotonic()
         try:
             done = self._host.docker(*words, check=False, timeout=_COMMAND_TIME)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -20,6 +21,12 @@ from tests.e2e.host_support import HostTestCase, controlled_host, demand_program
 
 #: Seconds between two pings of a container that is watched.
 _PING_INTERVAL = 0.1
+#: Options of a container that Docker has to start again. It ends at once when it is told to.
+ALWAYS = ("--restart=always", "--stop-signal=SIGKILL")
+#: The addresses of the lasting containers that have one of choice.
+FIXED = {"fixed-1": "10.21.59.101", "fixed-2": "10.21.59.102"}
+#: Seconds after the start of the last daemon within which containers have to run again.
+SOON = 10.0
 #: Seconds for what a crash left to be removed: that takes audits, which come every 30 s.
 _AUDITED = 75.0
 
@@ -43,6 +50,14 @@ class Pings:
     sent: int
     lost: int
     gap: float
+
+
+@attrs.frozen
+class Return:
+    """Which containers were missing after a start of the daemons, and the seconds that the others took."""
+
+    missing: tuple[str, ...]
+    seconds: float
 
 
 class DisturbedTestCase(HostTestCase):
@@ -99,13 +114,55 @@ class DisturbedTestCase(HostTestCase):
         """Return the names of the containers that run."""
         return set(self.docker("ps", "--format={{.Names}}").split())
 
-    def assert_running(self, names: Sequence[str], timeout: float = 15) -> float:
-        """Assert that all run, or come to run in time; return the seconds that it took from now."""
-        start = time.monotonic()
+    def run_lasting(self, network: str) -> list[str]:
+        """Run four containers with a restart policy, two of them with an address of choice; return their names."""
+        names = ["any-1", "any-2", "fixed-1", "fixed-2"]
+        for name in names:
+            self.run_container(name, network, *ALWAYS, *(() if name not in FIXED else (f"--ip={FIXED[name]}",)))
+        return names
+
+    def assert_lasting(self, names: Sequence[str], network: str) -> None:
+        """Assert that they reach each other, and have the addresses that were chosen for them."""
+        self.assert_connected(names, network)
+        self.assertEqual({name: self.inspect(name, network, "IPAddress") for name in FIXED}, FIXED)
+
+    def assert_running(self, names: Sequence[str]) -> None:
+        """Assert that all run, or come to run in a moment."""
         with contextlib.suppress(NeverHappened):
-            wait_until("all containers run", lambda: self.running() >= set(names), timeout)
+            wait_until("all containers run", lambda: self.running() >= set(names), 15)
         self.assertLessEqual(set(names), self.running())
-        return time.monotonic() - start
+
+    def note_return(self, what: str, names: Sequence[str], begin: float, timeout: float) -> Return:
+        """Wait until containers run again, and report how many do and when; those that do not are started by hand.
+
+        Args:
+            what: What happened to them.
+            names: The containers.
+            begin: When the last daemon was started, by the monotonic clock.
+            timeout: Seconds from then until they have to be there.
+        """
+        remaining = begin + timeout - time.monotonic()
+        with contextlib.suppress(NeverHappened):
+            wait_until("all containers run", lambda: self.running() >= set(names), max(remaining, 0))
+        seconds = time.monotonic() - begin
+        missing = sorted(set(names) - self.running())
+        self.report(what, back=f"{len(names) - len(missing)} of {len(names)}", seconds=seconds)
+        if missing:
+            self.host.docker("start", *missing, check=False)
+        return Return(tuple(missing), seconds)
+
+    def assert_all_returned(self, what: str, returns: Sequence[Return]) -> None:
+        """Assert that no container was missing in any round, and report all rounds together."""
+        seconds = [each.seconds for each in returns]
+        missing = [each.missing for each in returns if each.missing]
+        self.report(
+            what,
+            rounds=len(returns),
+            incomplete=len(missing),
+            median=statistics.median(seconds),
+            longest=max(seconds),
+        )
+        self.assertEqual(missing, [])
 
     def assert_connected(self, names: Sequence[str], network: str) -> None:
         """Assert that each container reaches the next one."""

@@ -13,10 +13,10 @@ from pathlib import Path
 from lab.activation import Activation
 from lab.plugin import SOCKET
 from lab.shell import NeverHappened, wait_until
-from tests.e2e.disturbance_support import DisturbedTestCase
+from tests.e2e.disturbance_support import ALWAYS, DisturbedTestCase
 
-#: Containers with a restart policy. They end at once when they are told to.
-_ALWAYS = ("--restart=always", "--stop-signal=SIGKILL", "--label=nuage.policy-group=web")
+#: Containers with a restart policy and with a label.
+_ALWAYS = (*ALWAYS, "--label=nuage.policy-group=web")
 _COUNT = 4
 #: Seconds that the API may be back later than with as many containers on Docker's own bridge.
 _MARGIN = 1.0

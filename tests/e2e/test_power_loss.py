@@ -7,13 +7,10 @@ import time
 from collections.abc import Callable
 
 from lab.shell import wait_until
-from tests.e2e.disturbance_support import DisturbedTestCase, rounds
+from tests.e2e.disturbance_support import ALWAYS, SOON, DisturbedTestCase, rounds
 
 #: How often in each order; TEST_POWER_LOSSES=50 is for figures.
 ROUNDS = rounds("TEST_POWER_LOSSES", 1)
-#: Seconds after the start of the last daemon within which all containers run.
-_SOON = 10.0
-_ALWAYS = ("--restart=always", "--stop-signal=SIGKILL")
 
 
 class PowerLossTests(DisturbedTestCase):
@@ -25,24 +22,18 @@ class PowerLossTests(DisturbedTestCase):
         """Run containers, take the power away, start the daemons as told, and see that all is as before."""
         self.create_network("lasting")
         with_network = self.state()
-        names = ["any-1", "any-2", "fixed-1", "fixed-2"]
-        for number, name in enumerate(names):
-            address = (f"--ip=10.21.59.{100 + number}",) if name.startswith("fixed") else ()
-            self.run_container(name, "lasting", *_ALWAYS, *address)
-        self.run_container("bridged", "bridge", *_ALWAYS)
+        names = self.run_lasting("lasting")
+        self.run_container("bridged", "bridge", *ALWAYS)
+        returns = []
         for number in range(ROUNDS):
             self.host.power_loss()
             start()
             begin = time.monotonic()
             self.host.dockerd.wait()
-            api = time.monotonic() - begin
-            self.assert_running(["bridged"])
-            self.assert_running(names, _SOON - api)
-            seconds = time.monotonic() - begin
-            self.assert_connected(names, "lasting")
-            for name in names[2:]:
-                self.assertEqual(self.inspect(name, "lasting", "IPAddress"), f"10.21.59.{100 + names.index(name)}")
-            self.report(f"power loss {number + 1}, {order}", back=f"{len(names)} of {len(names)}", seconds=seconds)
+            what = f"power loss {number + 1}, {order}"
+            returns.append(self.note_return(what, [*names, "bridged"], begin, SOON))
+            self.assert_lasting(names, "lasting")
+        self.assert_all_returned(f"power losses, {order}", returns)
         for name in (*names, "bridged"):
             self.remove_container(name)
         self.host.plugin.process.send(signal.SIGUSR2)
