@@ -24,6 +24,8 @@ from twisted.web.resource import Resource
 
 from lab.activation import Activation
 from nuage import systemd
+from nuage.config import Config
+from nuage.daemon import Parts
 from nuage.errors import ConfigurationError
 from nuage.libnetwork.adopted import AdoptedSocket
 from nuage.libnetwork.calls import Calls
@@ -501,6 +503,23 @@ class ReadinessTests(SynchronousTestCase):
         self.assertEqual(self.told.count("WATCHDOG=1"), 5)
         readiness.end()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class WatchedTests(SynchronousTestCase):
+    """What the daemon looks at."""
+
+    def watched(self, resolve_timeout: float) -> list[Watched]:
+        """Return it for a configuration, before anything is started."""
+        return Parts(Clock(), Config(resolve_timeout=resolve_timeout)).watched()
+
+    def test_names(self) -> None:
+        """The controller is looked at where a container's start waits for it."""
+        self.assertEqual([each.name for each in self.watched(10)], ["the VRS", "the controller"])
+        self.assertEqual([each.name for each in self.watched(0)], ["the VRS"])
+
+    def test_nothing_is_known_yet(self) -> None:
+        """A database that is away says nothing of a controller."""
+        self.assertEqual([each.there() for each in self.watched(10)], [False, None])
 
 
 class UnitTests(SynchronousTestCase):

@@ -98,3 +98,18 @@ class SystemdTests(HostTestCase):
             self.wait_for("ActiveState", "active")
             self.assertTrue(creation.result(30))
         self.assertNotEqual(self.property_of("WatchdogTimestampMonotonic"), "0")
+
+    def test_without_controller(self) -> None:
+        """It is not ready without one, and says so; what needs none is answered."""
+        self.stop("nuage-plugin.service")
+        self.addCleanup(self.host.vsc.come_back)
+        self.host.vsc.leave()
+        wait_until("the role is gone", lambda: not self.host.vsc.is_master(self.host), 10)
+        self.create_network("early")
+        connected = "connected to unix:/var/run/openvswitch/db.sock, the cache is current"
+        self.wait_for("StatusText", f"{connected}; waits for the controller: no row of the VRS's table Controller has")
+        self.assertEqual(self.property_of("ActiveState"), "activating")
+        self.host.vsc.come_back()
+        wait_until("the role is back", lambda: self.host.vsc.is_master(self.host), 10)
+        self.wait_for("ActiveState", "active")
+        self.wait_for("StatusText", f"{connected}; a controller is connected")
