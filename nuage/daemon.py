@@ -86,7 +86,6 @@ class Parts:
             networks=Networks(self.switch, partial(find_network, docker), turns),
             cleanup=self.cleanup,
             turns=turns,
-            random_bytes=os.urandom,
         )
         self.auditor = Auditor(
             reactor,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
 from twisted.logger import Logger
@@ -18,6 +18,7 @@ from nuage.cleanup import Cleanup
 from nuage.containers import Containers
 from nuage.errors import Refused
 from nuage.libnetwork import payloads
+from nuage.mac import mac_of
 from nuage.model import Container, Endpoint, Network
 from nuage.networks import Networks
 from nuage.options import network_of
@@ -27,9 +28,6 @@ from nuage.resolution import check_resolution, unresolved
 from nuage.serial import Turns
 from nuage.vrs.switch import Switch
 from nuage.vrs.views import Attachment
-
-#: First octets of a MAC address that this driver makes: locally administered, and told apart at a glance.
-_MAC_PREFIX = b"\x7a\x42"
 
 
 class LinkMaker(Protocol):
@@ -55,7 +53,6 @@ class Driver:
         networks: Knows the networks.
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one subject apart; shared with ``cleanup``.
-        random_bytes: Gives random bytes, for MAC addresses.
 
     Its methods are named after the calls. They raise :class:`nuage.errors.NuageError`.
     """
@@ -74,7 +71,6 @@ class Driver:
         networks: Networks,
         cleanup: Cleanup,
         turns: Turns,
-        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._scope = scope
         self._mtu = mtu
@@ -85,7 +81,6 @@ class Driver:
         self._networks = networks
         self._cleanup = cleanup
         self._turns = turns
-        self._random_bytes = random_bytes
 
     async def capabilities(self) -> payloads.Capabilities:
         """Tell the scope of this driver's networks."""
@@ -128,15 +123,15 @@ class Driver:
         """Check the endpoint and keep it; the container is attached by Join."""
         await self._switch.ready()
         network = await self._networks.get(request.network_id)
-        _check_addresses(request, network)
+        address = _checked_address(request, network)
         async with self._turns.turn(request.endpoint_id):
             self._cleanup.cancel(request.endpoint_id)
             known = self._switch.endpoint(request.endpoint_id)
             endpoint = Endpoint(
                 id=request.endpoint_id,
                 network_id=network.id,
-                mac=request.mac or (known.mac if known else self._new_mac()),
-                address=request.address,
+                mac=request.mac or (known.mac if known else mac_of(network, address.ip)),
+                address=address,
                 address_v6=request.address_v6,
                 options=endpoint_options(request.options),
             )
@@ -290,9 +285,6 @@ class Driver:
     def _remove_link(self, endpoint_id: str) -> None:
         self._links.remove_soon(names.port_name(endpoint_id), names.link_alias(endpoint_id))
 
-    def _new_mac(self) -> str:
-        return (_MAC_PREFIX + self._random_bytes(4)).hex(":")
-
     def _shown_resolution(self, endpoint_id: str) -> Mapping[str, object]:
         resolution = self._switch.resolution(endpoint_id)
         if resolution is None:
@@ -316,10 +308,11 @@ def _shown_attachment(attachment: Attachment | None) -> Mapping[str, object]:
     return shown
 
 
-def _check_addresses(request: payloads.CreateEndpoint, network: Network) -> None:
+def _checked_address(request: payloads.CreateEndpoint, network: Network) -> IPv4Interface:
     if request.address is None:
         raise Refused(f"endpoint {request.endpoint_id} has no IPv4 address; use an IPAM driver that gives one")
     if request.address.ip not in network.pool:
         raise Refused(f"address {request.address.ip} is not in the subnet {network.pool} of network {network.id}")
     if request.address.ip == network.gateway:
         raise Refused(f"address {request.address.ip} is the gateway of network {network.id}; choose another --ip")
+    return request.address

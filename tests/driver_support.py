@@ -124,7 +124,6 @@ class Plugin:
             networks=Networks(self.switch, self.docker.find_network, turns),
             cleanup=self.cleanup,
             turns=turns,
-            random_bytes=lambda count: bytes(range(1, count + 1)),
         )
         self.switch.on_ready(self.cleanup.resume)
         self.client.start()

@@ -326,7 +326,6 @@ def driver_on(switch: MemorySwitch, clock: Clock) -> Driver:
         networks=Networks(cast(Any, switch), docker.find_network, turns),
         cleanup=Cleanup(clock, turns),
         turns=turns,
-        random_bytes=bytes,
     )
 
 
