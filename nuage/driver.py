@@ -124,6 +124,7 @@ class Driver:
         await self._switch.ready()
         network = await self._networks.get(request.network_id)
         address = _checked_address(request, network)
+        await self._free_addresses(request, network)
         async with self._turns.turn(request.endpoint_id):
             self._cleanup.cancel(request.endpoint_id)
             known = self._switch.endpoint(request.endpoint_id)
@@ -252,6 +253,22 @@ class Driver:
         self._log.info("endpoint={endpoint} is {resolution}", endpoint=endpoint.id[:12], resolution=str(resolution))
         await self._switch.wired(endpoint.id)
         return check_resolution(network, endpoint, resolution)
+
+    async def _free_addresses(self, request: payloads.CreateEndpoint, network: Network) -> None:
+        """Remove older endpoints of the network that have an address which Docker gives to another one now.
+
+        That Docker gives it proves them dead: it lost them in a crash, of which it tells nobody. Their ports would keep
+        the VRS from resolving the new one. It is done before the new endpoint's turn and in a turn of each: who waits
+        for a turn while having another could wait for ever.
+        """
+        addresses = [interface.ip for interface in (request.address, request.address_v6) if interface]
+        for older in sorted(self._switch.holders(network, addresses) - {request.endpoint_id}):
+            self._log.info(
+                "endpoint={older} is removed: Docker gives its address to endpoint={newer}",
+                older=older[:12],
+                newer=request.endpoint_id[:12],
+            )
+            await self.forget_endpoint(older)
 
     @asynccontextmanager
     async def _undone_by(self, subject: str, undo: Callable[[], Awaitable[None]], *, new: bool) -> AsyncIterator[None]:

@@ -31,6 +31,7 @@ from nuage.networks import Networks
 from nuage.ovsdb.errors import ValueNotEncodable
 from nuage.ovsdb.notation import encode
 from nuage.serial import Turns
+from nuage.vrs.addresses import Addresses
 from nuage.vrs.views import Attachment
 from tests.driver_support import NotedLinks, PlayedDocker
 
@@ -265,6 +266,11 @@ class MemorySwitch:
         """See nuage.vrs.switch.Switch."""
         record = self.records.get((Endpoint, endpoint_id))
         return None if record is None else Endpoint.from_record(record)
+
+    def holders(self, network: Network, addresses: Addresses) -> set[str]:
+        """Return those that have one of some addresses."""
+        endpoints = filter(None, map(self.endpoint, self.endpoints_of(network.id)))
+        return {each.id for each in endpoints if each.address and each.address.ip in addresses}
 
     async def remember_endpoint(self, endpoint: Endpoint) -> None:
         """See nuage.vrs.switch.Switch."""

@@ -17,6 +17,7 @@ from nuage.ovsdb.client import OvsdbClient, Row
 from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired, WaitTimedOut
 from nuage.ovsdb.operations import Operation
 from nuage.vrs import operations, tables
+from nuage.vrs.addresses import Addresses, holders
 from nuage.vrs.views import Attachment, Resolution, attachment_of, ids_of, is_master, is_ours, resolution_of
 
 T = TypeVar("T")
@@ -97,6 +98,10 @@ class Switch:
             if tables.ENDPOINT in ids_of(row)
         }
         return sorted(attached | {each.id for each in self._remembered_endpoints() if each.network_id == network_id})
+
+    def holders(self, network: Network, addresses: Addresses) -> set[str]:
+        """Return the ids of the network's endpoints that have one of some addresses, whatever is left of them."""
+        return holders(self._client.cache, self._bridge_ids(), network, addresses)
 
     async def remember_endpoint(self, endpoint: Endpoint) -> None:
         """Keep an endpoint that is not attached, until it is attached or forgotten."""

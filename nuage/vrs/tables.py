@@ -32,6 +32,15 @@ NETWORK = "nuage-network"
 CONTAINER = "nuage-container"
 RECORD = "nuage-record"
 
+#: Keys of a port's ``metadata`` (libvrsdk, port metadata keys).
+DOMAIN = "nuage-enterprise-domain"
+ZONE = "nuage-enterprise-zone"
+SUBNET = "nuage-enterprise-network"
+STATIC_IP = "static-ip"
+
+#: The key of an entity's ``metadata`` that names its organization (libvrsdk, entity metadata keys).
+ORGANIZATION = "enterprise"
+
 #: Start of the keys of the bridge's ``external_ids`` under which records are kept; the id follows.
 NETWORK_RECORD = "nuage-network-"
 ENDPOINT_RECORD = "nuage-endpoint-"
@@ -88,9 +97,9 @@ MONITORED = (
     Monitored(
         NUAGE_PORT,
         ("name", "mac", "ip_addr", "subnet_mask", "gateway", "vrf_id", "evpn_id", "metadata"),
-        indexes=("name",),
+        indexes=("name", ("metadata", STATIC_IP)),
     ),
-    Monitored(NUAGE_VM, ("vm_uuid", "vm_name", "ports", "metadata"), indexes=("vm_uuid",)),
+    Monitored(NUAGE_VM, ("vm_uuid", "vm_name", "ports", "metadata"), indexes=("vm_uuid", "ports")),
 )
 
 #: Small tables of which each change of the switch by hand, or of its controllers, changes one.

@@ -8,6 +8,7 @@ import attrs
 
 from nuage.names import port_name
 from nuage.ovsdb.client import Row
+from nuage.ovsdb.notation import Value
 from nuage.vrs import tables
 
 
@@ -81,6 +82,12 @@ def is_master(controller: Row) -> bool:
     return bool(controller.get("is_connected", True))
 
 
+def location_of(port: Row, entity: Row) -> tuple[str | None, ...]:
+    """Return the place that the VRS was told of a port and its entity, as :meth:`nuage.model.Network.location` does."""
+    told, of_entity = _map(port["metadata"]), _map(entity["metadata"])
+    return (of_entity.get(tables.ORGANIZATION), told.get(tables.DOMAIN), told.get(tables.ZONE), told.get(tables.SUBNET))
+
+
 def is_ours(entity: Row) -> bool:
     """Tell whether an entity's row is of this driver's making.
 
@@ -91,5 +98,8 @@ def is_ours(entity: Row) -> bool:
 
 def ids_of(row: Row) -> Mapping[str, str]:
     """Return a row's external_ids."""
-    ids = row["external_ids"]
-    return ids if isinstance(ids, Mapping) else {}  # type: ignore[return-value]
+    return _map(row["external_ids"])
+
+
+def _map(value: Value) -> Mapping[str, str]:
+    return value if isinstance(value, Mapping) else {}  # type: ignore[return-value]
