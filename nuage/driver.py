@@ -155,7 +155,6 @@ class Driver:
             source=names.container_end_name(endpoint.id),
             gateway=None if network.internal else gateway,
             gateway_v6=None if network.internal else network.gateway_v6,
-            isolated=network.internal,
         )
 
     async def endpoint_oper_info(self, request: payloads.EndpointCall) -> payloads.OperationalInfo:

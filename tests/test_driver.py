@@ -280,6 +280,16 @@ class Attaching(DriverTestCase):
         assert "Gateway" not in joined
         assert joined["DisableGatewayService"] is True
 
+    async def test_a_network_without_a_gateway(self) -> None:
+        """Docker is kept from adding an interface of its own, which a gateway of IPv6 does not do."""
+        link = {"SrcName": "nca31e991e80064", "DstPrefix": "eth"}
+        pool, pool_v6 = {"Pool": "10.21.59.0/24"}, {"Pool": "fd00:59::/64", "Gateway": "fd00:59::1/64"}
+        for pools_v6, expected in (([], {}), ([pool_v6], {"GatewayIPv6": "fd00:59::1"})):
+            await self.plugin.driver.create_network(network_request(IPv4Data=[pool], IPv6Data=pools_v6))
+            await self.plugin.driver.create_endpoint(_endpoint())
+            joined = (await self.plugin.driver.join(_join())).to_json()
+            assert joined == {"InterfaceName": link, "DisableGatewayService": True, **expected}
+
     async def test_addresses_that_cannot_be(self) -> None:
         """None, one outside of the pool, the gateway's."""
         for address, message in (
