@@ -83,7 +83,7 @@ class Parts:
             switch=self.switch,
             links=self.links,
             containers=self.containers,
-            networks=Networks(self.switch, partial(find_network, docker), turns),
+            networks=Networks(reactor, self.switch, partial(find_network, docker), turns),
             cleanup=self.cleanup,
             turns=turns,
         )

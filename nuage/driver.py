@@ -105,10 +105,9 @@ class Driver:
     async def create_network(self, request: payloads.CreateNetwork) -> payloads.Empty:
         """Check the network and keep it."""
         network = network_of(request)
-        async with self._turns.turn(network.id):
-            await self._switch.ready()
+        await self._switch.ready()
+        async with self._networks.placed(network):
             self._cleanup.cancel(network.id)
-            await self._networks.demand_subnet_of_its_own(network)
             known = self._switch.network(network.id)
             async with self._undone_by(network.id, lambda: self._forget_network(network.id), new=known is None):
                 await self._switch.remember_network(network)

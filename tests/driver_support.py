@@ -121,7 +121,7 @@ class Plugin:
             switch=self.switch,
             links=self.links,
             containers=self.containers,
-            networks=Networks(self.switch, self.docker.find_network, turns),
+            networks=Networks(reactor, self.switch, self.docker.find_network, turns),
             cleanup=self.cleanup,
             turns=turns,
         )

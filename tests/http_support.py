@@ -329,7 +329,7 @@ def driver_on(switch: MemorySwitch, clock: Clock) -> Driver:
         switch=cast(Any, switch),
         links=NotedLinks(),
         containers=Containers(clock, docker, lambda _endpoint, _container: None),
-        networks=Networks(cast(Any, switch), docker.find_network, turns),
+        networks=Networks(clock, cast(Any, switch), docker.find_network, turns),
         cleanup=Cleanup(clock, turns),
         turns=turns,
     )

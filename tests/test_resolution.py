@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 
 from nuage import names
 from nuage.errors import NuageError, Refused, SwitchError
@@ -200,6 +200,60 @@ class Competing(DriverTestCase):
         with self.assertRaisesRegex(Refused, f"network {NETWORK} stands for organization"):
             await self.plugin.driver.create_network(network_request(NetworkID=self.other))
         assert self.plugin.switch.network(self.other) is None
+
+    async def created(self, network_id: str) -> bool:
+        """Have Docker create a network, which it stores a moment after its call is answered; tell whether it was."""
+        request = network_request(NetworkID=network_id)
+        try:
+            await self.plugin.driver.create_network(request)
+        except Refused:
+            return False
+        await waiting(reactor, 0.1)
+        self.plugin.docker.networks[network_id] = request
+        return True
+
+    def known(self) -> list[str]:
+        """Return the ids of the networks that the switch remembers."""
+        return sorted(network.id for network in self.plugin.switch.networks())
+
+    async def test_of_those_that_are_created_at_once_one_is_accepted(self) -> None:
+        """Docker has not stored the first one yet when the second one's turn comes."""
+        ids = [NETWORK, self.other, "3" * 64]
+        accepted = await gatherResults([ensureDeferred(self.created(each)) for each in ids])
+        assert accepted == [True, False, False]
+        assert self.known() == [NETWORK]
+
+    async def test_of_those_that_are_learnt_at_once_one_is_accepted(self) -> None:
+        """Two hosts of a cluster made them, of which neither knew the other's."""
+        ids = [NETWORK, self.other]
+        self.plugin.docker.networks |= {each: network_request(NetworkID=each) for each in ids}
+        learnt = [
+            self.plugin.driver.create_endpoint(
+                payloads.CreateEndpoint.from_body(
+                    Body(
+                        endpoint_body(
+                            NetworkID=each, EndpointID=each, Interface={"Address": f"10.21.59.{number + 2}/24"}
+                        )
+                    )
+                )
+            )
+            for number, each in enumerate(ids)
+        ]
+        first, second = [ensureDeferred(each) for each in learnt]
+        await first
+        with self.assertRaisesRegex(Refused, f"network {NETWORK} stands for organization"):
+            await second
+        assert self.known() == [NETWORK]
+        assert not await self.created("3" * 64)
+
+    async def test_a_network_that_is_learnt_while_another_one_is_created(self) -> None:
+        """The audit learns one, Docker creates the other one."""
+        self.plugin.docker.networks[self.other] = network_request(NetworkID=self.other)
+        created = ensureDeferred(self.created(NETWORK))
+        with self.assertRaises(Refused):
+            await self.plugin.driver.create_network(network_request(NetworkID=self.other))
+        assert await created
+        assert self.known() == [NETWORK]
 
     async def test_one_that_docker_dropped_is_no_obstacle(self) -> None:
         """It is forgotten."""

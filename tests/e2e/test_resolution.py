@@ -176,6 +176,21 @@ class RefusedTests(ResolutionTestCase):
         self.assertIn(f'network {first} stands for organization "Enterprise", domain "Domain"', done.stderr)
         self.assertEqual(marks(host), before)
 
+    def test_networks_of_the_subnet_that_are_created_at_once(self) -> None:
+        """One of them is accepted. Docker has not stored it yet when the next one is checked."""
+        host = self.hosts["a"]
+
+        def create(number: int) -> str:
+            place = attrs.evolve(WEB, ip_range=f"10.21.59.{number * 32}/27")
+            words = ("network", "create", "--driver=nuage", *place.network_options(), f"together-{number}")
+            return host.docker(*words, check=False).stderr
+
+        numbers = range(4)
+        self.addCleanup(host.docker, "network", "rm", *(f"together-{number}" for number in numbers), check=False)
+        with ThreadPoolExecutor() as pool:
+            messages = list(pool.map(create, numbers))
+        self.assertEqual(messages.count(""), 1, messages)
+        self.assertEqual(sum("stands for organization" in message for message in messages), 3, messages)
 
 def call(host: Host, method: str, body: dict[str, Any]) -> Any:
     """Make one of Docker's calls at a plugin's socket and return what it answers."""
