@@ -25,6 +25,7 @@ from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.resource import Libnetwork
 from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.model import Container
+from nuage.ovsdb.errors import ConnectionLost
 from nuage.vrs import tables
 from tests.driver_support import ENDPOINT, NETWORK, NotedLinks, endpoint_body, network_body, network_request
 from tests.test_driver import DriverTestCase
@@ -384,6 +385,65 @@ class Crashes(RaceTestCase):
         assert self.plugin.cleanup.unfinished == frozenset()
         self.assert_nothing_left()
         assert self.plugin.switch.network(OTHER) is None
+
+
+class LostReplies(RaceTestCase):
+    """Each transaction loses its reply once."""
+
+    lost = 0
+
+    def lose_replies(self, *, committed: bool) -> None:
+        """Have each transaction lose its reply the first time; it was ``committed`` nevertheless, or not."""
+        transact, repeated = self.plugin.client.transact, [None]
+
+        async def losing(*operations: Any, timeout: float | None = None) -> Any:
+            again = not operations or operations[0] is repeated[0]
+            if again or committed:
+                results = await transact(*operations, timeout=timeout)
+            if again:
+                return results
+            repeated[0] = operations[0]
+            self.lost += 1
+            raise ConnectionLost("transact", "the connection was lost during transact")
+
+        self.patch(self.plugin.client, "transact", losing)
+
+    async def test_of_what_was_carried_out(self) -> None:
+        """It is not taken for a failure."""
+        self.lose_replies(committed=True)
+        await self._live()
+
+    async def test_of_what_was_not_carried_out(self) -> None:
+        """It is not taken for a success."""
+        self.lose_replies(committed=False)
+        await self._live()
+
+    async def _live(self) -> None:
+        """Have endpoints come and go, and look at the switch after each call."""
+        driver, record = self.plugin.driver, tables.ENDPOINT_RECORD + ENDPOINT
+        await driver.create_endpoint(_create_endpoint())
+        assert record in self.bridge_ids()
+        await driver.delete_endpoint(CALL)
+        self.assert_nothing_left()
+        await driver.create_endpoint(_create_endpoint())
+        await driver.join(JOIN)
+        self.assert_whole()
+        await driver.name_endpoint(ENDPOINT, Container(id="c0ffee", name="renamed"))
+        assert [row["vm_name"] for row in self.rows(tables.NUAGE_VM)] == ["renamed"]
+        await driver.leave(CALL)
+        assert self.rows(tables.NUAGE_VM) == self.rows(tables.NUAGE_PORT) == []
+        assert record in self.bridge_ids()
+        await driver.join(JOIN)
+        self.vrs.vsctl("del-port", PORT)
+        await driver.delete_endpoint(CALL)
+        self.assert_nothing_left()
+        await driver.create_network(_other_network())
+        assert self.plugin.switch.network(OTHER) is not None
+        await driver.delete_network(payloads.NetworkCall(OTHER))
+        await driver.delete_network(payloads.NetworkCall(NETWORK))
+        assert self.bridge_ids() == {}
+        assert self.plugin.cleanup.unfinished == frozenset()
+        assert self.lost == 11
 
 
 class _Client(Protocol):

@@ -23,6 +23,10 @@ from nuage.vrs.views import Attachment, Resolution, attachment_of, ids_of, is_ma
 T = TypeVar("T")
 
 
+def _never() -> bool:
+    return False
+
+
 class Switch:
     """One bridge of a VRS.
 
@@ -72,16 +76,12 @@ class Switch:
         """Keep a network until it is forgotten."""
         if self.network(network.id) != network:
             key = tables.NETWORK_RECORD + network.id
-            await self._commit(
-                operations.remember(self._bridge, key, network.to_record()),
-                lambda: self.network(network.id) == network,
-            )
+            await self._commit(operations.remember(self._bridge, key, network.to_record()))
 
     async def forget_network(self, network_id: str) -> None:
         """Forget a network; it is no error if it was not known."""
         await self.ready()
-        key = tables.NETWORK_RECORD + network_id
-        await self._commit(operations.forget(self._bridge, key), lambda: key not in self._bridge_ids())
+        await self._commit(operations.forget(self._bridge, tables.NETWORK_RECORD + network_id))
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
         """Return an endpoint that is attached or remembered."""
@@ -107,10 +107,7 @@ class Switch:
         """Keep an endpoint that is not attached, until it is attached or forgotten."""
         if self.endpoint(endpoint.id) != endpoint:
             key = tables.ENDPOINT_RECORD + endpoint.id
-            await self._commit(
-                operations.remember(self._bridge, key, endpoint.to_record()),
-                lambda: self.endpoint(endpoint.id) == endpoint,
-            )
+            await self._commit(operations.remember(self._bridge, key, endpoint.to_record()))
 
     def survey(self) -> dict[str, Trace]:
         """Return what the switch has of each endpoint, by id.
@@ -233,30 +230,30 @@ class Switch:
         if self.attachment(endpoint_id) is None:
             # An attach that was given up may still be on its way: the reply to anything sent later comes after it, and
             # tables that were loaded later show it.
-            await self._transact([], lambda: True)
+            await self._transact([])
         attachment = self.attachment(endpoint_id)
         port_uuid = attachment.port_uuid if attachment else None
         holder = self._client.cache[tables.INTERFACE].find("name", port_name(endpoint_id))
         owns_name = holder is None or ids_of(holder).get(tables.ENDPOINT) == endpoint_id
-        await self._commit(
-            [*operations.detach(self._bridge, endpoint_id, port_uuid, owns_name=owns_name), *records],
-            lambda: self.attachment(endpoint_id) is None,
-        )
+        await self._commit([*operations.detach(self._bridge, endpoint_id, port_uuid, owns_name=owns_name), *records])
 
     async def rename(self, network: Network, endpoint: Endpoint, container: Container) -> None:
         """Tell the VRS of the container of an endpoint that was attached without it: name, and what its labels say."""
         attachment = self.attachment(endpoint.id)
         if attachment is not None and attachment.port_uuid is not None:
-            await self._client.transact(
-                *operations.rename(
+            await self._commit(
+                operations.rename(
                     attachment.interface_uuid, attachment.port_uuid, network, endpoint, container, self._site_id
                 )
             )
 
-    async def _commit(self, steps: list[Operation], done: Callable[[], bool]) -> None:
-        """Carry out one transaction.
+    async def _commit(self, steps: list[Operation], done: Callable[[], bool] = _never) -> None:
+        """Carry out one transaction. Where no reply came, it is sent once more.
 
-        Where no reply came, ``done`` says from the reloaded tables what became of it; if nothing, it is sent once more.
+        Args:
+            steps: The transaction.
+            done: Tells from the reloaded tables that the first one was carried out. It is needed where a transaction
+                cannot be repeated without harm, because it inserts rows; of the others nobody has to know.
         """
         try:
             await self._transact(steps, done)
@@ -267,7 +264,7 @@ class Switch:
         except ConstraintViolation as problem:
             raise SwitchError(f"the switch refused a row: {problem.details}") from problem
 
-    async def _transact(self, steps: list[Operation], done: Callable[[], bool]) -> None:
+    async def _transact(self, steps: list[Operation], done: Callable[[], bool] = _never) -> None:
         try:
             await self._client.transact(*steps)
         except OutcomeUnknown:
