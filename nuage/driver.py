@@ -137,7 +137,7 @@ class Driver:
             )
             async with self._undone_by(endpoint.id, lambda: self._forget_endpoint(endpoint.id), new=known is None):
                 await self._switch.remember_endpoint(endpoint)
-        self._containers.expect(network.id, endpoint.id)
+            self._containers.expect(network.id, endpoint.id)
         return payloads.CreatedEndpoint(None if request.mac else endpoint.mac)
 
     async def join(self, request: payloads.Join) -> payloads.Joined:
@@ -193,8 +193,8 @@ class Driver:
 
     async def forget_endpoint(self, endpoint_id: str) -> None:
         """Remove all of an endpoint."""
-        self._containers.forget(endpoint_id)
         async with self._turns.turn(endpoint_id):
+            self._containers.forget(endpoint_id)
             await self._cleanup.finish(endpoint_id, lambda: self._forget_endpoint(endpoint_id))
 
     async def forget_network(self, network_id: str) -> None:

@@ -194,6 +194,20 @@ class AtOnce(RaceTestCase):
         assert "is not known here" in str(again)
         self.assert_nothing_left()
 
+    async def test_delete_endpoint_while_it_is_created(self) -> None:
+        """Nobody asks Docker for the container of an endpoint that is gone."""
+        request = _create_endpoint()
+        await self.outcomes(
+            self.call("CreateEndpoint", request, self.plugin.driver.create_endpoint(request)),
+            self.call("DeleteEndpoint", CALL, self.plugin.driver.delete_endpoint(CALL)),
+        )
+        # The first question is asked in the next turn of the reactor, and answered at once.
+        for _ in range(3):
+            await waiting(reactor, 0)
+        assert self.plugin.containers.known(ENDPOINT) is None
+        assert self.plugin.late == []
+        self.assert_nothing_left()
+
     async def test_delete_network_while_endpoints_come_and_go(self) -> None:
         """Endpoints that Docker did not remove go with it, whatever is being done with them."""
         driver = self.plugin.driver
