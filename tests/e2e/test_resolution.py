@@ -192,6 +192,7 @@ class RefusedTests(ResolutionTestCase):
         self.assertEqual(messages.count(""), 1, messages)
         self.assertEqual(sum("stands for organization" in message for message in messages), 3, messages)
 
+
 def call(host: Host, method: str, body: dict[str, Any]) -> Any:
     """Make one of Docker's calls at a plugin's socket and return what it answers."""
     content = json.dumps(body).encode()
