@@ -13,16 +13,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import attrs
-from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
-from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.web.client import URI, Agent, RequestTransmissionFailed, ResponseFailed, readBody
-from twisted.web.iweb import IAgentEndpointFactory
-from zope.interface import implementer
+from twisted.internet.interfaces import IReactorTime
 
-from nuage.errors import DockerUnavailable, NuageError
+from nuage.docker.exchange import LARGEST_ANSWER, Answer, Exchange
+from nuage.errors import NuageError
 from nuage.model import Container, Use
 
 _Value = TypeVar("_Value")
@@ -32,17 +26,6 @@ _NETWORK_DRIVER = "docker.networkdriver/"
 
 #: Docker's key for an endpoint whose Join is under way: the endpoint has no container yet.
 _JOINING = "ep-"
-
-
-#: What a request can end in: no connection, a broken one, a broken answer.
-_FAILURES = (
-    ConnectingCancelledError,
-    ConnectError,
-    ConnectionClosed,
-    DNSLookupError,
-    RequestTransmissionFailed,
-    ResponseFailed,
-)
 
 
 class NetworkUnknown(NuageError):
@@ -93,21 +76,12 @@ class Network:
 class Engine:
     """A client of one Docker daemon.
 
-    Each call has a connection of its own: a daemon that is told to stop waits for the connections that are open, and
-    on a unix socket a new one costs next to nothing.
-
     Args:
-        http: Sends requests; see :func:`connect`.
-        endpoint: The daemon's address, for messages.
-        clock: Measures the time-outs.
-        timeout: Seconds that one call may take, from connecting to the last byte of the answer.
+        exchange: Asks it; see :func:`connect`.
     """
 
-    def __init__(self, http: HTTPClient, endpoint: str, clock: IReactorTime, timeout: float) -> None:
-        self._http = http
-        self._endpoint = endpoint
-        self._clock = clock
-        self._timeout = timeout
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
 
     async def network(self, network_id: str) -> Network:
         """Return one network with its endpoints.
@@ -117,10 +91,10 @@ class Engine:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
         path = f"/networks/{quote(network_id, safe='')}"
-        status, answer = await self._get(path)
-        if status == 404:
-            raise NetworkUnknown(f"Docker at {self._endpoint} knows no network {network_id}")
-        return self._understood(path, status, answer, _network)
+        answer = await self._get(path)
+        if answer.status == 404:
+            raise NetworkUnknown(f"Docker at {self._exchange.address} knows no network {network_id}")
+        return self._understood(path, answer, _network)
 
     async def networks(self, driver: Callable[[str], bool]) -> list[Network]:
         """Return the networks whose driver's name satisfies ``driver``, without their endpoints.
@@ -128,8 +102,8 @@ class Engine:
         Raises:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
-        status, answer = await self._get("/networks")
-        networks = self._understood("/networks", status, answer, lambda items: [_network(item) for item in items or ()])
+        answer = await self._get("/networks")
+        networks = self._understood("/networks", answer, lambda items: [_network(item) for item in items or ()])
         return [network for network in networks if driver(network.driver)]
 
     async def managed_drivers(self, socket: str) -> frozenset[str]:
@@ -141,8 +115,8 @@ class Engine:
         Raises:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
-        status, answer = await self._get("/plugins")
-        plugins = self._understood("/plugins", status, answer, lambda items: [_plugin(item) for item in items or ()])
+        answer = await self._get("/plugins")
+        plugins = self._understood("/plugins", answer, lambda items: [_plugin(item) for item in items or ()])
         return frozenset(name for name, its_socket in plugins if its_socket == socket)
 
     async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
@@ -176,77 +150,40 @@ class Engine:
 
     async def _containers(self, query: Mapping[str, str]) -> list[tuple[Container, dict[str, str]]]:
         path = "/containers/json"
-        status, answer = await self._get(path, query)
-        return self._understood(path, status, answer, lambda items: [_container(item) for item in items or ()])
+        answer = await self._get(path, query)
+        return self._understood(path, answer, lambda items: [_container(item) for item in items or ()])
 
-    async def _get(self, path: str, query: Mapping[str, str] | None = None) -> tuple[int, bytes]:
-        call = Deferred.fromCoroutine(self._exchange(path, query or {}))
+    async def _get(self, path: str, query: Mapping[str, str] | None = None) -> Answer:
+        return await self._exchange.get(path, query or {})
+
+    def _understood(self, path: str, answer: Answer, parse: Callable[[Any], _Value]) -> _Value:
+        if answer.status != 200:
+            raise self._exchange.unavailable(path, answer.refusal())
         try:
-            return await call.addTimeout(self._timeout, self._clock, onTimeoutCancel=self._timed_out(path))
-        except _FAILURES as problem:
-            cause = _cause(problem)
-            if isinstance(cause, CancelledError | ConnectingCancelledError):
-                raise CancelledError from problem
-            raise self._unavailable(path, str(cause) or type(cause).__name__) from problem
-
-    async def _exchange(self, path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
-        response = await self._http.get(f"http://docker{path}", params=query, unbuffered=True, allow_redirects=False)
-        return response.code, await readBody(response)
-
-    def _timed_out(self, path: str) -> Callable[[Any, float], Any]:
-        def report(_outcome: Any, seconds: float) -> Any:
-            raise self._unavailable(path, f"no answer within {seconds:g} seconds")
-
-        return report
-
-    def _understood(self, path: str, status: int, answer: bytes, parse: Callable[[Any], _Value]) -> _Value:
-        try:
-            content = json.loads(answer)
-            if status == 200:
-                return parse(content)
-            reason = f"it answered {status}: {content['message']}"
+            return parse(json.loads(answer.body))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            reason = f"it answered {status} with something unexpected: {answer[:80]!r}"
-        raise self._unavailable(path, reason)
-
-    def _unavailable(self, path: str, reason: str) -> DockerUnavailable:
-        return DockerUnavailable(f"Docker at {self._endpoint} (DockerEndpoint): GET {path}: {reason}")
+            reason = f"it answered {answer.status} with something unexpected: {answer.body[:80]!r}"
+        raise self._exchange.unavailable(path, reason)
 
 
-@implementer(IAgentEndpointFactory)
-@attrs.frozen
-class _Always:
-    """Connects to the daemon whatever the address in the request says."""
-
-    endpoint: IStreamClientEndpoint
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: ARG002
-        return self.endpoint
-
-
-def connect(reactor: Any, endpoint: str, timeout: float, *, clock: IReactorTime | None = None) -> Engine:
+def connect(
+    reactor: Any,
+    endpoint: str,
+    timeout: float,
+    *,
+    clock: IReactorTime | None = None,
+    largest: int = LARGEST_ANSWER,
+) -> Engine:
     """Return a client for the daemon at ``endpoint``, ``unix:///path`` or ``tcp://host:port``. Nothing is sent yet.
 
     Args:
         reactor: Makes the connections.
         endpoint: The daemon's address.
-        timeout: Seconds that one call may take.
+        timeout: Seconds that one call may take, from connecting to the last byte of the answer.
         clock: Measures the time-outs; the reactor where it is left out.
+        largest: Bytes that an answer may have.
     """
-    scheme, _, address = endpoint.partition("://")
-    if scheme == "unix":
-        target: IStreamClientEndpoint = UNIXClientEndpoint(reactor, address)
-    else:
-        host, _, port = address.rpartition(":")
-        target = HostnameEndpoint(reactor, host.strip("[]"), int(port))
-    agent = Agent.usingEndpointFactory(reactor, _Always(target))
-    return Engine(HTTPClient(agent), endpoint, clock or reactor, timeout)
-
-
-def _cause(problem: Exception) -> Exception:
-    """Return what lies below: a failed request or response only wraps it."""
-    reasons = getattr(problem, "reasons", None)
-    return _cause(reasons[0].value) if reasons else problem
+    return Engine(Exchange(reactor, endpoint, clock or reactor, timeout, largest))
 
 
 def _network(item: Any) -> Network:
