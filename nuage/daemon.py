@@ -72,7 +72,7 @@ class Parts:
         self.switch = Switch(self.client, config.vrs_bridge, config.wire_timeout, config.site_id)
         self.links = Links(reactor, reactor)
         self.cleanup = Cleanup(reactor, turns)
-        docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)
+        self.docker = docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)
         self.containers = Containers(reactor, docker, self._found_late)
         # Without one no port is resolved.
         self._needs_controller = config.resolve_timeout > 0
@@ -126,6 +126,7 @@ class Parts:
         """Start what runs by itself."""
         self.links.start()
         self.client.start()
+        self.docker.presence.start()
 
     async def stop(self, patience: float) -> None:
         """Stop everything; return when nothing is left.
@@ -136,6 +137,7 @@ class Parts:
         self.auditor.stop()
         self.containers.stop()
         self.cleanup.stop()
+        self.docker.presence.stop()
         await gatherResults(
             [
                 self._within(patience, "a request to the kernel about links", self.links.stop()),

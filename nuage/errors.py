@@ -37,3 +37,11 @@ class LinkError(NuageError):
 
 class DockerUnavailable(NuageError):
     """The Docker Engine API did not answer, or not in time."""
+
+
+class DockerUnreachable(DockerUnavailable):
+    """Nobody listens where the Docker Engine API should be, or this process may not connect there."""
+
+
+class DockerRefused(DockerUnavailable):
+    """Docker, or a proxy before it, answered that it does not grant this question: a status from 400 to 499."""

@@ -8,7 +8,9 @@ Paths carry no version, which every daemon serves.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -16,13 +18,17 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 
 from nuage.docker.exchange import LARGEST_ANSWER, Answer, Exchange
-from nuage.errors import NuageError
+from nuage.docker.presence import REACHING, Again, Presence
+from nuage.errors import DockerUnavailable, NuageError
 from nuage.model import Container, Use
 
 _Value = TypeVar("_Value")
 
 #: The interface that a managed plugin implements to be a network driver; a version follows.
 _NETWORK_DRIVER = "docker.networkdriver/"
+
+#: Where containers are listed.
+_CONTAINERS = "/containers/json"
 
 #: Docker's key for an endpoint whose Join is under way: the endpoint has no container yet.
 _JOINING = "ep-"
@@ -78,10 +84,12 @@ class Engine:
 
     Args:
         exchange: Asks it; see :func:`connect`.
+        presence: Is told what comes of each question.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, presence: Presence) -> None:
         self._exchange = exchange
+        self.presence = presence
 
     async def network(self, network_id: str) -> Network:
         """Return one network with its endpoints.
@@ -91,10 +99,16 @@ class Engine:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
         path = f"/networks/{quote(network_id, safe='')}"
-        answer = await self._get(path)
-        if answer.status == 404:
+
+        def read(answer: Answer) -> Network | None:
+            # A proxy may answer 404 as well, which must not pass for Docker's word that a network is gone.
+            unknown = answer.status == 404 and answer.message
+            return None if unknown else self._understood(path, answer, _network)
+
+        network = await self._ask("/networks/ID", path, read)
+        if network is None:
             raise NetworkUnknown(f"Docker at {self._exchange.address} knows no network {network_id}")
-        return self._understood(path, answer, _network)
+        return network
 
     async def networks(self, driver: Callable[[str], bool]) -> list[Network]:
         """Return the networks whose driver's name satisfies ``driver``, without their endpoints.
@@ -102,12 +116,13 @@ class Engine:
         Raises:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
-        answer = await self._get("/networks")
-        networks = self._understood("/networks", answer, lambda items: [_network(item) for item in items or ()])
+        networks = await self._list("/networks", _network)
         return [network for network in networks if driver(network.driver)]
 
     async def managed_drivers(self, socket: str) -> frozenset[str]:
         """Return the names of the managed plugins that are network drivers, such as ``nuage:latest``.
+
+        There are none where this question is refused: it is the one that proxies before Docker rarely let through.
 
         Args:
             socket: The file name of the socket that Docker calls them on, such as ``nuage.sock``; others are left out.
@@ -115,8 +130,15 @@ class Engine:
         Raises:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
-        answer = await self._get("/plugins")
-        plugins = self._understood("/plugins", answer, lambda items: [_plugin(item) for item in items or ()])
+        path = "/plugins"
+
+        def read(answer: Answer) -> list[tuple[str, str]]:
+            if answer.refused:
+                self.presence.without_plugins(self._exchange.refusal(path, answer))
+                return []
+            return self._understood(path, answer, _each(_plugin))
+
+        plugins = await self._ask(path, path, read)
         return frozenset(name for name, its_socket in plugins if its_socket == socket)
 
     async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
@@ -130,7 +152,7 @@ class Engine:
         if endpoint is None or not endpoint.container_name:
             return None
         filters = json.dumps({"name": [f"^/{endpoint.container_name}$"]})
-        for container, _ in await self._containers({"all": "1", "filters": filters}):
+        for container, _ in await self._list(_CONTAINERS, _container, {"all": "1", "filters": filters}):
             # The filter is a regular expression: a dot in the name fits other names too.
             if container.name == endpoint.container_name:
                 return container
@@ -144,21 +166,37 @@ class Engine:
         """
         return {
             endpoint_id: Use(network_id=network_id, container=container)
-            for container, networks in await self._containers({})
+            for container, networks in await self._list(_CONTAINERS, _container)
             for endpoint_id, network_id in networks.items()
         }
 
-    async def _containers(self, query: Mapping[str, str]) -> list[tuple[Container, dict[str, str]]]:
-        path = "/containers/json"
-        answer = await self._get(path, query)
-        return self._understood(path, answer, lambda items: [_container(item) for item in items or ()])
+    async def _list(
+        self, path: str, parse: Callable[[Any], _Value], query: Mapping[str, str] | None = None
+    ) -> list[_Value]:
+        return await self._ask(path, path, lambda answer: self._understood(path, answer, _each(parse)), query)
 
-    async def _get(self, path: str, query: Mapping[str, str] | None = None) -> Answer:
-        return await self._exchange.get(path, query or {})
+    async def _ask(
+        self, kind: str, path: str, read: Callable[[Answer], _Value], query: Mapping[str, str] | None = None
+    ) -> _Value:
+        """Ask, read the answer and note what came of it; ``kind`` is what a question about any one thing is called."""
+        again = partial(self._ask, kind, path, read, query)
+        with self._noting(REACHING, again):
+            answer = await self._exchange.get(path, query or {})
+        with self._noting(kind, again):
+            return read(answer)
+
+    @contextmanager
+    def _noting(self, step: str, again: Again) -> Iterator[None]:
+        try:
+            yield
+        except DockerUnavailable as problem:
+            self.presence.failed(step, problem, again)
+            raise
+        self.presence.answered(step)
 
     def _understood(self, path: str, answer: Answer, parse: Callable[[Any], _Value]) -> _Value:
         if answer.status != 200:
-            raise self._exchange.unavailable(path, answer.refusal())
+            raise self._exchange.refusal(path, answer)
         try:
             return parse(json.loads(answer.body))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -183,7 +221,13 @@ def connect(
         clock: Measures the time-outs; the reactor where it is left out.
         largest: Bytes that an answer may have.
     """
-    return Engine(Exchange(reactor, endpoint, clock or reactor, timeout, largest))
+    clock = clock or reactor
+    return Engine(Exchange(reactor, endpoint, clock, timeout, largest), Presence(clock, endpoint))
+
+
+def _each(parse: Callable[[Any], _Value]) -> Callable[[Any], list[_Value]]:
+    """Return what parses a list; null is an empty one."""
+    return lambda items: [parse(item) for item in items or ()]
 
 
 def _network(item: Any) -> Network:

@@ -24,7 +24,7 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
-from nuage.errors import DockerUnavailable
+from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable
 
 #: Bytes that an answer may have. A list of 10,000 containers has some 20 MB.
 LARGEST_ANSWER = 64 << 20
@@ -42,21 +42,26 @@ class Answer:
     phrase: str
     body: bytes
 
-    def refusal(self) -> str:
-        """Return what a message says of an answer that is an error, in Docker's words or in those of a proxy."""
-        message = self._message()
-        if message:
-            return f"it answered {self.status}: {message}"
-        words = excerpt(self.body.decode(errors="replace"))
-        return f"it answered {self.status} {self.phrase}".rstrip() + (f": {words}" if words else "")
+    @property
+    def refused(self) -> bool:
+        """Whether the question is one that is not granted; an error of the daemon itself may pass by itself."""
+        return 400 <= self.status < 500
 
-    def _message(self) -> str:
-        """Return the ``message`` of Docker's own form of an error."""
+    @property
+    def message(self) -> str:
+        """The ``message`` of Docker's own form of an error, empty where it is in another form."""
         try:
             message = json.loads(self.body)["message"]
         except (ValueError, TypeError, KeyError, RecursionError):
             return ""
         return message if isinstance(message, str) else ""
+
+    def refusal(self) -> str:
+        """Return what a message says of an answer that is an error, in Docker's words or in those of a proxy."""
+        if self.message:
+            return f"it answered {self.status}: {self.message}"
+        words = excerpt(self.body.decode(errors="replace"))
+        return f"it answered {self.status} {self.phrase}".rstrip() + (f": {words}" if words else "")
 
 
 class Exchange:
@@ -84,14 +89,21 @@ class Exchange:
         """Ask, and return the answer, whatever its status is.
 
         Raises:
-            DockerUnavailable: There was none, not in time, or it was no HTTP.
+            DockerUnreachable: Nobody listens there.
+            DockerUnavailable: There was no answer, not in time, or not in HTTP.
         """
         asking = Deferred.fromCoroutine(self._ask(path, query))
         return await asking.addTimeout(self._timeout, self._clock, onTimeoutCancel=self._timed_out(path))
 
-    def unavailable(self, path: str, reason: str) -> DockerUnavailable:
+    def refusal(self, path: str, answer: Answer) -> DockerUnavailable:
+        """Return the error of a question about ``path`` whose answer is an error."""
+        return self.unavailable(path, answer.refusal(), DockerRefused if answer.refused else DockerUnavailable)
+
+    def unavailable(
+        self, path: str, reason: str, kind: type[DockerUnavailable] = DockerUnavailable
+    ) -> DockerUnavailable:
         """Return the error of a question about ``path``."""
-        return DockerUnavailable(f"Docker at {self.address} (DockerEndpoint): GET {path}: {reason}")
+        return kind(f"Docker at {self.address} (DockerEndpoint): GET {path}: {reason}")
 
     async def _ask(self, path: str, query: Mapping[str, str]) -> Answer:
         try:
@@ -115,7 +127,8 @@ class Exchange:
             return CancelledError()
         if any(isinstance(cause, ConnectionClosed) for cause in causes):
             return self.unavailable(path, closed)
-        return self.unavailable(path, _told(causes[0]))
+        kind = DockerUnreachable if isinstance(causes[0], ConnectError | DNSLookupError) else DockerUnavailable
+        return self.unavailable(path, _told(causes[0]), kind)
 
     def _timed_out(self, path: str) -> Callable[[Any, float], Any]:
         def report(_outcome: Any, seconds: float) -> Any:
