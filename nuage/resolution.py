@@ -48,8 +48,9 @@ def unresolved(network: Network, endpoint: Endpoint, seconds: float, *, controll
         )
     return SwitchError(
         f'the VRS did not resolve the port within {seconds:g} s: {network.place()}, user "{network.user}", '
-        f"address {endpoint.address}; a controller is connected. Are these names and this address those of the Nuage "
-        "domain?"
+        f"address {endpoint.address}; a controller is connected. If Nuage does not know one of these names, or has "
+        "given the address to another, correct the network's options or the address; if the VRS only needs longer, "
+        "raise resolve_timeout"
     )
 
 

@@ -116,6 +116,9 @@ class Resolving(DriverTestCase):
         for part in ("within 1 s", '"Enterprise"', '"Domain"', '"Zone"', '"Subnet 2"', "10.21.59.2/24"):
             assert part in said, said
         assert "a controller is connected" in said
+        # Nobody can tell whether a name is wrong or the VRS is slow: both are said, with what to do.
+        for part in ("does not know one of these names", "correct", "only needs longer, raise resolve_timeout"):
+            assert part in said, said
 
     async def test_no_controller(self) -> None:
         """It is said once the time is over, and what to do."""

@@ -7,7 +7,6 @@ Docker's socket speak HTTP in many ways, and some addresses are of something tha
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -24,7 +23,7 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
-from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable
+from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable, in_words
 
 #: Bytes that an answer may have. A list of 10,000 containers has some 20 MB.
 LARGEST_ANSWER = 64 << 20
@@ -211,10 +210,8 @@ def _causes(problem: Exception) -> Iterator[Exception]:
 
 def _told(cause: Exception) -> str:
     """Return in words what ended a question, other than a connection that was closed."""
-    if isinstance(cause, ConnectError):
-        return f"cannot connect: {os.strerror(cause.osError) if cause.osError else cause}"
-    if isinstance(cause, DNSLookupError):
-        return f"cannot connect: {cause}"
+    if isinstance(cause, ConnectError | DNSLookupError):
+        return f"cannot connect: {in_words(cause)}"
     if isinstance(cause, _TooLong):
         return str(cause)
     return f"it answered something that is not HTTP ({type(cause).__name__.strip('_')})"

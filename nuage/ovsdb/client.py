@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from nuage.errors import in_words
 from nuage.ovsdb.cache import Cache, Change, Row, Table
 from nuage.ovsdb.errors import NotConnected, SchemaMismatch
 from nuage.ovsdb.framing import DEFAULT_FRAME_LIMIT
@@ -140,7 +141,8 @@ class OvsdbClient:
             return f"not started: no connection to {self._remote} is wanted"
         if self._session is not None:
             return f"connected to {self._remote}, the database is being loaded"
-        return f"not connected to {self._remote}: {self._failure or 'no attempt has finished yet'}"
+        reason = in_words(self._failure) if self._failure else "no attempt has finished yet"
+        return f"not connected to {self._remote}: {reason}"
 
     async def when_synced(self, timeout: float | None = None) -> None:
         """Return once the cache is current.
@@ -237,11 +239,12 @@ class OvsdbClient:
 
     def _note(self, reason: Exception) -> None:
         self._failure = reason
-        if str(reason) not in self._reasons:
+        told = in_words(reason)
+        if told not in self._reasons:
             if len(self._reasons) >= _REMEMBERED_REASONS:
                 self._reasons.clear()
-            self._reasons.add(str(reason))
-            self._log.warn("no connection to {remote}: {reason}", remote=str(self._remote), reason=str(reason))
+            self._reasons.add(told)
+            self._log.warn("no connection to {remote}: {reason}", remote=str(self._remote), reason=told)
         if isinstance(reason, SchemaMismatch):
             self._fail_sync_waiters(SchemaMismatch, str(reason))
 
