@@ -40,6 +40,8 @@ JOIN = post_json(
 )
 LEAVE = post_json("NetworkDriver.Leave", {"NetworkID": NETWORK, "EndpointID": ENDPOINT})
 PROJECT = Path(nuage.__file__).parent.parent
+#: What of Twisted's own is heard from Warn on: it tells of each connection and each attempt to make one.
+TALKATIVE = ("twisted.web.client._HTTP11ClientFactory", "twisted.application._client_service.ClientService")
 
 
 class _Daemon(ProcessProtocol):
@@ -190,6 +192,17 @@ class BadStart(CommandCase):
             Options().parseOptions([f"--config={self.config}"])
 
 
+class Version(CommandCase):
+    """``--version``."""
+
+    def test_version(self) -> None:
+        """It is the plugin's, and needs no configuration."""
+        done = subprocess.run(
+            [*self.argv()[:-1], "--version"], env=self.environ, capture_output=True, text=True, timeout=20, check=False
+        )
+        self.assertEqual((done.returncode, done.stdout), (0, f"nuage-plugin {nuage.__version__}\n"), done.stderr)
+
+
 class Logging(CommandCase):
     """LogLevel and the log's place."""
 
@@ -240,14 +253,15 @@ class Logging(CommandCase):
             path = self.folder / name
             log = observer({"logfile": str(path)}, name)
             for level in levels:
-                for namespace in ("nuage.x", "twisted.web.client._HTTP11ClientFactory"):
+                for namespace in ("nuage.x", *TALKATIVE):
                     event = {"log_level": level, "log_namespace": namespace, "log_format": level.name, "log_time": 0}
                     log(cast(Any, event))
             written = path.read_text().splitlines()
             ours = [line.split()[-1] for line in written if "nuage.x" in line]
             assert ours == [level.name for level in levels[number:]]
-            theirs = [line.split()[-1] for line in written if "twisted.web.client" in line]
-            assert theirs == [level.name for level in levels[max(number, 2) :]]
+            for namespace in TALKATIVE:
+                theirs = [line.split()[-1] for line in written if namespace in line]
+                assert theirs == [level.name for level in levels[max(number, 2) :]]
 
     def kill(self, pidfile: Path) -> None:
         """End a daemon that the test did not end."""
