@@ -60,6 +60,13 @@ def name(value: Any) -> str:
     return value
 
 
+def certificate_name(value: Any) -> str:
+    """Allow a name as certificates bear them: of a host, an address, or any text that ``ovs-pki`` was given."""
+    if not isinstance(value, str) or not value.isprintable() or value.strip() != value or not 0 < len(value) <= 253:
+        raise ValueError
+    return value
+
+
 def device_name(value: Any) -> str:
     """Allow what the kernel takes for a network device."""
     if not isinstance(value, str) or not _DEVICE_NAME.fullmatch(value) or value in (".", ".."):

@@ -51,6 +51,10 @@ class Config:
     vrs_ca_certificate: Path | None = attrs.field(
         default=None, metadata=_key("vrs_ca_certificate", checks.readable_file, _PEM)
     )
+    vrs_server_name: str | None = attrs.field(
+        default=None,
+        metadata=_key("vrs_server_name", checks.certificate_name, "the name that the switch's certificate bears"),
+    )
     docker_endpoint: str = attrs.field(
         default="unix:///var/run/docker.sock",
         metadata=_key("DockerEndpoint", checks.docker_endpoint, "unix:///path or tcp://host:port"),
@@ -271,6 +275,9 @@ def _contradictions(config: Config) -> Iterator[tuple[set[str], str]]:
         if path is not None and not secure:
             text = f'{name}: "{path}" goes with an ssl: endpoint only; VrsEndpoint is "{config.vrs_endpoint}"'
             yield {name, "vrs_endpoint"}, text
+    if config.vrs_server_name is not None and not secure:
+        text = f'vrs_server_name: goes with an ssl: endpoint only; VrsEndpoint is "{config.vrs_endpoint}"'
+        yield {"vrs_server_name", "vrs_endpoint"}, text
     needed = config.vrs_timeout + config.wire_timeout + config.resolve_timeout
     if config.call_timeout <= needed:
         yield (

@@ -61,7 +61,7 @@ class Parts:
         self._clock = reactor
         self.client = OvsdbClient(
             reactor,
-            parse_remote(config.vrs_remote, _tls_files(config)),
+            parse_remote(config.vrs_remote, _tls_files(config), config.vrs_server_name),
             tables.DATABASE,
             tables.MONITORED,
             check_schema=SchemaCheck(resolving=config.resolve_timeout > 0),
