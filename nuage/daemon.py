@@ -120,6 +120,11 @@ class Parts:
                     grace=_CONTROLLER_LAG,
                 )
             )
+        docker = self.docker.presence
+        # It is not waited for: Docker itself waits for this daemon.
+        watched.append(
+            Watched(name=docker.name, there=lambda: docker.there, status=lambda: docker.status, needed=False)
+        )
         return watched
 
     def start(self) -> None:
