@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError as NotListening
 from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.internet.task import deferLater
 from twisted.logger import LogLevel
@@ -28,7 +29,7 @@ from nuage.logs import observer
 from nuage.model import Endpoint
 from nuage.tap import Options
 from tests.driver_support import ENDPOINT, NETWORK
-from tests.http_support import asynchronous, connect, post, post_json
+from tests.http_support import Client, asynchronous, connect, post, post_json
 from tests.vrs_support import BRIDGE, Vrs, demand_programs
 
 reactor = cast(Any, _reactor)
@@ -112,6 +113,14 @@ class CommandCase(TestCase):
             check=False,
         )
 
+    async def connected(self) -> Client:
+        """Connect to the daemon, whose socket has its name a moment before it is listened on."""
+        while True:
+            try:
+                return await connect(reactor, self.socket)
+            except NotListening:  # noqa: PERF203
+                await deferLater(reactor, 0.01)
+
     async def started(self, *twistd: str) -> _Daemon:
         """Run the daemon until its reactor runs."""
         daemon = _Daemon()
@@ -122,7 +131,7 @@ class CommandCase(TestCase):
             await deferLater(reactor, 0.01)
         assert not daemon.ended.called, daemon.output
         # It listens before the reactor runs, which takes signals.
-        client = await connect(reactor, self.socket)
+        client = await self.connected()
         assert (await client.ask(post("Plugin.Activate", b""))).status == 200
         client.hang_up()
         return daemon
@@ -130,7 +139,7 @@ class CommandCase(TestCase):
     async def served(self, *twistd: str) -> _Daemon:
         """Run the daemon until it listens, then end it; it has to end well and remove its socket."""
         daemon = await self.started(*twistd)
-        client = await connect(reactor, self.socket)
+        client = await self.connected()
         daemon.signal(signal.SIGTERM)
         assert await daemon.ended == signal.SIGTERM, daemon.output
         await client.lost
