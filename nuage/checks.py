@@ -13,7 +13,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
-from nuage.names import is_name
+from nuage.given import name_problem
 
 Check = Callable[[Any], Any]
 
@@ -55,9 +55,9 @@ def seconds_or_none(value: Any) -> float:
 
 def name(value: Any) -> str:
     """Allow a name as Nuage has it."""
-    if not is_name(value):
+    if name_problem(value):
         raise ValueError
-    return value
+    return str(value)
 
 
 def certificate_name(value: Any) -> str:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
+import attrs
 from twisted.logger import Logger
 
 from nuage import names
@@ -23,7 +24,7 @@ from nuage.model import Container, Endpoint, Network
 from nuage.networks import Networks
 from nuage.options import network_of
 from nuage.ovsdb.errors import WaitExpired
-from nuage.policy import endpoint_options
+from nuage.policy import check_labels, endpoint_options
 from nuage.resolution import check_resolution, unresolved
 from nuage.serial import Turns
 from nuage.vrs.switch import Switch
@@ -207,7 +208,10 @@ class Driver:
         async with self._turns.turn(endpoint.id):
             network = self._switch.network(endpoint.network_id)
             if network is not None and not self._switch.trace(endpoint.id).waiting:
-                await self._switch.restore(network, endpoint, self._containers.known(endpoint.id))
+                container = self._containers.known(endpoint.id)
+                if container is not None:
+                    check_labels(container)
+                await self._switch.restore(network, endpoint, container)
 
     async def name_endpoint(self, endpoint_id: str, container: Container) -> None:
         """Tell the VRS the container of an endpoint that was attached without it."""
@@ -215,7 +219,16 @@ class Driver:
             endpoint = self._switch.endpoint(endpoint_id)
             network = self._switch.network(endpoint.network_id) if endpoint else None
             if endpoint is not None and network is not None:
-                await self._switch.rename(network, endpoint, container)
+                await self._switch.rename(network, endpoint, self._followed(container))
+
+    def _followed(self, container: Container) -> Container:
+        """Return a container that runs with its labels, or without them where they come too late to be refused."""
+        try:
+            check_labels(container)
+        except Refused as problem:
+            self._log.warn("{problem}; its labels are passed over until it is started again", problem=str(problem))
+            return attrs.evolve(container, labels={})
+        return container
 
     async def _attach(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
         """Make the link, then the rows, and return the gateway; nothing of both stays where one fails."""
@@ -229,9 +242,12 @@ class Driver:
                 alias=names.link_alias(endpoint.id),
             )
             container = await self._containers.of(network.id, endpoint.id)
+            if container is not None:
+                check_labels(container)
             await self._switch.attach(network, endpoint, container)
             late = self._containers.known(endpoint.id)
             if container is None and late is not None:
+                check_labels(late)
                 await self._switch.rename(network, endpoint, late)
             return await self._resolved_gateway(network, endpoint)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
 from nuage import names
@@ -394,6 +395,32 @@ class Containing(DriverTestCase):
         attachment = self.plugin.switch.attachment(ENDPOINT)
         assert attachment is not None
         assert attachment.container_id == "c0ffee"
+
+    async def test_a_label_that_cannot_be_followed_refuses_the_start(self) -> None:
+        """A container that would be in no group, although its user named one, is not attached."""
+        await self.plugin.driver.create_network(network_request())
+        for label, value in (("nuage.policy-group", "a\nb"), ("nuage.policygroup", "web")):
+            container = Container(id="c0ffee", name="web", labels={label: value})
+            self.plugin.docker.containers[ENDPOINT] = container
+            await self.plugin.driver.create_endpoint(_endpoint())
+            with self.assertRaisesRegex(Refused, f'container "web": .*label "{label}"'):
+                await self.plugin.driver.join(_join())
+            await self.plugin.driver.delete_endpoint(_call())
+            self.assert_nothing_left()
+
+    async def test_a_bad_label_that_is_told_late_is_passed_over(self) -> None:
+        """The container runs: it is named, its labels are left out, and the log says so once."""
+        self.plugin.docker.silent = True
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.create_endpoint(_endpoint())
+        await self.plugin.driver.join(_join())
+        container = Container(id="c0ffee", name="web", labels={"nuage.policy-group": " "})
+        with capturedLogs() as logged:
+            await self.plugin.driver.name_endpoint(ENDPOINT, container)
+        (warning,) = (formatEvent(event) for event in logged if event["log_level"] is LogLevel.warn)
+        assert warning.startswith('container "web": label "nuage.policy-group" is empty; give a name; its labels')
+        assert [row["vm_name"] for row in self.rows(tables.NUAGE_VM)] == ["web"]
+        assert "nuage-policy-group" not in dict(self.rows(tables.NUAGE_PORT)[0]["metadata"][1])
 
     async def test_a_network_made_elsewhere_is_learnt_from_docker(self) -> None:
         """CreateNetwork is called on one host of a cluster only."""
