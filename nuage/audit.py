@@ -45,10 +45,11 @@ class RemoveLink:
 
 @attrs.frozen
 class Restore:
-    """An endpoint in use, of which the switch lacks something."""
+    """An endpoint in use, of which the switch lacks something. Its container's labels tell its policy."""
 
     endpoint_id: str
     network_id: str
+    container: Container | None = attrs.field(default=None, eq=False)
 
     def __str__(self) -> str:
         return f"put back what the switch lacks of endpoint {self.endpoint_id}"
@@ -167,7 +168,7 @@ def _lacking_endpoints(seen: Observation) -> Iterator[Restore]:
         if use.network_id in seen.networks and link is not None and link.alias == LINK_MARK + endpoint_id:
             whole = trace is not None and (trace.waiting or (trace.attached and trace.announced))
             if not whole:
-                yield Restore(endpoint_id, use.network_id)
+                yield Restore(endpoint_id, use.network_id, use.container)
 
 
 def _nameless_endpoints(seen: Observation) -> Iterator[Name]:

@@ -20,7 +20,7 @@ from nuage.docker.census import Census
 from nuage.driver import Driver
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.links import Links
-from nuage.model import Endpoint
+from nuage.model import Endpoint, Trace
 from nuage.names import LINK_MARK
 from nuage.serial import Turns
 from nuage.vrs.switch import Switch
@@ -108,7 +108,7 @@ class Auditor:
         # The switch last: what the answers above took time for cannot make it look older than they are.
         traces = self._switch.survey()
         subjects = {*traces, *(link.alias.removeprefix(LINK_MARK) for link in links.values())}
-        self._records |= {endpoint_id: trace.record for endpoint_id, trace in traces.items() if trace.record}
+        self._remember(traces, docker)
         return audit.propose(
             Observation(
                 traces=traces,
@@ -141,8 +141,6 @@ class Auditor:
             elif proposal in former or isinstance(proposal, audit.HARMLESS):
                 await self._carry_out(proposal)
         self._refusals = {proposal: told for proposal, told in self._refusals.items() if proposal in self._former}
-        present = self._switch.survey()
-        self._records = {key: value for key, value in self._records.items() if key in present}
 
     async def _carry_out(self, proposal: Proposal) -> None:
         try:
@@ -171,9 +169,16 @@ class Auditor:
     async def _restore(self, proposal: Restore) -> None:
         endpoint = self._remembered(proposal.endpoint_id)
         if endpoint is None:
-            endpoint = await self._census.endpoint(proposal.network_id, proposal.endpoint_id)
+            endpoint = await self._census.endpoint(proposal.network_id, proposal.endpoint_id, proposal.container)
         if endpoint is not None:
-            await self._driver.restore_endpoint(endpoint)
+            await self._driver.restore_endpoint(endpoint, proposal.container)
+
+    def _remember(self, traces: Mapping[str, Trace], docker: audit.Docker | None) -> None:
+        """Keep the records of endpoints for as long as Docker may have them: of what the switch lost, they are left."""
+        self._records |= {endpoint_id: trace.record for endpoint_id, trace in traces.items() if trace.record}
+        if docker is not None:
+            there = {*traces, *docker.in_use}
+            self._records = {key: value for key, value in self._records.items() if key in there}
 
     def _remembered(self, endpoint_id: str) -> Endpoint | None:
         """Return an endpoint as an earlier audit saw it: that of a row which a hand removed."""

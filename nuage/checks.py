@@ -19,8 +19,9 @@ Check = Callable[[Any], Any]
 
 #: Connection methods of an OVSDB that carry a place of their own.
 OVS_SCHEMES = ("unix", "tcp", "ssl")
-#: Spellings of a scope, in small letters, and what is kept; the same of levels of the log.
+#: Spellings of a scope, in small letters, and what is kept; the same of the others.
 SCOPES = {"local": "local", "global": "global"}
+LABEL_POLICIES = {"strict": "strict", "late": "late"}
 LOG_LEVELS = {"debug": "Debug", "info": "Info", "warn": "Warn", "warning": "Warn", "error": "Error"}
 LOG_LEVELS |= {"critical": "Critical"}
 #: RFC 8200, section 5: no link that carries IPv6 may have a smaller MTU.

@@ -75,6 +75,10 @@ class Config:
     resolve_timeout: float = attrs.field(
         default=10.0, metadata=_key("resolve_timeout", checks.seconds_or_none, f"0, which does not wait, or {_SECONDS}")
     )
+    label_policy: str = attrs.field(
+        default="strict",
+        metadata=_key("label_policy", checks.one_of(checks.LABEL_POLICIES), "strict or late"),
+    )
     site_id: str | None = attrs.field(default=None, metadata=_key("site_id", checks.name, "a name"))
     docker_timeout: float = attrs.field(default=2.0, metadata=_key("docker_timeout", checks.seconds, _SECONDS))
     probe_interval: float = attrs.field(default=5.0, metadata=_key("probe_interval", checks.seconds, _SECONDS))

@@ -80,6 +80,7 @@ class Parts:
             scope=config.scope,
             mtu=config.mtu,
             resolve_timeout=config.resolve_timeout,
+            label_policy=config.label_policy,
             switch=self.switch,
             links=self.links,
             containers=self.containers,
@@ -157,10 +158,10 @@ class Parts:
 
         return Deferred.fromCoroutine(end).addTimeout(seconds, self._clock).addErrback(cut_off)
 
-    def _found_late(self, endpoint_id: str, container: Container) -> None:
+    def _found_late(self, endpoint_id: str, container: Container | None) -> None:
         Deferred.fromCoroutine(self.driver.name_endpoint(endpoint_id, container)).addErrback(
             lambda failure: self._log.warn(
-                "endpoint {endpoint} has no name yet: {problem}",
+                "the VRS is not told yet whose endpoint {endpoint} is: {problem}",
                 endpoint=endpoint_id,
                 problem=failure.getErrorMessage(),
             )

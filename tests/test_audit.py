@@ -284,6 +284,7 @@ class _Played:
     def __init__(self) -> None:
         self.seen = _seen()
         self.done: list[tuple[str, str]] = []
+        self.restored: list[tuple[Endpoint, Container | None]] = []
         self.failure: Exception | None = None
         self.refusal: Refused | None = None
         self.looked = 0
@@ -306,10 +307,10 @@ class _Played:
         """See nuage.vrs.switch.Switch."""
         return self.seen.traces
 
-    def endpoint(self, endpoint_id: str) -> Endpoint | None:
-        """See nuage.vrs.switch.Switch."""
-        trace = self.seen.traces.get(endpoint_id)
-        return Endpoint.from_record(trace.record) if trace and trace.record else None
+    async def endpoint(self, network_id: str, endpoint_id: str, container: Container | None) -> Endpoint | None:
+        """See nuage.docker.census.Census."""
+        assert container is not None
+        return Endpoint(id=endpoint_id, network_id=network_id, mac="7a:42:00:00:00:03", options={"from": "Docker"})
 
     async def take(self) -> Docker:
         """See nuage.docker.census.Census."""
@@ -334,8 +335,9 @@ class _Played:
         """See nuage.driver.Driver."""
         self.done.append(("forget network", network_id))
 
-    async def restore_endpoint(self, endpoint: Endpoint) -> None:
+    async def restore_endpoint(self, endpoint: Endpoint, container: Container | None) -> None:
         """See nuage.driver.Driver."""
+        self.restored.append((endpoint, container))
         self.done.append(("restore endpoint", endpoint.id))
 
     async def name_endpoint(self, endpoint_id: str, _container: Container) -> None:
@@ -411,6 +413,30 @@ class Auditing(SynchronousTestCase):
             self.auditor.trigger()
             self.auditor.trigger()
             assert done in self.played.done
+
+    def test_what_is_put_back_is_what_was_there(self) -> None:
+        """The options that Docker named once; and the container, whose labels tell the policy."""
+        endpoint = Endpoint(
+            id=ENDPOINT, network_id=NETWORK, mac="7a:42:00:00:00:02", options={"nuage.policy-group": "q"}
+        )
+        self.see(traces={ENDPOINT: _trace(record=endpoint.to_record())})
+        self.auditor.trigger()
+        self.see(traces={})
+        for _ in range(3):
+            self.auditor.trigger()
+        assert self.played.restored == [(endpoint, WEB)] * 2
+
+    def test_what_no_audit_saw_is_put_back_as_docker_tells_it(self) -> None:
+        """So is what Docker had forgotten meanwhile: nothing is kept for ever."""
+        self.see()
+        self.auditor.trigger()
+        self.see(traces={}, docker=_docker(), links={})
+        self.auditor.trigger()
+        self.see(traces={})
+        self.auditor.trigger()
+        self.auditor.trigger()
+        ((endpoint, container),) = self.played.restored
+        assert (endpoint.options, container) == ({"from": "Docker"}, WEB)
 
     def test_a_name_is_told_at_once(self) -> None:
         """It takes nothing away from anybody."""

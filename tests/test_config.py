@@ -244,6 +244,7 @@ class Environment(ConfigCase):
             "vrs_timeout": 1.0,
             "wire_timeout": 2.0,
             "resolve_timeout": 0.0,
+            "label_policy": "late",
             "site_id": "north",
             "docker_timeout": 3.0,
             "probe_interval": 4.0,

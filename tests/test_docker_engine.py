@@ -92,6 +92,16 @@ PLUGINS: list[dict[str, Any]] = [
         ("acme/volumes:latest", True, "volumedriver/1.0", "nuage.sock"),
     )
 ]
+INSPECTED = {
+    "Id": WEB,
+    "NetworkSettings": {
+        "Networks": {
+            "MyNet": {"EndpointID": RUNNING, "DriverOpts": {"nuage.policy-group": "web"}},
+            "bridge": {"EndpointID": "", "DriverOpts": None},
+            "x": None,
+        }
+    },
+}
 OURS = frozenset({"acme/vrs:1.0", "localhost:5000/nuage:2"})
 
 
@@ -172,6 +182,8 @@ def docker(target: str) -> bytes:
     if url.path == "/containers/json":
         everything = "all" in parse_qs(url.query)
         return http(CONTAINERS if everything else CONTAINERS[1:])
+    if url.path == f"/containers/{WEB}/json":
+        return http(INSPECTED)
     if url.path == "/plugins":
         return http(PLUGINS)
     return http({"message": f"network {url.path} not found"}, 404)
@@ -189,6 +201,7 @@ class EngineContract:
     network_name: str
     running: str
     container: Container
+    options = {"nuage.policy-group": "web"}  # noqa: RUF012
 
     async def test_network(self) -> None:
         network = await self.engine.network(self.network_id)
@@ -211,6 +224,16 @@ class EngineContract:
     async def test_running_endpoints(self) -> None:
         use = Use(network_id=self.network_id, container=self.container)
         assert (await self.engine.running_endpoints())[self.running] == use
+
+    async def test_driver_options_of_an_endpoint(self) -> None:
+        assert await self.engine.driver_options(self.container.id, self.running) == self.options
+        for container_id, endpoint_id in ((self.container.id, "0" * 64), ("0" * 64, self.running)):
+            await failure_of(self.engine.driver_options(container_id, endpoint_id), DockerUnavailable)
+
+    async def test_census_knows_an_endpoint_with_its_options(self) -> None:
+        endpoint = await Census(self.engine, "nuage.sock").endpoint(self.network_id, self.running, self.container)
+        assert endpoint is not None
+        assert (endpoint.id, endpoint.network_id, endpoint.options) == (self.running, self.network_id, self.options)
 
 
 class DaemonCase(TestCase):

@@ -50,9 +50,10 @@ class DriverTestCase(TestCase):
         self.plugin = self.restarted()
         return ensureDeferred(self.plugin.switch.ready())
 
-    def restarted(self) -> Plugin:
-        """Return another daemon on the same switch, as after a restart."""
-        plugin = Plugin(reactor, self.vrs, resolve_timeout=self.resolve_timeout, **self.client_options)
+    def restarted(self, **options: Any) -> Plugin:
+        """Return another daemon on the same switch, as after a restart; ``options`` are further ones of Plugin."""
+        given = {"resolve_timeout": self.resolve_timeout, **self.client_options, **options}
+        plugin = Plugin(reactor, self.vrs, **given)
         self.addCleanup(lambda: ensureDeferred(plugin.stop()))
         return plugin
 
@@ -61,6 +62,10 @@ class DriverTestCase(TestCase):
         out = self.vrs._run("ovsdb-client", "transact", self.vrs.remote, json.dumps(["Open_vSwitch", _select(table)]))
         rows: list[dict[str, Any]] = json.loads(out)[0]["rows"]
         return rows
+
+    def transact(self, *operations: dict[str, Any]) -> None:
+        """Change the database by hand."""
+        self.vrs._run("ovsdb-client", "transact", self.vrs.remote, json.dumps(["Open_vSwitch", *operations]))
 
     def assert_nothing_left(self) -> None:
         """Assert that no trace of any endpoint is left."""

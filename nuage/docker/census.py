@@ -11,7 +11,8 @@ import attrs
 from nuage.audit import Docker
 from nuage.docker.engine import Engine, NetworkUnknown
 from nuage.docker.networks import as_request
-from nuage.model import Endpoint
+from nuage.model import Container, Endpoint
+from nuage.policy import endpoint_options
 
 
 class Census:
@@ -46,22 +47,30 @@ class Census:
         others = [endpoint_id for network_id in networks for endpoint_id in await self._endpoints(network_id)]
         return attrs.evolve(docker, others=frozenset(others))
 
-    async def endpoint(self, network_id: str, endpoint_id: str) -> Endpoint | None:
-        """Return an endpoint as Docker describes it, without its options; None where Docker has it no more.
+    async def endpoint(self, network_id: str, endpoint_id: str, container: Container | None) -> Endpoint | None:
+        """Return an endpoint as Docker describes it, None where Docker has it no more.
+
+        Args:
+            network_id: The endpoint's network.
+            endpoint_id: The endpoint.
+            container: Whose it is; it is Docker's description of the container that has the endpoint's options.
 
         Raises:
             NetworkUnknown: Docker has no such network.
             DockerUnavailable: Docker does not answer.
+            Refused: An option cannot be followed.
         """
         found = (await self._engine.network(network_id)).endpoints.get(endpoint_id)
         if found is None or not found.mac or not found.ipv4:
             return None
+        given = await self._engine.driver_options(container.id, endpoint_id) if container else {}
         return Endpoint(
             id=endpoint_id,
             network_id=network_id,
             mac=found.mac,
             address=IPv4Interface(found.ipv4),
             address_v6=IPv6Interface(found.ipv6) if found.ipv6 else None,
+            options=endpoint_options(given),
         )
 
     async def _endpoints(self, network_id: str) -> Collection[str]:

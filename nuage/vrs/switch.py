@@ -181,36 +181,63 @@ class Switch:
         return await self._client.wait_until(tables.NUAGE_PORT, port.uuid if port else "", answer, timeout)
 
     async def attach(self, network: Network, endpoint: Endpoint, container: Container | None) -> Attachment:
-        """Plug the endpoint's link into the bridge, tell the VRS of it and wait until it carries traffic.
+        """Plug the endpoint's link into the bridge, tell the VRS of it and wait until it is wired.
+
+        What is there of it already stays; what is missing comes in one transaction.
 
         Raises:
             SwitchError: The switch could not; what it says is in the message. The endpoint may be half attached.
         """
+        found = self.attachment(endpoint.id)
+        told = (self._bridge, network, endpoint, container, self._site_id)
+        if found is None:
+            await self._commit(operations.attach(*told), lambda: self._interface(endpoint.id) is not None)
+        elif not self.trace(endpoint.id).announced:
+            steps = operations.announce(found.interface_uuid, found.port_uuid, *told)
+            await self._commit(steps, lambda: self.trace(endpoint.id).announced)
+        return await self.wired(endpoint.id)
+
+    async def plug(self, endpoint: Endpoint) -> Attachment:
+        """Plug the endpoint's link into the bridge without a word to the VRS, and wait until it is wired.
+
+        The VRS resolves no port that it is not told of, and lets nothing in or out. :meth:`attach` tells it later.
+
+        Raises:
+            SwitchError: See :meth:`attach`.
+        """
         if self._interface(endpoint.id) is None:
             await self._commit(
-                operations.attach(self._bridge, network, endpoint, container, self._site_id),
-                lambda: self._interface(endpoint.id) is not None,
+                operations.plug(self._bridge, endpoint), lambda: self._interface(endpoint.id) is not None
             )
         return await self.wired(endpoint.id)
 
     async def wired(self, endpoint_id: str) -> Attachment:
-        """Wait until the port of an endpoint that is attached carries traffic. It does not while ovs-vswitchd restarts.
+        """Wait until the switch has opened an endpoint's device, as its ofport shows (ovs-vswitchd.conf.db(5)).
+
+        It carries no traffic before, nor while ovs-vswitchd restarts.
 
         Raises:
             SwitchError: The switch could not open it; what it says is in the message.
         """
-        interface = self._interface(endpoint_id)
-        if interface is None:
-            raise SwitchError(f"port {port_name(endpoint_id)} was removed from the switch while it was being attached")
-        return await self._wired(interface.uuid, port_name(endpoint_id))
+        name, interface = port_name(endpoint_id), self._interface(endpoint_id)
 
-    async def restore(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
-        """Put back what is missing of an endpoint that is in use."""
-        if self.attachment(endpoint.id) is None:
-            await self.attach(network, endpoint, container)
-        else:
-            steps = operations.announce(self._bridge, network, endpoint, container, self._site_id)
-            await self._commit(steps, lambda: self.trace(endpoint.id).announced)
+        def settled(row: Row | None) -> Attachment | None:
+            if row is None:
+                raise SwitchError(f"port {name} was removed from the switch while it was being attached")
+            found = self._seen(row)
+            return found if found.ofport is not None or found.error else None
+
+        try:
+            attachment = await self._client.wait_until(
+                tables.INTERFACE, interface.uuid if interface else "", settled, timeout=self._wire_timeout
+            )
+        except WaitExpired:
+            raise SwitchError(
+                f"the switch did not open port {name} within {self._wire_timeout:g} s; is ovs-vswitchd running?"
+            ) from None
+        if attachment.ofport is None or attachment.ofport <= 0:
+            raise SwitchError(f"the switch could not open port {name}: {attachment.error or 'it does not say why'}")
+        return attachment
 
     async def unplug(self, endpoint_id: str) -> None:
         """Take the endpoint from the bridge and from the VRS, and keep it in mind for a later attach."""
@@ -240,7 +267,7 @@ class Switch:
     async def rename(self, network: Network, endpoint: Endpoint, container: Container) -> None:
         """Tell the VRS of the container of an endpoint that was attached without it: name, and what its labels say."""
         attachment = self.attachment(endpoint.id)
-        if attachment is not None and attachment.port_uuid is not None:
+        if attachment is not None:
             await self._commit(
                 operations.rename(
                     attachment.interface_uuid, attachment.port_uuid, network, endpoint, container, self._site_id
@@ -271,27 +298,6 @@ class Switch:
             await self._client.when_synced()
             if not done():
                 await self._client.transact(*steps)
-
-    async def _wired(self, interface_uuid: str, name: str) -> Attachment:
-        """Wait until the switch has opened the device, as its ofport shows (ovs-vswitchd.conf.db(5))."""
-
-        def settled(row: Row | None) -> Attachment | None:
-            if row is None:
-                raise SwitchError(f"port {name} was removed from the switch while it was being attached")
-            found = self._seen(row)
-            return found if found.ofport is not None or found.error else None
-
-        try:
-            attachment = await self._client.wait_until(
-                tables.INTERFACE, interface_uuid, settled, timeout=self._wire_timeout
-            )
-        except WaitExpired:
-            raise SwitchError(
-                f"the switch did not open port {name} within {self._wire_timeout:g} s; is ovs-vswitchd running?"
-            ) from None
-        if attachment.ofport is None or attachment.ofport <= 0:
-            raise SwitchError(f"the switch could not open port {name}: {attachment.error or 'it does not say why'}")
-        return attachment
 
     def _interface(self, endpoint_id: str) -> Row | None:
         return self._client.cache[tables.INTERFACE].find("external_ids", endpoint_id, tables.ENDPOINT)
