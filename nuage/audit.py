@@ -67,7 +67,7 @@ class ForgetNetwork:
 
 @attrs.frozen
 class Name:
-    """An endpoint was attached without its container's name, which Docker tells now."""
+    """An endpoint was attached without its container's name, which Docker tells now, or the container was renamed."""
 
     endpoint_id: str
     container: Container = attrs.field(eq=False)
@@ -166,16 +166,23 @@ def _lacking_endpoints(seen: Observation) -> Iterator[Restore]:
     for endpoint_id, use in seen.docker.in_use.items():
         trace, link = seen.traces.get(endpoint_id), seen.links.get(port_name(endpoint_id))
         if use.network_id in seen.networks and link is not None and link.alias == LINK_MARK + endpoint_id:
+            # One that is attached without its container, and perhaps shut until that is known, lacks its name.
+            nameless = trace is not None and trace.attached and trace.container_id is None
             whole = trace is not None and (trace.waiting or (trace.attached and trace.announced))
-            if not whole:
+            if not (whole or nameless):
                 yield Restore(endpoint_id, use.network_id, use.container)
 
 
 def _nameless_endpoints(seen: Observation) -> Iterator[Name]:
     for endpoint_id, trace in seen.traces.items():
         use = seen.docker.in_use.get(endpoint_id) if seen.docker else None
-        if use is not None and trace.attached and trace.container_id is None:
+        # Docker lists no name for a container that it is removing.
+        if use is not None and use.container.name and trace.attached and not _is_named(trace, use.container):
             yield Name(endpoint_id, use.container)
+
+
+def _is_named(trace: Trace, container: Container) -> bool:
+    return trace.container_id is not None and trace.container_name == container.name
 
 
 def _stale_links(seen: Observation) -> Iterator[RemoveLink]:

@@ -128,7 +128,7 @@ class Trace:
 
     ``record`` is the text that :meth:`Endpoint.from_record` reads, None where there is none. ``attached``: it is
     plugged into the bridge; ``announced``: the VRS is told of it, by both of its rows; ``waiting``: it was created and
-    is not joined.
+    is not joined. ``container_id`` and ``container_name`` are what the VRS was told of the container.
     """
 
     network_id: str | None
@@ -137,6 +137,7 @@ class Trace:
     announced: bool
     waiting: bool
     container_id: str | None
+    container_name: str | None
 
 
 def _to_record(value: Network | Endpoint) -> str:

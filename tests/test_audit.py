@@ -47,6 +47,7 @@ def _trace(endpoint_id: str = ENDPOINT, **changes: Any) -> Trace:
         "announced": True,
         "waiting": False,
         "container_id": WEB.id,
+        "container_name": WEB.name,
     }
     return Trace(**{**whole, **changes})
 
@@ -131,6 +132,16 @@ class Rules(SynchronousTestCase):
         assert self.propose(traces=nameless) == [Name(ENDPOINT, WEB)]
         assert self.propose(traces=nameless, docker=None) == []
         assert self.propose(traces=nameless, busy={ENDPOINT}) == []
+        assert self.propose(traces={ENDPOINT: _trace(container_id=None, announced=False)}) == [Name(ENDPOINT, WEB)]
+
+    def test_a_container_that_was_renamed(self) -> None:
+        """Its new name is told; Docker lists none for a container that it is removing."""
+        renamed = {ENDPOINT: _trace(container_name="former")}
+        assert self.propose(traces=renamed) == [Name(ENDPOINT, WEB)]
+        assert self.propose(traces=renamed, docker=None) == []
+        nameless = Use(network_id=NETWORK, container=attrs.evolve(WEB, name=""))
+        docker = attrs.evolve(_docker(), in_use={ENDPOINT: nameless})
+        assert self.propose(traces=renamed, docker=docker) == []
 
     def test_a_link_without_an_endpoint(self) -> None:
         """It goes, unless somebody uses it, may use it or is about to."""
@@ -184,6 +195,7 @@ traces = st.builds(
     announced=st.booleans(),
     waiting=st.booleans(),
     container_id=st.sampled_from([None, WEB.id]),
+    container_name=st.sampled_from([None, ENDPOINT, "former", WEB.name]),
 )
 
 
@@ -236,8 +248,9 @@ def _carried_out(seen: Observation, proposals: list[Proposal]) -> Observation:
         if isinstance(proposal, Restore):
             traces[proposal.endpoint_id] = _trace(proposal.endpoint_id, network_id=proposal.network_id)
         elif isinstance(proposal, Name):
-            named = attrs.evolve(traces[proposal.endpoint_id], container_id=proposal.container.id)
-            traces[proposal.endpoint_id] = named
+            container, trace = proposal.container, traces[proposal.endpoint_id]
+            told = attrs.evolve(trace, container_id=container.id, container_name=container.name, announced=True)
+            traces[proposal.endpoint_id] = told
     return attrs.evolve(seen, traces=traces, links=links, networks=networks)
 
 

@@ -135,6 +135,7 @@ class Switch:
             announced=entity is not None and is_ours(entity) and port is not None,
             waiting=tables.ENDPOINT_RECORD + endpoint_id in self._bridge_ids(),
             container_id=ids.get(tables.CONTAINER),
+            container_name=ids.get(tables.VM_NAME),
         )
 
     def attachment(self, endpoint_id: str) -> Attachment | None:

@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import attrs
 
@@ -47,6 +48,11 @@ class PolicyGroupTests(TopologyTestCase):
         self.assertEqual(self.pairs("jailed", "free", "peer"), {"free-peer", "peer-free"})
         (entity,) = (row for row in self.hosts["a"].switch.rows("Nuage_VM_Table") if row["vm_name"] == "free")
         self.assertEqual(entity["metadata"]["nuage-orchestrationID"], "job-7")
+        for former, name in (("jailed", "renamed"), ("renamed", "jailed")):
+            self.hosts["a"].docker("rename", former, name)
+            self.hosts["a"].plugin.process.send(signal.SIGUSR2)
+            wait_until("the VRS knows the new name", partial(self.is_named, self.hosts["a"], name), 10)
+        self.assertEqual(self.group("jailed"), "quarantine")
 
     def test_option_of_the_network(self) -> None:
         """It is that of containers that name none; a label comes before it, and the endpoint's option before both."""
