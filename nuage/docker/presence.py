@@ -38,7 +38,7 @@ _AGAIN, _AGAIN_ONCE_TOLD = 10.0, 30.0
 _MEANING = "without it, containers get no names, no policy from their labels, and no repairs"
 _REMEDY = (
     "DockerEndpoint has to name the socket of Docker, which this process may open; a proxy before it has to allow "
-    "GET /networks, /networks/ID, /containers/json and /plugins"
+    "GET /networks, /networks/ID, /containers/json, /containers/ID/json and /plugins"
 )
 
 Again = Callable[[], Awaitable[object]]
