@@ -152,7 +152,7 @@ class Strict(LabelPolicyCase):
             while not (warnings := [formatEvent(e) for e in logged if e["log_level"] is LogLevel.warn]):
                 await waiting(reactor, 0.02)
         (warning,) = warnings
-        assert warning.startswith('container "web" is not connected: the VRS did not resolve the port within 0.1 s')
+        assert warning.startswith('container "web" is not connected: the VRS has no controller: no row of its table')
 
     async def test_a_container_that_is_gone_before_it_is_resolved(self) -> None:
         """That is nothing to warn of."""

@@ -205,7 +205,6 @@ class AtOnce(RaceTestCase):
         for _ in range(3):
             await waiting(reactor, 0)
         assert self.plugin.containers.known(ENDPOINT) is None
-        assert self.plugin.late == []
         self.assert_nothing_left()
 
     async def test_delete_network_while_endpoints_come_and_go(self) -> None:
