@@ -109,13 +109,16 @@ HARMLESS = (Name, Learn)
 class Docker:
     """What Docker says: the endpoints of running containers, and the networks of this driver.
 
-    ``networks`` are as they would have been created here. ``others`` are endpoints that Docker knows and that belong to
-    no running container, of those that were asked for.
+    ``networks`` are as they would have been created here; of those that are ``unreadable``, what is wrong with them.
+    ``others`` are endpoints that Docker knows and that belong to no running container, of those that were asked for.
+    Where ``in_use`` is not ``complete`` Docker named containers that could not be read.
     """
 
     in_use: Mapping[str, Use]
     networks: Mapping[str, CreateNetwork]
     others: Collection[str] = ()
+    unreadable: Mapping[str, str] = attrs.field(factory=dict)
+    complete: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -151,7 +154,8 @@ def missing_in_docker(traces: Collection[str], docker: Docker) -> set[str]:
 
 
 def _stale_endpoints(seen: Observation) -> Iterator[Proposal]:
-    if seen.docker is None:
+    # An endpoint may be that of a container which could not be read.
+    if seen.docker is None or not seen.docker.complete:
         return
     for endpoint_id in missing_in_docker(seen.traces, seen.docker) - set(seen.docker.others):
         link = seen.links.get(port_name(endpoint_id))
@@ -193,7 +197,7 @@ def _stale_networks(seen: Observation) -> Iterator[ForgetNetwork]:
     if seen.docker is None:
         return
     occupied = {trace.network_id for trace in seen.traces.values()}
-    for network_id in set(seen.networks) - set(seen.docker.networks) - occupied:
+    for network_id in set(seen.networks) - {*seen.docker.networks, *seen.docker.unreadable, *occupied}:
         yield ForgetNetwork(network_id)
 
 

@@ -6,9 +6,10 @@ looks like a fault to the first and is gone at the second.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -23,10 +24,24 @@ from nuage.links import Links
 from nuage.model import Endpoint
 from nuage.names import LINK_MARK
 from nuage.serial import Turns
+from nuage.told import Told
 from nuage.vrs.switch import Switch
 
 #: Seconds after which an audit is confirmed that proposed something, where the interval is longer.
 _CONFIRMATION = 5.0
+
+
+@attrs.frozen(kw_only=True)
+class Findings:
+    """What one look at everything comes to.
+
+    ``unreadable`` says what was left out because it makes no sense. ``docker_problem`` is why Docker could not be
+    asked, None where it could: without it next to nothing can be proposed.
+    """
+
+    proposals: list[Proposal]
+    unreadable: tuple[str, ...] = ()
+    docker_problem: str | None = None
 
 
 class Auditor:
@@ -64,7 +79,8 @@ class Auditor:
         self._turns = turns
         self._former: frozenset[Proposal] = frozenset()
         self._records: dict[str, str] = {}
-        self._refusals: dict[Proposal, str] = {}
+        self._refusals = Told()
+        self._unreadable = Told()
         self._next: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
         self._again = False
@@ -90,7 +106,7 @@ class Auditor:
             self._running.cancel()
         self._unschedule()
 
-    async def proposals(self, *, sparing: bool = False) -> list[Proposal]:
+    async def look(self, *, sparing: bool = False) -> Findings:
         """Look at everything once and return what should be done, without doing it.
 
         Args:
@@ -104,12 +120,12 @@ class Auditor:
         links = await self._links.owned(LINK_MARK)
         networks = {network.id for network in self._switch.networks()}
         idle = sparing and not (links or self._former or self._switch.survey())
-        docker = None if idle else await self._docker()
+        docker, docker_problem = (None, None) if idle else await self._docker()
         # The switch last: what the answers above took time for cannot make it look older than they are.
         traces = self._switch.survey()
         subjects = {*traces, *(link.alias.removeprefix(LINK_MARK) for link in links.values())}
         self._records |= {endpoint_id: trace.record for endpoint_id, trace in traces.items() if trace.record}
-        return audit.propose(
+        proposals = audit.propose(
             Observation(
                 traces=traces,
                 networks=networks,
@@ -118,43 +134,58 @@ class Auditor:
                 busy={subject for subject in subjects if self._turns.taken(subject)},
             )
         )
+        unreadable = tuple(docker.unreadable.values()) if docker else ()
+        return Findings(proposals=proposals, unreadable=unreadable, docker_problem=docker_problem)
 
-    async def _docker(self) -> audit.Docker | None:
+    async def _docker(self) -> tuple[audit.Docker | None, str | None]:
+        """Return what Docker says, or why it says nothing."""
         try:
             docker = await self._census.take()
             traces = self._switch.survey()
             missing = audit.missing_in_docker(traces, docker)
             networks = {network_id for missed in missing if (network_id := traces[missed].network_id)}
-            return await self._census.with_others(docker, networks)
+            return await self._census.with_others(docker, networks), None
         except DockerUnavailable as problem:
             self._log.debug("the audit does without Docker: {problem}", problem=str(problem))
-            return None
+            return None, str(problem)
 
     async def _audit(self, *, sparing: bool) -> None:
-        proposals = await self.proposals(sparing=sparing)
-        former, self._former = self._former, frozenset(proposals)
-        for proposal in proposals:
+        findings = await self.look(sparing=sparing)
+        self._tell_unreadable(findings.unreadable)
+        former, self._former = self._former, frozenset(findings.proposals)
+        for proposal in findings.proposals:
             if isinstance(proposal, Suspect):
                 if proposal not in former:
                     self._log.warn("audit: {proposal}", proposal=str(proposal))
             elif proposal in former or isinstance(proposal, audit.HARMLESS):
                 await self._carry_out(proposal)
-        self._refusals = {proposal: told for proposal, told in self._refusals.items() if proposal in self._former}
+        self._refusals.keep(self._former)
         present = self._switch.survey()
         self._records = {key: value for key, value in self._records.items() if key in present}
 
+    def _tell_unreadable(self, problems: Collection[str]) -> None:
+        self._unreadable.keep(problems)
+        for problem in problems:
+            if self._unreadable.is_new(problem):
+                self._log.warn("audit: {problem}", problem=problem)
+
     async def _carry_out(self, proposal: Proposal) -> None:
+        """Do what was proposed. What goes wrong with it does not keep the others from being done."""
         try:
             await self._steps()[type(proposal)](proposal)
+        except CancelledError:
+            raise
         except NuageError as problem:
             self._refused(proposal, str(problem))
+        except Exception as problem:
+            if self._refusals.is_new(proposal, repr(problem)):
+                self._log.failure("audit: cannot {proposal}", proposal=str(proposal))
         else:
             self._log.info("audit: {proposal}", proposal=str(proposal))
 
     def _refused(self, proposal: Proposal, problem: str) -> None:
         """Log a refusal. It is tried again at each audit, and told again when its reason is another."""
-        if self._refusals.get(proposal) != problem:
-            self._refusals[proposal] = problem
+        if self._refusals.is_new(proposal, problem):
             self._log.warn("audit: cannot {proposal}: {problem}", proposal=str(proposal), problem=problem)
 
     def _steps(self) -> Mapping[type, Callable[..., Awaitable[object]]]:

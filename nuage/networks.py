@@ -55,7 +55,8 @@ class Networks:
     async def _is_gone(self, network_id: str) -> bool:
         try:
             return await self._find_network(network_id) is None
-        except DockerUnavailable:
+        except (DockerUnavailable, Refused):
+            # Docker has it where what it says of it cannot be read.
             return False
 
     async def _learnt_network(self, network_id: str) -> Network:

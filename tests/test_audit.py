@@ -105,6 +105,8 @@ class Rules(SynchronousTestCase):
         assert self.propose(**unknown, links={}, busy={ENDPOINT}) == []
         assert self.propose(docker=_docker(others=(ENDPOINT,)), links={}) == []
         assert self.propose(docker=None, links={}) == []
+        # It may be that of a container which could not be read.
+        assert self.propose(docker=attrs.evolve(_docker(), complete=False), links={}) == []
 
     def test_an_endpoint_that_was_created_only(self) -> None:
         """Docker knows it before it has a link; where Docker does not, it is stale."""
@@ -153,6 +155,8 @@ class Rules(SynchronousTestCase):
         """It is forgotten, unless an endpoint is on it."""
         assert self.propose(traces={}, links={}, docker=_docker(networks=())) == [ForgetNetwork(NETWORK)]
         assert self.propose(traces={}, links={}, docker=None) == []
+        unreadable = attrs.evolve(_docker(networks=()), unreadable={NETWORK: "its subnet is none"})
+        assert self.propose(traces={}, links={}, docker=unreadable) == []
         left = {"traces": {ENDPOINT: _trace()}, "links": {}, "docker": _docker(networks=())}
         assert self.propose(**left) == [Forget(ENDPOINT)]
 
@@ -285,7 +289,7 @@ class _Played:
         self.seen = _seen()
         self.done: list[tuple[str, str]] = []
         self.failure: Exception | None = None
-        self.refusal: Refused | None = None
+        self.refusal: Exception | None = None
         self.looked = 0
 
     async def ready(self) -> None:
@@ -432,6 +436,24 @@ class Auditing(SynchronousTestCase):
         assert [formatEvent(event) for event in events] == [f"{learning}bad", f"{learning}worse"]
         assert self.played.done == [("create network", NETWORK)] * 3
 
+    def test_what_cannot_be_read_is_told_once(self) -> None:
+        """And told anew when it comes again, or when what is wrong is something else."""
+        unreadable = attrs.evolve(_docker(ENDPOINT), unreadable={NETWORKS[1]: "bad"})
+        with capturedLogs() as events:
+            for docker in (unreadable, unreadable, _docker(ENDPOINT), unreadable):
+                self.see(docker=docker)
+                self.auditor.trigger()
+        assert [formatEvent(event) for event in events] == ["audit: bad"] * 2
+
+    def test_a_bug_in_one_repair_does_not_keep_the_others_from_being_done(self) -> None:
+        """It is logged once, and tried again."""
+        self.see(traces={ENDPOINT: _trace(container_id=None)}, networks=set())
+        self.played.refusal = ZeroDivisionError()
+        for _ in range(2):
+            self.auditor.trigger()
+        assert self.played.done == [("name endpoint", ENDPOINT), ("create network", NETWORK)] * 2
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+
     def test_a_suspect_is_left_alone(self) -> None:
         """However often it is seen, and it does not hasten the next audit."""
         self.see(docker=_docker())
@@ -496,8 +518,8 @@ class Auditing(SynchronousTestCase):
         """So a dry run does."""
         self.see(docker=_docker(), links={})
         for _ in range(2):
-            proposals = self.successResultOf(Deferred.fromCoroutine(self.auditor.proposals()))
-            assert proposals == [Forget(ENDPOINT)]
+            findings = self.successResultOf(Deferred.fromCoroutine(self.auditor.look()))
+            assert findings.proposals == [Forget(ENDPOINT)]
         assert self.played.done == []
         assert self.clock.getDelayedCalls() == []
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import PurePath
 
 import attrs
 
 from nuage.audit import Docker
-from nuage.docker.engine import Engine, NetworkUnknown
-from nuage.docker.networks import as_request
+from nuage.docker.engine import Engine, Network, NetworkUnknown
+from nuage.docker.networks import NetworkUnreadable, as_request
+from nuage.errors import DockerUnavailable
+from nuage.libnetwork.payloads import CreateNetwork
 from nuage.model import Endpoint
 
 
@@ -38,8 +40,9 @@ class Census:
         """
         drivers = {PurePath(self._socket).stem, *await self._engine.managed_drivers(self._socket)}
         listed = await self._engine.networks(drivers.__contains__)
-        networks = {each.id: as_request(each) for each in listed}
-        return Docker(in_use=await self._engine.running_endpoints(), networks=networks)
+        networks, unreadable = _requests(listed)
+        running = await self._engine.running_endpoints()
+        return Docker(in_use=running.uses, complete=running.complete, networks=networks, unreadable=unreadable)
 
     async def with_others(self, docker: Docker, networks: Collection[str]) -> Docker:
         """Add the endpoints on ``networks`` that belong to no running container: those being created, or Swarm's."""
@@ -56,16 +59,30 @@ class Census:
         found = (await self._engine.network(network_id)).endpoints.get(endpoint_id)
         if found is None or not found.mac or not found.ipv4:
             return None
-        return Endpoint(
-            id=endpoint_id,
-            network_id=network_id,
-            mac=found.mac,
-            address=IPv4Interface(found.ipv4),
-            address_v6=IPv6Interface(found.ipv6) if found.ipv6 else None,
-        )
+        try:
+            address, address_v6 = IPv4Interface(found.ipv4), IPv6Interface(found.ipv6) if found.ipv6 else None
+        except ValueError as problem:
+            raise DockerUnavailable(f"what Docker says of endpoint {endpoint_id} cannot be read: {problem}") from None
+        return Endpoint(id=endpoint_id, network_id=network_id, mac=found.mac, address=address, address_v6=address_v6)
 
     async def _endpoints(self, network_id: str) -> Collection[str]:
         try:
             return (await self._engine.network(network_id)).endpoints
         except NetworkUnknown:
             return ()
+
+
+def _requests(networks: Iterable[Network]) -> tuple[dict[str, CreateNetwork], dict[str, str]]:
+    """Return the networks as they would have been created, and what is wrong with those that cannot be read."""
+    read = {network.id: _request(network) for network in networks}
+    return (
+        {network_id: request for network_id, request in read.items() if not isinstance(request, str)},
+        {network_id: problem for network_id, problem in read.items() if isinstance(problem, str)},
+    )
+
+
+def _request(network: Network) -> CreateNetwork | str:
+    try:
+        return as_request(network)
+    except NetworkUnreadable as problem:
+        return str(problem)

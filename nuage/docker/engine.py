@@ -18,12 +18,14 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.logger import Logger
 from twisted.web.client import URI, Agent, RequestTransmissionFailed, ResponseFailed, readBody
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.model import Container, Use
+from nuage.told import Told
 
 _Value = TypeVar("_Value")
 
@@ -43,6 +45,10 @@ _FAILURES = (
     RequestTransmissionFailed,
     ResponseFailed,
 )
+
+
+#: What reading an answer ends in that is not of the form which Docker's has.
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class NetworkUnknown(NuageError):
@@ -90,6 +96,14 @@ class Network:
     endpoints: Mapping[str, Endpoint] = attrs.field(factory=dict)
 
 
+@attrs.frozen
+class Running:
+    """The endpoints of running containers. Where it is not ``complete`` Docker named more than could be read."""
+
+    uses: Mapping[str, Use]
+    complete: bool
+
+
 class Engine:
     """A client of one Docker daemon.
 
@@ -103,7 +117,10 @@ class Engine:
         timeout: Seconds that one call may take, from connecting to the last byte of the answer.
     """
 
+    _log = Logger()
+
     def __init__(self, http: HTTPClient, endpoint: str, clock: IReactorTime, timeout: float) -> None:
+        self._told = Told()
         self._http = http
         self._endpoint = endpoint
         self._clock = clock
@@ -129,7 +146,7 @@ class Engine:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
         status, answer = await self._get("/networks")
-        networks = self._understood("/networks", status, answer, lambda items: [_network(item) for item in items or ()])
+        networks, _ = self._listed("/networks", status, answer, _network)
         return [network for network in networks if driver(network.driver)]
 
     async def managed_drivers(self, socket: str) -> frozenset[str]:
@@ -142,7 +159,7 @@ class Engine:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
         status, answer = await self._get("/plugins")
-        plugins = self._understood("/plugins", status, answer, lambda items: [_plugin(item) for item in items or ()])
+        plugins, _ = self._listed("/plugins", status, answer, _plugin)
         return frozenset(name for name, its_socket in plugins if its_socket == socket)
 
     async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
@@ -156,28 +173,31 @@ class Engine:
         if endpoint is None or not endpoint.container_name:
             return None
         filters = json.dumps({"name": [f"^/{endpoint.container_name}$"]})
-        for container, _ in await self._containers({"all": "1", "filters": filters}):
+        containers, _ = await self._containers({"all": "1", "filters": filters})
+        for container, _networks in containers:
             # The filter is a regular expression: a dot in the name fits other names too.
             if container.name == endpoint.container_name:
                 return container
         return None
 
-    async def running_endpoints(self) -> Mapping[str, Use]:
+    async def running_endpoints(self) -> Running:
         """Return network and container of each endpoint, of any driver, that a running container has.
 
         Raises:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
-        return {
+        containers, complete = await self._containers({})
+        uses = {
             endpoint_id: Use(network_id=network_id, container=container)
-            for container, networks in await self._containers({})
+            for container, networks in containers
             for endpoint_id, network_id in networks.items()
         }
+        return Running(uses, complete)
 
-    async def _containers(self, query: Mapping[str, str]) -> list[tuple[Container, dict[str, str]]]:
+    async def _containers(self, query: Mapping[str, str]) -> tuple[list[tuple[Container, dict[str, str]]], bool]:
         path = "/containers/json"
         status, answer = await self._get(path, query)
-        return self._understood(path, status, answer, lambda items: [_container(item) for item in items or ()])
+        return self._listed(path, status, answer, _container)
 
     async def _get(self, path: str, query: Mapping[str, str] | None = None) -> tuple[int, bytes]:
         call = Deferred.fromCoroutine(self._exchange(path, query or {}))
@@ -199,13 +219,33 @@ class Engine:
 
         return report
 
+    def _listed(
+        self, path: str, status: int, answer: bytes, parse: Callable[[Any], _Value]
+    ) -> tuple[list[_Value], bool]:
+        """Return the items of a list that can be read, and whether these are all."""
+        items = self._understood(path, status, answer, _list)
+        parsed = [self._item(path, item, parse) for item in items]
+        readable = [item for item in parsed if item is not None]
+        return readable, len(readable) == len(items)
+
+    def _item(self, path: str, item: Any, parse: Callable[[Any], _Value]) -> _Value | None:
+        try:
+            return parse(item)
+        except _UNREADABLE as problem:
+            # Not all of it: a container's state changes from one answer to the next.
+            shown = f"Id {item['Id']!r}" if isinstance(item, dict) and "Id" in item else repr(item)[:80]
+            if self._told.is_new((path, shown)):
+                reason = f"the item with {shown} is passed over: {problem!r}"
+                self._log.warn("{problem}", problem=str(self._unavailable(path, reason)))
+            return None
+
     def _understood(self, path: str, status: int, answer: bytes, parse: Callable[[Any], _Value]) -> _Value:
         try:
             content = json.loads(answer)
             if status == 200:
                 return parse(content)
             reason = f"it answered {status}: {content['message']}"
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except _UNREADABLE:
             reason = f"it answered {status} with something unexpected: {answer[:80]!r}"
         raise self._unavailable(path, reason)
 
@@ -271,8 +311,16 @@ def _pool(item: Any) -> Pool:
     return Pool(subnet=item.get("Subnet") or "", ip_range=item.get("IPRange") or "", gateway=item.get("Gateway") or "")
 
 
-def _endpoint(key: str, item: Any) -> Endpoint:
+def _list(content: Any) -> list[Any]:
+    if not isinstance(content, list | None):
+        raise TypeError("not a list")
+    return content or []
+
+
+def _endpoint(key: str, content: Any) -> Endpoint:
     joining = key.startswith(_JOINING)
+    # What is not told of one endpoint is no reason to know nothing of the others.
+    item = content if isinstance(content, dict) else {}
     return Endpoint(
         id=item.get("EndpointID") or key.removeprefix(_JOINING),
         container_id="" if joining else key,
