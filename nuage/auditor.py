@@ -1,7 +1,8 @@
 """Makes the switch, the kernel and Docker agree again, from time to time and after each interruption.
 
-What is to be removed or put back has to be proposed by two audits in a row: what a call is doing at this very moment
-looks like a fault to the first and is gone at the second.
+What is to be removed or put back has to be seen for some seconds, by each audit in between: what a call is doing at
+this very moment looks like a fault as well, and is gone soon. It is a time and not a number of audits that is waited
+for, because an audit which is asked for while one is under way follows it at once.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from nuage.serial import Turns
 from nuage.told import Told
 from nuage.vrs.switch import Switch
 
-#: Seconds after which an audit is confirmed that proposed something, where the interval is longer.
+#: Seconds that something has to be seen before it is acted upon, where the interval is not shorter.
 _CONFIRMATION = 5.0
 
 
@@ -77,10 +78,12 @@ class Auditor:
         self._census = census
         self._driver = driver
         self._turns = turns
-        self._former: frozenset[Proposal] = frozenset()
+        self._age = min(interval, _CONFIRMATION)
+        self._since: dict[Proposal, float] = {}
         self._records: dict[str, str] = {}
         self._refusals = Told()
         self._unreadable = Told()
+        self._suspects = Told()
         self._next: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
         self._again = False
@@ -119,7 +122,7 @@ class Auditor:
         await self._switch.ready()
         links = await self._links.owned(LINK_MARK)
         networks = {network.id for network in self._switch.networks()}
-        idle = sparing and not (links or self._former or self._switch.survey())
+        idle = sparing and not (links or self._since or self._switch.survey())
         docker, docker_problem = (None, None) if idle else await self._docker()
         # The switch last: what the answers above took time for cannot make it look older than they are.
         traces = self._switch.survey()
@@ -150,16 +153,20 @@ class Auditor:
             return None, str(problem)
 
     async def _audit(self, *, sparing: bool) -> None:
+        begin = self._clock.seconds()
         findings = await self.look(sparing=sparing)
+        end = self._clock.seconds()
         self._tell_unreadable(findings.unreadable)
-        former, self._former = self._former, frozenset(findings.proposals)
-        for proposal in findings.proposals:
+        # What one look saw had been there at its end at the latest, and what the next one sees is there at its begin.
+        self._since = {proposal: self._since.get(proposal, end) for proposal in findings.proposals}
+        for proposal, since in tuple(self._since.items()):
             if isinstance(proposal, Suspect):
-                if proposal not in former:
+                if self._suspects.is_new(proposal):
                     self._log.warn("audit: {proposal}", proposal=str(proposal))
-            elif proposal in former or isinstance(proposal, audit.HARMLESS):
+            elif isinstance(proposal, audit.HARMLESS) or begin >= since + self._age:
                 await self._carry_out(proposal)
-        self._refusals.keep(self._former)
+        self._refusals.keep(self._since)
+        self._suspects.keep(self._since)
         present = self._switch.survey()
         self._records = {key: value for key, value in self._records.items() if key in present}
 
@@ -213,6 +220,8 @@ class Auditor:
             return None
 
     def _failed(self, failure: Failure) -> None:
+        # Nobody knows what was there meanwhile.
+        self._since.clear()
         if failure.check(NuageError):
             self._log.debug("no audit: {problem}", problem=failure.getErrorMessage())
         elif not failure.check(CancelledError):
@@ -225,8 +234,8 @@ class Auditor:
             self.trigger()
             return
         # What needs no second look was done, and is tried again in time where it could not be.
-        due = [proposal for proposal in self._former if not isinstance(proposal, (Suspect, *audit.HARMLESS))]
-        pause = min(self._interval, _CONFIRMATION) if due else self._interval
+        due = [proposal for proposal in self._since if not isinstance(proposal, (Suspect, *audit.HARMLESS))]
+        pause = self._age if due else self._interval
         self._next = self._clock.callLater(pause, partial(self._begin, sparing=True))
 
     def _unschedule(self) -> None:

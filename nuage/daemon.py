@@ -172,7 +172,7 @@ class NuagePlugin(MultiService):
 
 
 async def dry_run(reactor: Any, config: Config) -> int:
-    """Audit once, print what the daemon would do once it has seen the same for a while, and do nothing.
+    """Audit once, print what the daemon would do once it had seen the same for a while, and do nothing.
 
     Args:
         reactor: Does all input and output, keeps the time.

@@ -380,12 +380,76 @@ class Auditing(SynchronousTestCase):
         """Have it seen that something differs from a state in which all is well."""
         self.played.seen = _seen(**changes)
 
-    def test_what_is_stale_is_removed_after_two_audits(self) -> None:
-        """Not after one: it may be what a call is doing at that moment. The second does not wait for the interval."""
+    def test_what_is_stale_is_removed_after_five_seconds(self) -> None:
+        """Not earlier: it may be what a call is doing at that moment. The next audit does not wait for the interval."""
         self.see(docker=_docker(), links={})
+        self.auditor.trigger()
+        self.clock.advance(4.9)
+        assert self.played.done == []
+        self.clock.advance(0.1)
+        assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def test_audits_that_are_asked_for_confirm_nothing_earlier(self) -> None:
+        """However many there are within the five seconds."""
+        self.see(docker=_docker(), links={})
+        for _ in range(10):
+            self.auditor.trigger()
+            self.clock.advance(0.4)
+        assert self.played.looked == 10
+        assert self.played.done == []
+        self.clock.advance(0.6)
         self.auditor.trigger()
         assert self.played.done == []
         self.clock.advance(5)
+        assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def test_an_audit_that_takes_long_confirms_nothing_by_that(self) -> None:
+        """What it saw at its end is five seconds old when the next one begins five seconds later."""
+        answered: Deferred[None] = Deferred()
+
+        async def take() -> Docker:
+            if not answered.called:
+                await answered
+            return _docker()
+
+        self.see(docker=_docker(), links={})
+        self.played.take = take
+        self.auditor.trigger()
+        self.clock.advance(60)
+        self.auditor.trigger()
+        answered.callback(None)
+        assert self.played.looked == 2
+        assert self.played.done == []
+        self.clock.advance(5)
+        assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def test_an_audit_that_fails_confirms_nothing(self) -> None:
+        """What is seen after an outage of the switch may have begun with its end."""
+        self.see(docker=_docker(), links={})
+        self.auditor.trigger()
+        self.played.failure = SwitchError("away")
+        self.clock.advance(5)
+        self.played.failure = None
+        self.clock.advance(30)
+        assert self.played.done == []
+        self.clock.advance(5)
+        assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def test_a_short_interval(self) -> None:
+        """It takes the place of the five seconds."""
+        auditor = Auditor(
+            self.clock,
+            1.0,
+            switch=self.played,
+            links=self.played,
+            census=self.played,
+            driver=self.played,
+            turns=self.turns,
+        )
+        self.addCleanup(auditor.stop)
+        self.see(docker=_docker(), links={})
+        auditor.trigger()
+        self.clock.advance(1)
         assert self.played.done == [("forget endpoint", ENDPOINT)]
 
     def test_what_is_well_at_the_second_look_stays(self) -> None:
@@ -413,7 +477,7 @@ class Auditing(SynchronousTestCase):
             self.played.done.clear()
             self.see(**changes)
             self.auditor.trigger()
-            self.auditor.trigger()
+            self.clock.advance(5)
             assert done in self.played.done
 
     def test_a_name_is_told_at_once(self) -> None:

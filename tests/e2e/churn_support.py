@@ -183,7 +183,7 @@ class ChurnTestCase(HostTestCase):
         super().tearDown()
 
     def assert_nothing_left(self) -> None:
-        """Assert that the host looks as it did at the start, at the latest after two audits that found it at rest."""
+        """Assert that the host looks as it did at the start, at the latest after audits that found it at rest."""
         with contextlib.suppress(NeverHappened):
             wait_until("audits", lambda: self.state() == self._before, 15)
         super().assert_nothing_left()
