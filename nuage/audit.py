@@ -111,13 +111,15 @@ class Docker:
 
     ``networks`` are as they would have been created here; of those that are ``unreadable``, what is wrong with them.
     ``others`` are endpoints that Docker knows and that belong to no running container, of those that were asked for.
-    Where ``in_use`` is not ``complete`` Docker named containers that could not be read.
+    ``elsewhere`` are networks that Docker has and does not list as ours: those of another plugin. Where it is not
+    ``complete`` Docker named containers or endpoints that could not be read.
     """
 
     in_use: Mapping[str, Use]
     networks: Mapping[str, CreateNetwork]
     others: Collection[str] = ()
     unreadable: Mapping[str, str] = attrs.field(factory=dict)
+    elsewhere: Collection[str] = ()
     complete: bool = True
 
 
@@ -125,7 +127,7 @@ class Docker:
 class Observation:
     """All that is compared. ``docker`` is None where it does not answer, which is no reason to remove anything.
 
-    ``busy`` are endpoints that a call is about at this moment.
+    ``busy`` are endpoints that a call is about at this moment, ``foreign`` those of other plugins on the same switch.
     """
 
     traces: Mapping[str, Trace]
@@ -133,6 +135,7 @@ class Observation:
     links: Mapping[str, Link]
     docker: Docker | None
     busy: Collection[str] = ()
+    foreign: Collection[str] = ()
 
 
 def propose(seen: Observation) -> list[Proposal]:
@@ -153,6 +156,11 @@ def missing_in_docker(traces: Collection[str], docker: Docker) -> set[str]:
     return set(traces) - set(docker.in_use)
 
 
+def unlisted_in_docker(networks: Collection[str], docker: Docker) -> set[str]:
+    """Return the networks that Docker does not list: to be forgotten, if it says so of each."""
+    return set(networks) - {*docker.networks, *docker.unreadable}
+
+
 def _stale_endpoints(seen: Observation) -> Iterator[Proposal]:
     # An endpoint may be that of a container which could not be read.
     if seen.docker is None or not seen.docker.complete:
@@ -169,7 +177,7 @@ def _lacking_endpoints(seen: Observation) -> Iterator[Restore]:
     for endpoint_id, use in seen.docker.in_use.items():
         trace, link = seen.traces.get(endpoint_id), seen.links.get(port_name(endpoint_id))
         if use.network_id in seen.networks and link is not None and link.alias == LINK_MARK + endpoint_id:
-            whole = trace is not None and (trace.waiting or (trace.attached and trace.announced))
+            whole = trace is not None and (trace.waiting or (trace.attached and trace.marked and trace.announced))
             if not whole:
                 yield Restore(endpoint_id, use.network_id)
 
@@ -177,7 +185,7 @@ def _lacking_endpoints(seen: Observation) -> Iterator[Restore]:
 def _nameless_endpoints(seen: Observation) -> Iterator[Name]:
     for endpoint_id, trace in seen.traces.items():
         use = seen.docker.in_use.get(endpoint_id) if seen.docker else None
-        if use is not None and trace.attached and trace.container_id is None:
+        if use is not None and trace.attached and trace.marked and trace.container_id is None:
             yield Name(endpoint_id, use.container)
 
 
@@ -189,7 +197,7 @@ def _stale_links(seen: Observation) -> Iterator[RemoveLink]:
         attached = trace is not None and (trace.attached or trace.announced)
         used = seen.docker is not None and endpoint_id in seen.docker.in_use
         busy = endpoint_id in seen.busy or (not link.alias and bool(seen.busy))
-        if not (attached or used or link.carrier or busy):
+        if not (attached or used or link.carrier or busy or endpoint_id in seen.foreign):
             yield RemoveLink(name, link.alias)
 
 
@@ -197,7 +205,7 @@ def _stale_networks(seen: Observation) -> Iterator[ForgetNetwork]:
     if seen.docker is None:
         return
     occupied = {trace.network_id for trace in seen.traces.values()}
-    for network_id in set(seen.networks) - {*seen.docker.networks, *seen.docker.unreadable, *occupied}:
+    for network_id in unlisted_in_docker(seen.networks, seen.docker) - {*seen.docker.elsewhere, *occupied}:
         yield ForgetNetwork(network_id)
 
 

@@ -135,6 +135,7 @@ class Auditor:
                 links=links,
                 docker=docker,
                 busy={subject for subject in subjects if self._turns.taken(subject)},
+                foreign=self._switch.foreign_endpoints(),
             )
         )
         unreadable = tuple(docker.unreadable.values()) if docker else ()
@@ -147,7 +148,9 @@ class Auditor:
             traces = self._switch.survey()
             missing = audit.missing_in_docker(traces, docker)
             networks = {network_id for missed in missing if (network_id := traces[missed].network_id)}
-            return await self._census.with_others(docker, networks), None
+            docker = await self._census.with_others(docker, networks)
+            remembered = [network.id for network in self._switch.networks()]
+            return await self._census.with_elsewhere(docker, audit.unlisted_in_docker(remembered, docker)), None
         except DockerUnavailable as problem:
             self._log.debug("the audit does without Docker: {problem}", problem=str(problem))
             return None, str(problem)

@@ -57,7 +57,9 @@ class Parts:
             call_timeout=config.vrs_timeout,
             probe_interval=config.probe_interval,
         )
-        self.switch = Switch(self.client, config.vrs_bridge, config.wire_timeout, config.site_id)
+        self.switch = Switch(
+            self.client, config.vrs_bridge, config.wire_timeout, config.site_id, config.plugin_socket.name
+        )
         self.links = Links(reactor, reactor)
         self.cleanup = Cleanup(reactor, turns)
         docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)

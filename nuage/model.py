@@ -23,7 +23,8 @@ class Network:
 
     ``zone`` and ``subnet`` are None for an L2 domain, which has neither. A gateway of None means that Docker was not
     told of one. ``mtu`` (bytes) is None where the daemon's own setting applies. The policy group and the redirection
-    target are those of endpoints that name none of their own.
+    target are those of endpoints that name none of their own. ``owner`` is the plugin that keeps the network, by the
+    file name of its socket; a record of release 1.0 names none.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Network:
     mtu: int | None = None
     policy_group: str | None = None
     redirection_target: str | None = None
+    owner: str | None = None
 
     def place(self) -> str:
         """Name the network's place in the topology, for messages."""
@@ -81,6 +83,7 @@ class Endpoint:
     """One attachment of one container to one network.
 
     ``options`` are the driver options of the endpoint: Docker names them when it creates the endpoint, never again.
+    ``owner`` is as that of a network.
     """
 
     id: str
@@ -89,6 +92,7 @@ class Endpoint:
     address: IPv4Interface | None = None
     address_v6: IPv6Interface | None = None
     options: Mapping[str, str] = attrs.field(factory=dict)
+    owner: str | None = None
 
     def to_record(self) -> str:
         """Return the text that :meth:`from_record` reads."""
@@ -126,8 +130,8 @@ class Trace:
     """What the switch has of an endpoint.
 
     ``record`` is the text that :meth:`Endpoint.from_record` reads, None where there is none. ``attached``: it is
-    plugged into the bridge; ``announced``: the VRS is told of it, by both of its rows; ``waiting``: it was created and
-    is not joined.
+    plugged into the bridge; ``marked``: its interface and its port say whose they are; ``announced``: the VRS is told
+    of it, by both of its rows; ``waiting``: it was created and is not joined.
     """
 
     network_id: str | None
@@ -136,6 +140,7 @@ class Trace:
     announced: bool
     waiting: bool
     container_id: str | None
+    marked: bool = True
 
 
 def _to_record(value: Network | Endpoint) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import attrs
@@ -118,7 +118,8 @@ class Rules(SynchronousTestCase):
     def test_what_the_switch_lacks_of_an_endpoint_in_use(self) -> None:
         """Its port or its rows are put back where there is a link of its own to be plugged in."""
         restore = [Restore(ENDPOINT, NETWORK)]
-        for lacking in ({}, {ENDPOINT: _trace(attached=False)}, {ENDPOINT: _trace(announced=False)}):
+        for change in ({"attached": False}, {"announced": False}, {"marked": False, "container_id": None}, None):
+            lacking = {} if change is None else {ENDPOINT: _trace(**change)}
             assert self.propose(traces=lacking) == restore
             assert self.propose(traces=lacking, links={}) == []
             assert self.propose(traces=lacking, links=_by_name(_link(alias="mine", carrier=True))) == []
@@ -151,12 +152,19 @@ class Rules(SynchronousTestCase):
         assert self.propose(**half) == [RemoveLink(port_name(ENDPOINT), "")]
         assert self.propose(**half, busy={ENDPOINTS[1]}) == []
 
+    def test_a_link_of_another_plugin(self) -> None:
+        """Its endpoint is known by its owner."""
+        alone: dict[str, Any] = {"traces": {}, "links": _by_name(_link()), "docker": _docker()}
+        assert self.propose(**alone, foreign={ENDPOINT}) == []
+
     def test_a_network_that_docker_does_not_know(self) -> None:
         """It is forgotten, unless an endpoint is on it."""
         assert self.propose(traces={}, links={}, docker=_docker(networks=())) == [ForgetNetwork(NETWORK)]
         assert self.propose(traces={}, links={}, docker=None) == []
         unreadable = attrs.evolve(_docker(networks=()), unreadable={NETWORK: "its subnet is none"})
         assert self.propose(traces={}, links={}, docker=unreadable) == []
+        elsewhere = attrs.evolve(_docker(networks=()), elsewhere={NETWORK})
+        assert self.propose(traces={}, links={}, docker=elsewhere) == []
         left = {"traces": {ENDPOINT: _trace()}, "links": {}, "docker": _docker(networks=())}
         assert self.propose(**left) == [Forget(ENDPOINT)]
 
@@ -187,6 +195,7 @@ traces = st.builds(
     attached=st.booleans(),
     announced=st.booleans(),
     waiting=st.booleans(),
+    marked=st.booleans(),
     container_id=st.sampled_from([None, WEB.id]),
 )
 
@@ -291,6 +300,7 @@ class _Played:
         self.failure: Exception | None = None
         self.refusal: Exception | None = None
         self.looked = 0
+        self.elsewhere: list[str] = []
 
     async def ready(self) -> None:
         """See nuage.vrs.switch.Switch."""
@@ -321,9 +331,17 @@ class _Played:
             raise DockerUnavailable("Docker did not answer")
         return self.seen.docker
 
+    def foreign_endpoints(self) -> Collection[str]:
+        """See nuage.vrs.switch.Switch."""
+        return self.seen.foreign
+
     async def with_others(self, docker: Docker, _networks: object) -> Docker:
         """See nuage.docker.census.Census."""
         return docker
+
+    async def with_elsewhere(self, docker: Docker, unlisted: Collection[str]) -> Docker:
+        """See nuage.docker.census.Census."""
+        return attrs.evolve(docker, elsewhere=[each for each in unlisted if each in self.elsewhere])
 
     async def remove(self, name: str, _alias: str) -> bool:
         """See nuage.links.Links."""
@@ -500,6 +518,15 @@ class Auditing(SynchronousTestCase):
         assert [formatEvent(event) for event in events] == [f"{learning}bad", f"{learning}worse"]
         assert self.played.done == [("create network", NETWORK)] * 3
 
+    def test_ids_in_a_reason_make_no_difference(self) -> None:
+        """The switch names the row that it refused by a uuid, which is another one each time."""
+        self.see(traces={}, links={}, networks=set())
+        with capturedLogs() as events:
+            for uuid in ("0a1b2c3d-0000-4000-8000-0123456789ab", "fedcba98-7654-4210-8000-0123456789ab"):
+                self.played.refusal = Refused(f"row {uuid} of port nu0123456789abc")
+                self.auditor.trigger()
+        assert len(events) == 1
+
     def test_what_cannot_be_read_is_told_once(self) -> None:
         """And told anew when it comes again, or when what is wrong is something else."""
         unreadable = attrs.evolve(_docker(ENDPOINT), unreadable={NETWORKS[1]: "bad"})
@@ -517,6 +544,14 @@ class Auditing(SynchronousTestCase):
             self.auditor.trigger()
         assert self.played.done == [("name endpoint", ENDPOINT), ("create network", NETWORK)] * 2
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+
+    def test_docker_is_asked_before_a_network_is_forgotten(self) -> None:
+        """A network that it does not list is another plugin's where Docker has it all the same."""
+        self.see(traces={}, links={}, networks=set(NETWORKS), docker=_docker(networks=()))
+        self.played.elsewhere = [NETWORK]
+        self.auditor.trigger()
+        self.clock.advance(5)
+        assert self.played.done == [("forget network", NETWORKS[1])]
 
     def test_a_suspect_is_left_alone(self) -> None:
         """However often it is seen, and it does not hasten the next audit."""

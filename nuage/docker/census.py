@@ -46,8 +46,14 @@ class Census:
 
     async def with_others(self, docker: Docker, networks: Collection[str]) -> Docker:
         """Add the endpoints on ``networks`` that belong to no running container: those being created, or Swarm's."""
-        others = [endpoint_id for network_id in networks for endpoint_id in await self._endpoints(network_id)]
-        return attrs.evolve(docker, others=frozenset(others))
+        found = [await self._endpoints(network_id) for network_id in networks]
+        others = frozenset(endpoint_id for endpoints in found if endpoints for endpoint_id in endpoints)
+        return attrs.evolve(docker, others=others, complete=docker.complete and None not in found)
+
+    async def with_elsewhere(self, docker: Docker, unlisted: Collection[str]) -> Docker:
+        """Add those of the networks that Docker has all the same: its list is read by the names of our drivers."""
+        elsewhere = [network_id for network_id in unlisted if await self._has(network_id)]
+        return attrs.evolve(docker, elsewhere=frozenset(elsewhere))
 
     async def endpoint(self, network_id: str, endpoint_id: str) -> Endpoint | None:
         """Return an endpoint as Docker describes it, without its options; None where Docker has it no more.
@@ -65,11 +71,24 @@ class Census:
             raise DockerUnavailable(f"what Docker says of endpoint {endpoint_id} cannot be read: {problem}") from None
         return Endpoint(id=endpoint_id, network_id=network_id, mac=found.mac, address=address, address_v6=address_v6)
 
-    async def _endpoints(self, network_id: str) -> Collection[str]:
+    async def _endpoints(self, network_id: str) -> Collection[str] | None:
+        """Return the endpoints of a network, None where Docker does not tell."""
         try:
             return (await self._engine.network(network_id)).endpoints
         except NetworkUnknown:
             return ()
+        except DockerUnavailable:
+            return None
+
+    async def _has(self, network_id: str) -> bool:
+        """Tell whether Docker has a network. Without a clear no it has."""
+        try:
+            await self._engine.network(network_id)
+        except NetworkUnknown:
+            return False
+        except DockerUnavailable:
+            return True
+        return True
 
 
 def _requests(networks: Iterable[Network]) -> tuple[dict[str, CreateNetwork], dict[str, str]]:

@@ -92,6 +92,19 @@ def detach(bridge: str, endpoint_id: str, port: str | None, *, owns_name: bool) 
     return [*unplug, *_withdraw(endpoint_id, owns_name=owns_name)]
 
 
+def mark(interface: str, port: str | None, endpoint: Endpoint, container: Container | None) -> list[Operation]:
+    """Write into the rows of an attached endpoint whose they are.
+
+    ``interface`` and ``port`` are the uuids of the endpoint's rows.
+    """
+    ids = _vm_ids(endpoint, container)
+    marks = {**ids, **_marks(endpoint, container)}
+    steps: list[Operation] = [Mutate(tables.INTERFACE, [("_uuid", "==", interface)], _overwrite("external_ids", marks))]
+    if port is not None:
+        steps.append(Mutate(tables.PORT, [("_uuid", "==", port)], _overwrite("external_ids", ids)))
+    return steps
+
+
 def rename(
     interface: str, port: str, network: Network, endpoint: Endpoint, container: Container, site_id: str | None
 ) -> list[Operation]:
@@ -145,6 +158,8 @@ def _marks(endpoint: Endpoint, container: Container | None) -> dict[str, str]:
         tables.NETWORK: endpoint.network_id,
         tables.RECORD: endpoint.to_record(),
     }
+    if endpoint.owner is not None:
+        marks[tables.OWNER] = endpoint.owner
     if container is not None:
         marks[tables.CONTAINER] = container.id
     return marks

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
+import attrs
 from twisted.logger import Logger
 
 from nuage.errors import SwitchError
@@ -17,7 +18,7 @@ from nuage.ovsdb.client import OvsdbClient, Row
 from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired, WaitTimedOut
 from nuage.ovsdb.operations import Operation
 from nuage.vrs import operations, tables
-from nuage.vrs.views import Attachment, Resolution, attachment_of, ids_of, is_ours, resolution_of
+from nuage.vrs.views import Attachment, Resolution, attachment_of, ids_of, is_marked, is_ours, owner_of, resolution_of
 
 T = TypeVar("T")
 
@@ -30,17 +31,26 @@ class Switch:
         bridge: Name of the bridge that endpoints are plugged into.
         wire_timeout: Seconds that ovs-vswitchd may take to open an endpoint's device.
         site_id: The site that entities are said to be of, None for none.
+        owner: What this plugin is told apart by from others that use the same switch: its socket's file name.
 
     Its methods raise :class:`nuage.errors.SwitchError` where the switch cannot do what is asked.
     """
 
     _log = Logger()
 
-    def __init__(self, client: OvsdbClient, bridge: str, wire_timeout: float, site_id: str | None = None) -> None:
+    def __init__(
+        self,
+        client: OvsdbClient,
+        bridge: str,
+        wire_timeout: float,
+        site_id: str | None = None,
+        owner: str | None = None,
+    ) -> None:
         self._client = client
         self._bridge = bridge
         self._wire_timeout = wire_timeout
         self._site_id = site_id
+        self._owner = owner
 
     @property
     def bridge(self) -> str:
@@ -60,15 +70,16 @@ class Switch:
         return self._recorded(tables.NETWORK_RECORD + network_id, Network.from_record)
 
     def networks(self) -> Iterator[Network]:
-        """Yield all networks that are remembered."""
-        for key in self._bridge_ids():
-            if key.startswith(tables.NETWORK_RECORD):
-                network = self._recorded(key, Network.from_record)
-                if network is not None:
-                    yield network
+        """Yield the networks that are remembered, without those of other plugins on this switch."""
+        yield from (network for network in self._remembered_networks() if not self._is_foreign(network.owner))
+
+    def foreign_networks(self) -> Iterator[Network]:
+        """Yield the networks of other plugins on this switch."""
+        yield from (network for network in self._remembered_networks() if self._is_foreign(network.owner))
 
     async def remember_network(self, network: Network) -> None:
-        """Keep a network until it is forgotten."""
+        """Keep a network until it is forgotten. Whoever is told of it by Docker is its owner."""
+        network = attrs.evolve(network, owner=self._owner)
         if self.network(network.id) != network:
             key = tables.NETWORK_RECORD + network.id
             await self._commit(
@@ -100,6 +111,7 @@ class Switch:
 
     async def remember_endpoint(self, endpoint: Endpoint) -> None:
         """Keep an endpoint that is not attached, until it is attached or forgotten."""
+        endpoint = self._own(endpoint)
         if self.endpoint(endpoint.id) != endpoint:
             key = tables.ENDPOINT_RECORD + endpoint.id
             await self._commit(
@@ -108,15 +120,30 @@ class Switch:
             )
 
     def survey(self) -> dict[str, Trace]:
-        """Return what the switch has of each endpoint, by id.
+        """Return what the switch has of each endpoint, by id, without those of other plugins on this switch.
 
-        An entity without a port is taken for ours where :func:`nuage.vrs.views.is_ours` proves it.
+        An entity without a port is taken for ours where :func:`nuage.vrs.views.is_ours` proves it, and an interface
+        without marks where its port does.
         """
         cache = self._client.cache
-        attached = {ids_of(row).get(tables.ENDPOINT) for row in cache[tables.INTERFACE].rows.values()}
+        attached = {
+            ids_of(row).get(tables.ENDPOINT) or self._owner_by_port(row)
+            for row in cache[tables.INTERFACE].rows.values()
+        }
         waiting = {endpoint.id for endpoint in self._remembered_endpoints()}
         announced = {str(row["vm_uuid"]) for row in cache[tables.NUAGE_VM].rows.values() if is_ours(row)}
-        return {endpoint_id: self.trace(endpoint_id) for endpoint_id in attached | waiting | announced if endpoint_id}
+        ours = (attached | waiting | announced) - self.foreign_endpoints()
+        return {endpoint_id: self.trace(endpoint_id) for endpoint_id in ours if endpoint_id}
+
+    def foreign_endpoints(self) -> set[str]:
+        """Return the ids of the endpoints of other plugins on this switch."""
+        rows = self._client.cache[tables.INTERFACE].rows.values()
+        attached = {
+            ids[tables.ENDPOINT]
+            for ids in map(ids_of, rows)
+            if tables.ENDPOINT in ids and self._is_foreign(ids.get(tables.OWNER))
+        }
+        return attached | {each.id for each in self._remembered_endpoints() if self._is_foreign(each.owner)}
 
     def trace(self, endpoint_id: str) -> Trace:
         """Return what the switch has of one endpoint, which may be nothing."""
@@ -126,6 +153,7 @@ class Switch:
         waiting = self._recorded(tables.ENDPOINT_RECORD + endpoint_id, Endpoint.from_record) if not ids else None
         entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
         port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
+        marked = interface is not None and is_marked(interface, self._port(interface))
         return Trace(
             network_id=waiting.network_id if waiting else ids.get(tables.NETWORK),
             record=waiting.to_record() if waiting else ids.get(tables.RECORD),
@@ -133,6 +161,7 @@ class Switch:
             announced=entity is not None and is_ours(entity) and port is not None,
             waiting=tables.ENDPOINT_RECORD + endpoint_id in self._bridge_ids(),
             container_id=ids.get(tables.CONTAINER),
+            marked=marked,
         )
 
     def attachment(self, endpoint_id: str) -> Attachment | None:
@@ -176,6 +205,7 @@ class Switch:
             SwitchError: The switch could not; what it says is in the message. The endpoint may be half attached.
         """
         if self._interface(endpoint.id) is None:
+            endpoint = self._own(endpoint)
             await self._commit(
                 operations.attach(self._bridge, network, endpoint, container, self._site_id),
                 lambda: self._interface(endpoint.id) is not None,
@@ -186,18 +216,28 @@ class Switch:
         return await self._wired(interface.uuid, port_name(endpoint.id))
 
     async def restore(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
-        """Put back what is missing of an endpoint that is in use."""
-        if self.attachment(endpoint.id) is None:
+        """Put back what is missing of an endpoint that is in use, whose link is there with the alias that proves it.
+
+        So an interface of the link's name is the endpoint's, whatever marks it has lost.
+        """
+        interface = self._interface(endpoint.id) or self._unmarked(endpoint.id)
+        if interface is None:
             await self.attach(network, endpoint, container)
-        else:
-            steps = operations.announce(self._bridge, network, endpoint, container, self._site_id)
-            await self._commit(steps, lambda: self.trace(endpoint.id).announced)
+            return
+        trace, port, endpoint = self.trace(endpoint.id), self._port(interface), self._own(endpoint)
+        steps: list[Operation] = []
+        if not trace.marked:
+            steps += operations.mark(interface.uuid, port.uuid if port else None, endpoint, container)
+        if not trace.announced:
+            steps += operations.announce(self._bridge, network, endpoint, container, self._site_id)
+        await self._commit(steps, lambda: self._is_whole(endpoint.id))
 
     async def unplug(self, endpoint_id: str) -> None:
         """Take the endpoint from the bridge and from the VRS, and keep it in mind for a later attach."""
         # Which port is the endpoint's is read from the mirrored tables: not before they are there.
         await self.ready()
         endpoint = self.endpoint(endpoint_id)
+        endpoint = self._own(endpoint) if endpoint else None
         key = tables.ENDPOINT_RECORD + endpoint_id
         records = operations.remember(self._bridge, key, endpoint.to_record()) if endpoint else []
         await self._detach(endpoint_id, records)
@@ -215,7 +255,7 @@ class Switch:
         attachment = self.attachment(endpoint_id)
         port_uuid = attachment.port_uuid if attachment else None
         holder = self._client.cache[tables.INTERFACE].find("name", port_name(endpoint_id))
-        owns_name = holder is None or ids_of(holder).get(tables.ENDPOINT) == endpoint_id
+        owns_name = holder is None or (attachment is not None and holder.uuid == attachment.interface_uuid)
         await self._commit(
             [*operations.detach(self._bridge, endpoint_id, port_uuid, owns_name=owns_name), *records],
             lambda: self.attachment(endpoint_id) is None,
@@ -275,14 +315,51 @@ class Switch:
         return attachment
 
     def _interface(self, endpoint_id: str) -> Row | None:
-        return self._client.cache[tables.INTERFACE].find("external_ids", endpoint_id, tables.ENDPOINT)
+        """Return the endpoint's interface: by its mark, or by its port's or its entity's where that was removed."""
+        interface = self._client.cache[tables.INTERFACE].find("external_ids", endpoint_id, tables.ENDPOINT)
+        if interface is None:
+            interface = self._unmarked(endpoint_id)
+            entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id) if interface else None
+            proven = interface and (self._owner_by_port(interface) == endpoint_id or (entity and is_ours(entity)))
+            return interface if proven else None
+        return interface
+
+    def _unmarked(self, endpoint_id: str) -> Row | None:
+        """Return the interface of the endpoint's name, where it is not said to be anybody's."""
+        interface = self._client.cache[tables.INTERFACE].find("name", port_name(endpoint_id))
+        return interface if interface is not None and tables.ENDPOINT not in ids_of(interface) else None
+
+    def _owner_by_port(self, interface: Row) -> str | None:
+        port = self._port(interface)
+        return None if port is None else owner_of(port)
+
+    def _port(self, interface: Row) -> Row | None:
+        return self._client.cache[tables.PORT].find("name", interface["name"])
+
+    def _is_whole(self, endpoint_id: str) -> bool:
+        trace = self.trace(endpoint_id)
+        return trace.attached and trace.marked and trace.announced
 
     def _seen(self, interface: Row) -> Attachment:
-        return attachment_of(interface, self._client.cache[tables.PORT].find("name", interface["name"]))
+        return attachment_of(interface, self._port(interface))
+
+    def _own(self, endpoint: Endpoint) -> Endpoint:
+        return attrs.evolve(endpoint, owner=self._owner)
+
+    def _is_foreign(self, owner: str | None) -> bool:
+        """Tell whether a record is another plugin's. One without an owner, of release 1.0, may be ours."""
+        return owner is not None and owner != self._owner
 
     def _bridge_ids(self) -> Mapping[str, str]:
         row = self._client.cache[tables.BRIDGE].find("name", self._bridge)
         return {} if row is None else ids_of(row)
+
+    def _remembered_networks(self) -> Iterator[Network]:
+        for key in self._bridge_ids():
+            if key.startswith(tables.NETWORK_RECORD):
+                network = self._recorded(key, Network.from_record)
+                if network is not None:
+                    yield network
 
     def _remembered_endpoints(self) -> Iterator[Endpoint]:
         for key in self._bridge_ids():

@@ -30,6 +30,7 @@ ENDPOINT = "nuage-endpoint"
 NETWORK = "nuage-network"
 CONTAINER = "nuage-container"
 RECORD = "nuage-record"
+OWNER = "nuage-owner"
 
 #: Start of the keys of the bridge's ``external_ids`` under which records are kept; the id follows.
 NETWORK_RECORD = "nuage-network-"
@@ -76,7 +77,7 @@ MONITORED = (
     # Not its ports: nobody reads them, and each change of a long list would cost a millisecond.
     Monitored(BRIDGE, ("name", "external_ids"), indexes=("name",)),
     Monitored(CONTROLLER, ("target", "role", "is_connected")),
-    Monitored(PORT, ("name", "interfaces"), indexes=("name",)),
+    Monitored(PORT, ("name", "interfaces", "external_ids"), indexes=("name",)),
     Monitored(
         INTERFACE,
         ("name", "ofport", "error", "external_ids"),

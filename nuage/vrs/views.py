@@ -10,6 +10,9 @@ from nuage.names import port_name
 from nuage.ovsdb.client import Row
 from nuage.vrs import tables
 
+_PORT_MARKS = (tables.VM_UUID, tables.VM_NAME)
+_INTERFACE_MARKS = (*_PORT_MARKS, tables.ENDPOINT, tables.NETWORK, tables.RECORD)
+
 
 @attrs.frozen(str=False)
 class Resolution:
@@ -74,6 +77,23 @@ def is_ours(entity: Row) -> bool:
     It is where the entity has exactly the one port that this driver gives it, the name of which is made of its id.
     """
     return entity["ports"] == frozenset({port_name(str(entity["vm_uuid"]))})
+
+
+def owner_of(port: Row) -> str | None:
+    """Return the endpoint that a port is of by what the VRS agent reads in it, None where it is no endpoint of ours.
+
+    A port of ours has a name that is made of the endpoint's id.
+    """
+    endpoint_id = ids_of(port).get(tables.VM_UUID)
+    return endpoint_id if endpoint_id and port["name"] == port_name(endpoint_id) else None
+
+
+def is_marked(interface: Row, port: Row | None) -> bool:
+    """Tell whether an endpoint's interface and port carry all that they were attached with."""
+    ids = ids_of(interface)
+    return all(ids.get(key) for key in _INTERFACE_MARKS) and (
+        port is None or all(ids_of(port).get(key) for key in _PORT_MARKS)
+    )
 
 
 def ids_of(row: Row) -> Mapping[str, str]:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import attrs
 
+from lab.plugin import Plugin
 from lab.shell import wait_until
+from tests.e2e.host_support import marks
 from tests.e2e.topology_support import Place, TopologyTestCase
 
 PLACE = Place(
@@ -93,6 +95,82 @@ class TypedPrefixTests(RepairTestCase):
         record = json.loads(self.host.switch.vsctl("get", "bridge", "alubr0", f"external_ids:nuage-network-{typed}"))
         pool = json.loads(record)
         self.assertEqual((pool["pool"], pool["gateway"]), ("10.21.59.0/24", "10.21.59.1"))
+
+
+class MarkTests(RepairTestCase):
+    """The marks that prove whose a port is, wiped by hand."""
+
+    def ids(self, container: str) -> list[str]:
+        """Return the marks of a container's interface and port."""
+        return [
+            self.host.switch.vsctl("get", table, self.port(container), "external_ids")
+            for table in ("Interface", "Port")
+        ]
+
+    def wipe(self, container: str) -> None:
+        """Remove both."""
+        for table in ("Interface", "Port"):
+            self.host.switch.vsctl("clear", table, self.port(container), "external_ids")
+
+    def test_they_are_put_back(self) -> None:
+        """Also after a restart of the plugin, which asks Docker then. A port without marks goes with its container."""
+        clean = marks(self.host)
+        for name in ("victim", "removed"):
+            self.run_container(name, PLACE)
+        whole, rows = self.ids("victim"), self.host.switch.rows("Nuage_VM_Table")
+        self.wipe("victim")
+        self.audit()
+        wait_until("the marks are back", lambda: self.ids("victim") == whole, 20)
+        self.assertEqual(self.host.switch.rows("Nuage_VM_Table"), rows)
+        self.host.plugin.stop()
+        self.wipe("victim")
+        self.host.plugin.start()
+        self.host.plugin.wait()
+        wait_until("the marks are back", lambda: self.ids("victim") == whole, 20)
+        self.assertEqual(self.logged("#warn|#error|#critical"), 0)
+        self.wipe("removed")
+        self.host.docker("rm", "-f", "victim", "removed")
+        self.host.docker("network", "rm", PLACE.network)
+        wait_until("nothing is left", lambda: marks(self.host) == clean, 10)
+
+
+class TwoPluginsTests(RepairTestCase):
+    """Two plugins, with sockets of two names, on one switch and one Docker."""
+
+    def setUp(self) -> None:
+        """Start the second one."""
+        super().setUp()
+        folder = self.host.folder / "second"
+        folder.mkdir(exist_ok=True)
+        self.second = Plugin(self.host.namespace, folder, self.host.dockerd.socket, controlled=True)
+        self.second.configure(plugin_socket="/run/docker/plugins/nuage2.sock")
+        self.second.start()
+        self.addCleanup(self.second.stop)
+        self.second.wait()
+
+    def record_keys(self) -> set[str]:
+        """Return the keys of the records at the bridge."""
+        return set(marks(self.host)["records"])
+
+    def test_each_leaves_the_others_networks_alone(self) -> None:
+        """Networks without containers; a stale endpoint of each shows that both have audited."""
+        self.make_network(PLACE)
+        options = (f"-o={each}" for each in ("organization=Enterprise", "user=admin", "domain=Flat"))
+        self.host.docker("network", "create", "--driver=nuage2", *options, "--subnet=10.21.61.0/24", "flat")
+        self.addCleanup(self.host.docker, "network", "rm", "flat")
+        networks = self.record_keys()
+        self.assertEqual(len(networks), 2)
+        for digit, owner in (("5", "nuage.sock"), ("6", "nuage2.sock")):
+            stale = {"id": digit * 64, "network_id": "7" * 64, "mac": "7a:42:00:00:00:01", "owner": owner}
+            value = json.dumps(json.dumps(stale))
+            self.host.switch.vsctl("set", "bridge", "alubr0", f"external_ids:nuage-endpoint-{stale['id']}={value}")
+        self.audit()
+        self.second.process.send(signal.SIGUSR2)
+        wait_until("both have audited", lambda: self.record_keys() == networks, 20)
+        for log in (self.log.read_text(), self.second.process.log.read_text()):
+            self.assertNotIn("forget network", log)
+        self.assertIn(f"audit: remove endpoint {'6' * 64}", self.second.process.log.read_text())
+        self.assertEqual(self.logged(f"audit: remove endpoint {'6' * 64}"), 0)
 
 
 def _masked(word: str) -> str:
