@@ -16,6 +16,9 @@ import attrs
 
 Recorded = TypeVar("Recorded", bound=attrs.AttrsInstance)
 
+#: What the fields of a record are that are no texts.
+_KINDS: Mapping[str, type] = {"internal": bool, "mtu": int, "options": dict}
+
 
 @attrs.frozen(kw_only=True)
 class Network:
@@ -153,9 +156,19 @@ def _from_record(cls: type[Recorded], text: str, **address_types: type) -> Recor
     try:
         fields = json.loads(text)
         known = {a.name: fields[a.name] for a in attrs.fields(cls) if a.name in fields}
+        for name, value in known.items():
+            _demand_kind(name, value)
         for name, address_type in address_types.items():
             if name in known:
                 known[name] = address_type(known[name])
         return cls(**known)
-    except (TypeError, KeyError) as problem:
+    except (TypeError, KeyError, RecursionError) as problem:
         raise ValueError(f"not a record of a {cls.__name__}: {text!r} ({problem})") from problem
+
+
+def _demand_kind(name: str, value: object) -> None:
+    """Make sure that a field of a record is of the kind that was written; addresses were written as texts."""
+    if not isinstance(value, _KINDS.get(name, str)):
+        raise TypeError(f"{name} is {value!r}")
+    if isinstance(value, dict) and not all(isinstance(each, str) for each in value.values()):
+        raise TypeError(f"{name} is {value!r}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
 from nuage import names
@@ -16,6 +18,7 @@ from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
 from nuage.model import Container, Endpoint
 from nuage.ovsdb.errors import NotConnected
+from nuage.ovsdb.operations import Mutate
 from nuage.vrs import operations, tables
 from tests.driver_support import ENDPOINT, NETWORK, Plugin, endpoint_body, network_body, network_request
 from tests.vrs_support import BRIDGE, Vrs, waiting
@@ -451,6 +454,64 @@ class Owners(DriverTestCase):
         # A network that Docker tells of is the plugin's that is told, such as one whose socket has another name now.
         await other.driver.create_network(network_request())
         assert [each.id for each in other.switch.networks()] == [NETWORK]
+
+
+class Garbage(DriverTestCase):
+    """What somebody wrote under the plugin's keys."""
+
+    async def test_it_is_told_once_and_stands_in_nobodys_way(self) -> None:
+        """With the key and the command that removes it; what can be read is read."""
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.create_endpoint(_endpoint())
+        await self.plugin.driver.join(_join())
+        network = self.bridge_ids()[f"nuage-network-{NETWORK}"]
+        whole = json.loads(network)
+        garbage = {
+            f"nuage-network-{'2' * 64}": "rubbish",
+            f"nuage-network-{'3' * 64}": network,
+            f"nuage-network-{'4' * 64}": json.dumps({**whole, "id": "4" * 64, "domain": 7}),
+            f"nuage-network-{'5' * 64}": json.dumps({**whole, "id": "5" * 64, "pool": "x"}),
+            f"nuage-network-{'6' * 64}": json.dumps({**whole, "id": "6" * 64, "pool": 7}),
+            f"nuage-network-{'7' * 64}": json.dumps([7]),
+            "nuage-network-": "{}",
+            f"nuage-endpoint-{'2' * 64}": "[" * 100000,
+            f"nuage-endpoint-{'3' * 64}": json.dumps(
+                {"id": "3" * 64, "network_id": NETWORK, "mac": "", "options": {"a": 1}}
+            ),
+            'nuage-endpoint-it\'s "x"': "null",
+        }
+        for key, value in garbage.items():
+            await self.plugin.client.transact(*operations.remember(BRIDGE, key, value))
+        interface = [("name", "==", PORT)]
+        unreadable: list[Any] = [
+            ("external_ids", "delete", frozenset({tables.RECORD})),
+            ("external_ids", "insert", {tables.RECORD: "?"}),
+        ]
+        await self.plugin.client.transact(Mutate(tables.INTERFACE, interface, unreadable))
+        with capturedLogs() as events:
+            for _ in range(3):
+                assert [each.id for each in self.plugin.switch.networks()] == [NETWORK]
+                assert {*self.plugin.switch.survey()} == {ENDPOINT}
+                assert self.plugin.switch.endpoint(ENDPOINT) is None
+        assert {(event["name"], event["key"]) for event in events} == {(BRIDGE, key) for key in garbage} | {
+            (PORT, tables.RECORD)
+        }
+        assert len(events) == len(garbage) + 1
+        for event in events:
+            line = str(formatEvent(event))
+            assert len(line) < 600
+            self.vrs.vsctl(*shlex.split(line.partition("remove it: ovs-vsctl ")[2]))
+        await self.plugin.client.transact()
+        assert self.bridge_ids() == {f"nuage-network-{NETWORK}": network}
+        assert not self.plugin.switch.survey()[ENDPOINT].marked
+
+    async def test_a_network_of_which_the_record_cannot_be_read(self) -> None:
+        """It is learnt from Docker again, and kept in the place of what was there."""
+        garbled = operations.remember(BRIDGE, f"nuage-network-{NETWORK}", "rubbish")
+        await self.plugin.client.transact(*garbled)
+        self.plugin.docker.networks[NETWORK] = network_request()
+        await self.plugin.driver.create_endpoint(_endpoint())
+        assert self.plugin.switch.network(NETWORK) is not None
 
 
 class Containing(DriverTestCase):

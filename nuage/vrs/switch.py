@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import attrs
-from twisted.logger import Logger
 
 from nuage.errors import SwitchError
 from nuage.model import Container, Endpoint, Network, Trace
@@ -18,6 +17,7 @@ from nuage.ovsdb.client import OvsdbClient, Row
 from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired, WaitTimedOut
 from nuage.ovsdb.operations import Operation
 from nuage.vrs import operations, tables
+from nuage.vrs.records import Records
 from nuage.vrs.views import Attachment, Resolution, attachment_of, ids_of, is_marked, is_ours, owner_of, resolution_of
 
 T = TypeVar("T")
@@ -36,8 +36,6 @@ class Switch:
     Its methods raise :class:`nuage.errors.SwitchError` where the switch cannot do what is asked.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         client: OvsdbClient,
@@ -51,6 +49,7 @@ class Switch:
         self._wire_timeout = wire_timeout
         self._site_id = site_id
         self._owner = owner
+        self._records = Records()
 
     @property
     def bridge(self) -> str:
@@ -67,7 +66,8 @@ class Switch:
 
     def network(self, network_id: str) -> Network | None:
         """Return a network that is remembered."""
-        return self._recorded(tables.NETWORK_RECORD + network_id, Network.from_record)
+        ids = self._bridge_ids()
+        return self._records.at_bridge(self._bridge, ids, tables.NETWORK_RECORD, network_id, Network.from_record)
 
     def networks(self) -> Iterator[Network]:
         """Yield the networks that are remembered, without those of other plugins on this switch."""
@@ -97,8 +97,8 @@ class Switch:
         """Return an endpoint that is attached or remembered."""
         interface = self._interface(endpoint_id)
         if interface is not None:
-            return self._read(ids_of(interface).get(tables.RECORD, ""), Endpoint.from_record)
-        return self._recorded(tables.ENDPOINT_RECORD + endpoint_id, Endpoint.from_record)
+            return self._records.at_interface(interface)
+        return self._waiting(endpoint_id)
 
     def endpoints_of(self, network_id: str) -> list[str]:
         """Return the ids of the network's endpoints, attached or remembered."""
@@ -150,7 +150,7 @@ class Switch:
         interface = self._interface(endpoint_id)
         ids = {} if interface is None else ids_of(interface)
         # The record of an endpoint that is attached need not be decoded, which would take half of the time.
-        waiting = self._recorded(tables.ENDPOINT_RECORD + endpoint_id, Endpoint.from_record) if not ids else None
+        waiting = self._waiting(endpoint_id) if not ids else None
         entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
         port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
         marked = interface is not None and is_marked(interface, self._port(interface))
@@ -159,7 +159,7 @@ class Switch:
             record=waiting.to_record() if waiting else ids.get(tables.RECORD),
             attached=interface is not None,
             announced=entity is not None and is_ours(entity) and port is not None,
-            waiting=tables.ENDPOINT_RECORD + endpoint_id in self._bridge_ids(),
+            waiting=waiting is not None,
             container_id=ids.get(tables.CONTAINER),
             marked=marked,
         )
@@ -355,26 +355,16 @@ class Switch:
         return {} if row is None else ids_of(row)
 
     def _remembered_networks(self) -> Iterator[Network]:
-        for key in self._bridge_ids():
-            if key.startswith(tables.NETWORK_RECORD):
-                network = self._recorded(key, Network.from_record)
-                if network is not None:
-                    yield network
+        yield from self._at_bridge(tables.NETWORK_RECORD, self.network)
 
     def _remembered_endpoints(self) -> Iterator[Endpoint]:
-        for key in self._bridge_ids():
-            if key.startswith(tables.ENDPOINT_RECORD):
-                endpoint = self._recorded(key, Endpoint.from_record)
-                if endpoint is not None:
-                    yield endpoint
+        yield from self._at_bridge(tables.ENDPOINT_RECORD, self._waiting)
 
-    def _recorded(self, key: str, read: Callable[[str], T]) -> T | None:
-        text = self._bridge_ids().get(key)
-        return None if text is None else self._read(text, read)
+    def _at_bridge(self, prefix: str, record_of: Callable[[str], T | None]) -> Iterator[T]:
+        subjects = [key.removeprefix(prefix) for key in self._bridge_ids() if key.startswith(prefix)]
+        yield from (record for record in map(record_of, subjects) if record is not None)
 
-    def _read(self, text: str, read: Callable[[str], T]) -> T | None:
-        try:
-            return read(text)
-        except ValueError as problem:
-            self._log.error("a record in the switch's database is passed over: {problem}", problem=str(problem))
-            return None
+    def _waiting(self, endpoint_id: str) -> Endpoint | None:
+        """Return an endpoint that was created and is not joined."""
+        ids = self._bridge_ids()
+        return self._records.at_bridge(self._bridge, ids, tables.ENDPOINT_RECORD, endpoint_id, Endpoint.from_record)
