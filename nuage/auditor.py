@@ -84,6 +84,7 @@ class Auditor:
         self._refusals = Told()
         self._unreadable = Told()
         self._suspects = Told()
+        self._bugs = Told()
         self._next: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
         self._again = False
@@ -159,6 +160,7 @@ class Auditor:
         begin = self._clock.seconds()
         findings = await self.look(sparing=sparing)
         end = self._clock.seconds()
+        self._bugs.clear()
         self._tell_unreadable(findings.unreadable)
         # What one look saw had been there at its end at the latest, and what the next one sees is there at its begin.
         self._since = {proposal: self._since.get(proposal, end) for proposal in findings.proposals}
@@ -191,7 +193,9 @@ class Auditor:
             if self._refusals.is_new(proposal, repr(problem)):
                 self._log.failure("audit: cannot {proposal}", proposal=str(proposal))
         else:
-            self._log.info("audit: {proposal}", proposal=str(proposal))
+            # What is put off is proposed again, and carried out again, until it is true.
+            if self._refusals.is_new(proposal):
+                self._log.info("audit: {proposal}", proposal=str(proposal))
 
     def _refused(self, proposal: Proposal, problem: str) -> None:
         """Log a refusal. It is tried again at each audit, and told again when its reason is another."""
@@ -227,7 +231,7 @@ class Auditor:
         self._since.clear()
         if failure.check(NuageError):
             self._log.debug("no audit: {problem}", problem=failure.getErrorMessage())
-        elif not failure.check(CancelledError):
+        elif not failure.check(CancelledError) and self._bugs.is_new("", repr(failure.value)):
             self._log.failure("the audit failed", failure)
 
     def _ended(self, _result: object) -> None:

@@ -518,6 +518,16 @@ class Auditing(SynchronousTestCase):
         assert [formatEvent(event) for event in events] == [f"{learning}bad", f"{learning}worse"]
         assert self.played.done == [("create network", NETWORK)] * 3
 
+    def test_what_is_put_off_is_told_once(self) -> None:
+        """A clean-up that the switch refuses is tried at each audit."""
+        self.see(docker=_docker(), links={})
+        with capturedLogs() as events:
+            self.auditor.trigger()
+            for _ in range(4):
+                self.clock.advance(5)
+        assert self.played.done == [("forget endpoint", ENDPOINT)] * 4
+        assert len(events) == 1
+
     def test_ids_in_a_reason_make_no_difference(self) -> None:
         """The switch names the row that it refused by a uuid, which is another one each time."""
         self.see(traces={}, links={}, networks=set())
@@ -588,12 +598,17 @@ class Auditing(SynchronousTestCase):
         assert self.played.done == [("forget endpoint", ENDPOINT)]
 
     def test_a_bug_does_not_end_the_audits(self) -> None:
-        """It is logged, and the next audit takes place."""
+        """It is logged once, and the next audit takes place."""
         self.played.failure = RuntimeError("a bug")
         self.auditor.trigger()
         assert len(self.flushLoggedErrors(RuntimeError)) == 1
         self.clock.advance(30)
         assert self.played.looked == 2
+        assert self.flushLoggedErrors(RuntimeError) == []
+        self.played.failure = None
+        self.clock.advance(30)
+        self.played.failure = RuntimeError("a bug")
+        self.clock.advance(30)
         assert len(self.flushLoggedErrors(RuntimeError)) == 1
 
     def test_one_at_a_time(self) -> None:

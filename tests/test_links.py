@@ -13,8 +13,8 @@ from pyroute2 import IPRoute, NetlinkError
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads
-from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.internet.task import Clock, deferLater
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SkipTest, TestCase
 
 from nuage import veth
@@ -384,7 +384,33 @@ class Failures(TestCase):
         await drained
         self.assertIsNone(netlink.alias)
         self.assertEqual(self.clock.begun, [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0])
-        self.assertEqual([event["name"] for event in self.events], [HOST])
+        self.assertEqual(
+            self.told(),
+            [
+                f"link {HOST} is not removed: cannot remove the link {HOST}: Device or resource busy",
+                "no link waits for its removal any more; 1 had to",
+            ],
+        )
+
+    def told(self) -> list[str | None]:
+        """Return the lines of the log but those for debugging."""
+        return [formatEvent(event) for event in self.events if event["log_level"] > LogLevel.debug]
+
+    async def test_a_reason_that_many_removals_have_is_told_once(self) -> None:
+        """It is the kernel's, and not that of one link."""
+        netlink = FakeNetlink("get", [NetlinkError(errno.EPERM) for _ in range(100)])
+        netlink.alias = None
+        links = self.links(netlink)
+        for number in range(50):
+            links.remove_soon(f"nu{number:013x}", ALIAS)
+        drained = Deferred.fromCoroutine(links.drained())
+        while not drained.called:
+            self.clock.advance(1)
+            await deferLater(cast(Any, reactor), 0)
+        lines = self.told()
+        self.assertEqual(len(lines), 2)
+        self.assertIn("CAP_NET_ADMIN", str(lines[0]))
+        self.assertEqual(lines[1], "no link waits for its removal any more; 50 had to")
 
     async def test_removal_of_what_is_not_ours_is_not_tried_again(self) -> None:
         netlink = FakeNetlink("del", [])
