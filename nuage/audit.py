@@ -89,6 +89,29 @@ class Suspect:
 
 
 @attrs.frozen
+class MendLink:
+    """The host end of an endpoint in use is not as it was made: down, renamed, or without its alias."""
+
+    endpoint_id: str
+    name: str
+    faults: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"mend link {self.name} of endpoint {self.endpoint_id}: {', '.join(self.faults)}"
+
+
+@attrs.frozen
+class Remark:
+    """Something about an endpoint in use that only the operator can judge or mend."""
+
+    endpoint_id: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"leave endpoint {self.endpoint_id} alone: {self.text}"
+
+
+@attrs.frozen
 class Learn:
     """A network that was made on another host of the cluster, or while this daemon did not run."""
 
@@ -99,10 +122,12 @@ class Learn:
         return f"learn network {self.network_id} from Docker"
 
 
-Proposal = Forget | RemoveLink | Restore | ForgetNetwork | Name | Learn | Suspect
+Proposal = Forget | RemoveLink | Restore | ForgetNetwork | Name | Learn | MendLink | Suspect | Remark
 
 #: What takes nothing away and gives nothing to anybody: it need not be seen twice.
 HARMLESS = (Name, Learn)
+#: What is only told.
+TOLD = (Suspect, Remark)
 
 
 @attrs.frozen(kw_only=True)
@@ -128,6 +153,7 @@ class Observation:
     """All that is compared. ``docker`` is None where it does not answer, which is no reason to remove anything.
 
     ``busy`` are endpoints that a call is about at this moment, ``foreign`` those of other plugins on the same switch.
+    ``mtus`` are those, in bytes, of the networks that were given one.
     """
 
     traces: Mapping[str, Trace]
@@ -136,6 +162,18 @@ class Observation:
     docker: Docker | None
     busy: Collection[str] = ()
     foreign: Collection[str] = ()
+    mtus: Mapping[str, int] = attrs.field(factory=dict)
+
+    def links_by_owner(self) -> dict[str, Link]:
+        """Return the links by the endpoints that they are of, whatever their names are now."""
+        return {endpoint_id: link for link in self.links.values() if (endpoint_id := self.owner_of(link))}
+
+    def owner_of(self, link: Link) -> str:
+        """Return the endpoint of a link: the one that its alias names, or that has its name where it has no alias."""
+        if link.alias:
+            return link.alias.removeprefix(LINK_MARK)
+        known = {*self.traces, *(self.docker.in_use if self.docker else ())}
+        return next((endpoint_id for endpoint_id in known if port_name(endpoint_id) == link.name), "")
 
 
 def propose(seen: Observation) -> list[Proposal]:
@@ -144,6 +182,7 @@ def propose(seen: Observation) -> list[Proposal]:
         *_stale_endpoints(seen),
         *_lacking_endpoints(seen),
         *_nameless_endpoints(seen),
+        *_faulty_links(seen),
         *_stale_links(seen),
         *_stale_networks(seen),
         *_unknown_networks(seen),
@@ -165,18 +204,24 @@ def _stale_endpoints(seen: Observation) -> Iterator[Proposal]:
     # An endpoint may be that of a container which could not be read.
     if seen.docker is None or not seen.docker.complete:
         return
+    links = seen.links_by_owner()
     for endpoint_id in missing_in_docker(seen.traces, seen.docker) - set(seen.docker.others):
-        link = seen.links.get(port_name(endpoint_id))
+        link = links.get(endpoint_id)
         yield Suspect(endpoint_id) if link is not None and link.carrier else Forget(endpoint_id)
+
+
+def _in_use(seen: Observation) -> Iterator[tuple[str, Use]]:
+    """Yield the endpoints of running containers on our networks, but those of another plugin."""
+    for endpoint_id, use in (seen.docker.in_use if seen.docker else {}).items():
+        if use.network_id in seen.networks and endpoint_id not in seen.foreign:
+            yield endpoint_id, use
 
 
 def _lacking_endpoints(seen: Observation) -> Iterator[Restore]:
     """Find endpoints in use that are not wholly in the switch. Without a link there is nothing to attach."""
-    if seen.docker is None:
-        return
-    for endpoint_id, use in seen.docker.in_use.items():
+    for endpoint_id, use in _in_use(seen):
         trace, link = seen.traces.get(endpoint_id), seen.links.get(port_name(endpoint_id))
-        if use.network_id in seen.networks and link is not None and link.alias == LINK_MARK + endpoint_id:
+        if link is not None and link.alias == LINK_MARK + endpoint_id:
             whole = trace is not None and (trace.waiting or (trace.attached and trace.marked and trace.announced))
             if not whole:
                 yield Restore(endpoint_id, use.network_id)
@@ -189,10 +234,49 @@ def _nameless_endpoints(seen: Observation) -> Iterator[Name]:
             yield Name(endpoint_id, use.container)
 
 
+def _faulty_links(seen: Observation) -> Iterator[MendLink | Remark]:
+    """Find links of endpoints in use that somebody changed by hand, and endpoints in use that have none."""
+    links = seen.links_by_owner()
+    for endpoint_id, use in _in_use(seen):
+        link, trace = links.get(endpoint_id), seen.traces.get(endpoint_id)
+        if link is None:
+            yield Remark(endpoint_id, _without_link(endpoint_id, use))
+        elif faults := _faults(endpoint_id, link):
+            yield MendLink(endpoint_id, link.name, faults)
+        else:
+            yield from (Remark(endpoint_id, text) for text in _oddities(link, trace, seen.mtus.get(use.network_id)))
+
+
+def _without_link(endpoint_id: str, use: Use) -> str:
+    return (
+        f'container "{use.container.name}" uses it, but there is no link {port_name(endpoint_id)} in this network '
+        "namespace; move it back if somebody moved it, or restart the container"
+    )
+
+
+def _faults(endpoint_id: str, link: Link) -> tuple[str, ...]:
+    faults = {
+        f"its name is not {port_name(endpoint_id)}": link.name != port_name(endpoint_id),
+        "it has lost its alias": not link.alias,
+        "it is down": not link.up,
+    }
+    return tuple(text for text, there in faults.items() if there)
+
+
+def _oddities(link: Link, trace: Trace | None, mtu: int | None) -> Iterator[str]:
+    if mtu is not None and link.mtu != mtu:
+        yield (
+            f"the MTU of its link is {link.mtu}, that of its network {mtu}: packets may get lost; "
+            f"ip link set {link.name} mtu {mtu}"
+        )
+    if trace is not None and trace.error:
+        yield f"the switch could not open its port: {trace.error}; ovs-vsctl del-port {link.name} has it attached anew"
+
+
 def _stale_links(seen: Observation) -> Iterator[RemoveLink]:
     """Find links of endpoints that the switch does not have attached, and that no container uses."""
     for name, link in seen.links.items():
-        endpoint_id = link.alias.removeprefix(LINK_MARK)
+        endpoint_id = seen.owner_of(link)
         trace = seen.traces.get(endpoint_id)
         attached = trace is not None and (trace.attached or trace.announced)
         used = seen.docker is not None and endpoint_id in seen.docker.in_use

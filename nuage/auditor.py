@@ -17,13 +17,25 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nuage import audit
-from nuage.audit import Forget, ForgetNetwork, Learn, Name, Observation, Proposal, RemoveLink, Restore, Suspect
+from nuage.audit import (
+    Forget,
+    ForgetNetwork,
+    Learn,
+    MendLink,
+    Name,
+    Observation,
+    Proposal,
+    Remark,
+    RemoveLink,
+    Restore,
+    Suspect,
+)
 from nuage.docker.census import Census
 from nuage.driver import Driver
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.links import Links
 from nuage.model import Endpoint
-from nuage.names import LINK_MARK
+from nuage.names import LINK_MARK, link_alias, port_name
 from nuage.serial import Turns
 from nuage.told import Told
 from nuage.vrs.switch import Switch
@@ -81,9 +93,8 @@ class Auditor:
         self._age = min(interval, _CONFIRMATION)
         self._since: dict[Proposal, float] = {}
         self._records: dict[str, str] = {}
-        self._refusals = Told()
+        self._told = Told()
         self._unreadable = Told()
-        self._suspects = Told()
         self._bugs = Told()
         self._next: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
@@ -122,12 +133,13 @@ class Auditor:
         """
         await self._switch.ready()
         links = await self._links.owned(LINK_MARK)
-        networks = {network.id for network in self._switch.networks()}
+        networks = {network.id: network for network in self._switch.networks()}
         idle = sparing and not (links or self._since or self._switch.survey())
         docker, docker_problem = (None, None) if idle else await self._docker()
         # The switch last: what the answers above took time for cannot make it look older than they are.
         traces = self._switch.survey()
         subjects = {*traces, *(link.alias.removeprefix(LINK_MARK) for link in links.values())}
+        subjects |= {*docker.in_use} if docker else set()
         self._records |= {endpoint_id: trace.record for endpoint_id, trace in traces.items() if trace.record}
         proposals = audit.propose(
             Observation(
@@ -137,6 +149,7 @@ class Auditor:
                 docker=docker,
                 busy={subject for subject in subjects if self._turns.taken(subject)},
                 foreign=self._switch.foreign_endpoints(),
+                mtus={network.id: network.mtu for network in networks.values() if network.mtu is not None},
             )
         )
         unreadable = tuple(docker.unreadable.values()) if docker else ()
@@ -165,13 +178,9 @@ class Auditor:
         # What one look saw had been there at its end at the latest, and what the next one sees is there at its begin.
         self._since = {proposal: self._since.get(proposal, end) for proposal in findings.proposals}
         for proposal, since in tuple(self._since.items()):
-            if isinstance(proposal, Suspect):
-                if self._suspects.is_new(proposal):
-                    self._log.warn("audit: {proposal}", proposal=str(proposal))
-            elif isinstance(proposal, audit.HARMLESS) or begin >= since + self._age:
+            if isinstance(proposal, audit.HARMLESS) or begin >= since + self._age:
                 await self._carry_out(proposal)
-        self._refusals.keep(self._since)
-        self._suspects.keep(self._since)
+        self._told.keep(self._since)
         present = self._switch.survey()
         self._records = {key: value for key, value in self._records.items() if key in present}
 
@@ -190,27 +199,39 @@ class Auditor:
         except NuageError as problem:
             self._refused(proposal, str(problem))
         except Exception as problem:
-            if self._refusals.is_new(proposal, repr(problem)):
+            if self._told.is_new(proposal, repr(problem)):
                 self._log.failure("audit: cannot {proposal}", proposal=str(proposal))
         else:
             # What is put off is proposed again, and carried out again, until it is true.
-            if self._refusals.is_new(proposal):
-                self._log.info("audit: {proposal}", proposal=str(proposal))
+            if self._told.is_new(proposal):
+                tell = self._log.warn if isinstance(proposal, audit.TOLD) else self._log.info
+                tell("audit: {proposal}", proposal=str(proposal))
 
     def _refused(self, proposal: Proposal, problem: str) -> None:
         """Log a refusal. It is tried again at each audit, and told again when its reason is another."""
-        if self._refusals.is_new(proposal, problem):
+        if self._told.is_new(proposal, problem):
             self._log.warn("audit: cannot {proposal}: {problem}", proposal=str(proposal), problem=problem)
 
     def _steps(self) -> Mapping[type, Callable[..., Awaitable[object]]]:
         return {
             Forget: lambda proposal: self._driver.forget_endpoint(proposal.endpoint_id),
             ForgetNetwork: lambda proposal: self._driver.forget_network(proposal.network_id),
+            MendLink: self._mend,
             RemoveLink: lambda proposal: self._links.remove(proposal.name, proposal.alias),
             Name: lambda proposal: self._driver.name_endpoint(proposal.endpoint_id, proposal.container),
             Learn: lambda proposal: self._driver.create_network(proposal.request),
             Restore: self._restore,
+            Suspect: self._leave_alone,
+            Remark: self._leave_alone,
         }
+
+    async def _leave_alone(self, _proposal: Suspect | Remark) -> None:
+        """Do nothing: it is only told."""
+
+    async def _mend(self, proposal: MendLink) -> None:
+        endpoint_id = proposal.endpoint_id
+        async with self._turns.turn(endpoint_id):
+            await self._links.mend(proposal.name, port_name(endpoint_id), link_alias(endpoint_id))
 
     async def _restore(self, proposal: Restore) -> None:
         endpoint = self._remembered(proposal.endpoint_id)
@@ -241,9 +262,15 @@ class Auditor:
             self.trigger()
             return
         # What needs no second look was done, and is tried again in time where it could not be.
-        due = [proposal for proposal in self._since if not isinstance(proposal, (Suspect, *audit.HARMLESS))]
+        due = [
+            proposal for proposal in self._since if not isinstance(proposal, audit.HARMLESS) and self._is_due(proposal)
+        ]
         pause = self._age if due else self._interval
         self._next = self._clock.callLater(pause, partial(self._begin, sparing=True))
+
+    def _is_due(self, proposal: Proposal) -> bool:
+        """Tell whether the next audit should not wait: something is to be done, or to be told if it is there still."""
+        return not isinstance(proposal, audit.TOLD) or not self._told.knows(proposal)
 
     def _unschedule(self) -> None:
         if self._next is not None and self._next.active():

@@ -176,6 +176,15 @@ class Links:
         lane = self._removing[crc32(host_name.encode()) % len(self._removing)]
         return await lane.run(partial(veth.remove, host_name=host_name, alias=alias))
 
+    async def mend(self, name: str, host_name: str, alias: str) -> None:
+        """Give the host end ``name`` its name ``host_name`` and its alias back, and set it up, if ``alias`` owns it.
+
+        Raises:
+            LinkError: The kernel refused.
+            nuage.veth.NotOurs: The link is somebody else's, or somebody else's link has the name.
+        """
+        await self._making.run(partial(veth.mend, name=name, host_name=host_name, alias=alias))
+
     async def owned(self, mark: str) -> Mapping[str, Link]:
         """Return each link in this namespace whose alias starts with ``mark``, by its name.
 

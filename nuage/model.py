@@ -134,7 +134,8 @@ class Trace:
 
     ``record`` is the text that :meth:`Endpoint.from_record` reads, None where there is none. ``attached``: it is
     plugged into the bridge; ``marked``: its interface and its port say whose they are; ``announced``: the VRS is told
-    of it, by both of its rows; ``waiting``: it was created and is not joined.
+    of it, by both of its rows; ``waiting``: it was created and is not joined. ``error`` is why the switch could not
+    open its device, None where it did or has not tried yet.
     """
 
     network_id: str | None
@@ -144,6 +145,7 @@ class Trace:
     waiting: bool
     container_id: str | None
     marked: bool = True
+    error: str | None = None
 
 
 def _to_record(value: Network | Endpoint) -> str:

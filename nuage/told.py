@@ -32,6 +32,10 @@ class Told:
         reasons.add(anonymous)
         return new
 
+    def knows(self, subject: Hashable) -> bool:
+        """Tell whether anything was told about the subject."""
+        return subject in self._reasons
+
     def keep(self, subjects: Collection[Hashable]) -> None:
         """Forget what is about anything else: where that comes again it is news."""
         self._reasons = {subject: reasons for subject, reasons in self._reasons.items() if subject in subjects}

@@ -14,7 +14,20 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage import audit
-from nuage.audit import Docker, Forget, ForgetNetwork, Learn, Name, Observation, Proposal, RemoveLink, Restore, Suspect
+from nuage.audit import (
+    Docker,
+    Forget,
+    ForgetNetwork,
+    Learn,
+    MendLink,
+    Name,
+    Observation,
+    Proposal,
+    Remark,
+    RemoveLink,
+    Restore,
+    Suspect,
+)
 from nuage.auditor import Auditor
 from nuage.errors import DockerUnavailable, Refused, SwitchError
 from nuage.libnetwork.payloads import CreateNetwork
@@ -112,7 +125,7 @@ class Rules(SynchronousTestCase):
         """Docker knows it before it has a link; where Docker does not, it is stale."""
         waiting = {"traces": {ENDPOINT: _trace(attached=False, announced=False, waiting=True)}, "links": {}}
         assert self.propose(**waiting, docker=_docker(others=(ENDPOINT,))) == []
-        assert self.propose(**waiting, docker=_docker(ENDPOINT)) == []
+        assert {*map(type, self.propose(**waiting, docker=_docker(ENDPOINT)))} == {Remark}
         assert self.propose(**waiting, docker=_docker()) == [Forget(ENDPOINT)]
 
     def test_what_the_switch_lacks_of_an_endpoint_in_use(self) -> None:
@@ -121,8 +134,8 @@ class Rules(SynchronousTestCase):
         for change in ({"attached": False}, {"announced": False}, {"marked": False, "container_id": None}, None):
             lacking = {} if change is None else {ENDPOINT: _trace(**change)}
             assert self.propose(traces=lacking) == restore
-            assert self.propose(traces=lacking, links={}) == []
-            assert self.propose(traces=lacking, links=_by_name(_link(alias="mine", carrier=True))) == []
+            for links in ({}, _by_name(_link(alias="mine", carrier=True))):
+                assert {*map(type, self.propose(traces=lacking, links=links))} == {Remark}
             assert self.propose(traces=lacking, busy={ENDPOINT}) == []
             assert self.propose(traces=lacking, docker=None) == []
         unknown = self.propose(traces={}, networks=set())
@@ -157,6 +170,39 @@ class Rules(SynchronousTestCase):
         alone: dict[str, Any] = {"traces": {}, "links": _by_name(_link()), "docker": _docker()}
         assert self.propose(**alone, foreign={ENDPOINT}) == []
 
+    def test_a_link_that_somebody_changed(self) -> None:
+        """It is mended where a container uses it: it was set down, renamed, or has lost its alias."""
+        name = port_name(ENDPOINT)
+        for change, found, faults in (
+            ({"up": False}, name, ("it is down",)),
+            ({"name": "eth7"}, "eth7", (f"its name is not {name}",)),
+            ({"alias": ""}, name, ("it has lost its alias",)),
+            ({"name": "eth7", "up": False}, "eth7", (f"its name is not {name}", "it is down")),
+        ):
+            for carrier in (True, False):
+                links = _by_name(attrs.evolve(_link(carrier=carrier), **change))
+                assert self.propose(links=links) == [MendLink(ENDPOINT, found, faults)]
+                assert self.propose(links=links, busy={ENDPOINT}) == []
+                assert self.propose(links=links, foreign={ENDPOINT}, traces={}) == []
+                assert self.propose(links=links, docker=None) == []
+        # One of an endpoint that nobody uses is none of these.
+        renamed = _by_name(attrs.evolve(_link(), name="eth7"))
+        assert self.propose(links=renamed, docker=_docker(), traces={}) == [RemoveLink("eth7", link_alias(ENDPOINT))]
+        carrying = _by_name(attrs.evolve(_link(carrier=True), name="eth7"))
+        assert self.propose(links=carrying, docker=_docker()) == [Suspect(ENDPOINT)]
+
+    def test_what_only_the_operator_can_mend(self) -> None:
+        """A link that is gone, another MTU than the network's, a device that the switch could not open."""
+        (gone,) = self.propose(links={})
+        assert f'container "web" uses it, but there is no link {port_name(ENDPOINT)}' in str(gone)
+        assert self.propose(links={}, docker=_docker(ENDPOINT, networks=()), networks=set()) == []
+        (narrow,) = self.propose(mtus={NETWORK: 9000})
+        assert "the MTU of its link is 1450, that of its network 9000: packets may get lost; ip link set" in str(narrow)
+        assert self.propose(mtus={NETWORK: 1450}) == []
+        (unopened,) = self.propose(traces={ENDPOINT: _trace(error="No such device")})
+        assert "the switch could not open its port: No such device; ovs-vsctl del-port" in str(unopened)
+        assert {type(each) for each in (gone, narrow, unopened)} == {Remark}
+
     def test_a_network_that_docker_does_not_know(self) -> None:
         """It is forgotten, unless an endpoint is on it."""
         assert self.propose(traces={}, links={}, docker=_docker(networks=())) == [ForgetNetwork(NETWORK)]
@@ -183,6 +229,8 @@ class Rules(SynchronousTestCase):
             ForgetNetwork(NETWORK),
             Name(ENDPOINT, WEB),
             Suspect(ENDPOINT),
+            MendLink(ENDPOINT, "eth7", ("it is down",)),
+            Remark(ENDPOINT, "its link is gone"),
             Learn(NETWORK, _request(NETWORK)),
         ):
             assert any(word in str(proposal) for word in (ENDPOINT, NETWORK, "nuaaa"))
@@ -211,10 +259,13 @@ def observations(draw: st.DrawFn) -> Observation:
         network, record = draw(st.sampled_from([None, *NETWORKS])), draw(st.sampled_from([None, _record(endpoint_id)]))
         return attrs.evolve(draw(traces), network_id=network, record=record)
 
-    links = [
-        _link(endpoint_id, carrier=draw(st.booleans()), alias=draw(st.sampled_from([None, "", LINK_MARK + "e" * 64])))
-        for endpoint_id in some(ENDPOINTS)
-    ]
+    def link(endpoint_id: str) -> Link:
+        alias = draw(st.sampled_from([None, "", LINK_MARK + "e" * 64]))
+        name = draw(st.sampled_from([port_name(endpoint_id), f"eth{endpoint_id[0]}"]))
+        made = _link(endpoint_id, carrier=draw(st.booleans()), alias=alias)
+        return attrs.evolve(made, name=name, up=draw(st.booleans()))
+
+    links = [link(endpoint_id) for endpoint_id in some(ENDPOINTS)]
     known = some(NETWORKS)
     uses = {
         endpoint_id: Use(network_id=draw(st.sampled_from(NETWORKS)), container=WEB) for endpoint_id in some(ENDPOINTS)
@@ -251,6 +302,14 @@ def _carried_out(seen: Observation, proposals: list[Proposal]) -> Observation:
         elif isinstance(proposal, Name):
             named = attrs.evolve(traces[proposal.endpoint_id], container_id=proposal.container.id)
             traces[proposal.endpoint_id] = named
+        elif isinstance(proposal, MendLink):
+            mended = attrs.evolve(
+                links.pop(proposal.name),
+                name=port_name(proposal.endpoint_id),
+                alias=link_alias(proposal.endpoint_id),
+                up=True,
+            )
+            links[mended.name] = mended
     return attrs.evolve(seen, traces=traces, links=links, networks=networks)
 
 
@@ -264,9 +323,9 @@ class Properties(SynchronousTestCase):
         used = set() if seen.docker is None else {*seen.docker.in_use, *seen.docker.others}
         for proposal in audit.propose(seen):
             if isinstance(proposal, Forget):
-                link = seen.links.get(port_name(proposal.endpoint_id))
                 assert proposal.endpoint_id not in used | set(seen.busy)
-                assert link is None or not link.carrier
+                links = [each for each in seen.links.values() if each.alias == link_alias(proposal.endpoint_id)]
+                assert not any(link.carrier for link in links)
             if isinstance(proposal, RemoveLink):
                 owner = proposal.alias.removeprefix(LINK_MARK)
                 assert owner not in seen.busy
@@ -286,7 +345,7 @@ class Properties(SynchronousTestCase):
         """After three rounds nothing is left to propose but what an operator has to judge."""
         for _ in range(3):
             seen = _carried_out(seen, audit.propose(seen))
-        assert {type(each) for each in audit.propose(seen)} <= {Suspect}
+        assert {type(each) for each in audit.propose(seen)} <= {Suspect, Remark}
 
 
 class _Played:
@@ -347,6 +406,10 @@ class _Played:
         """See nuage.links.Links."""
         self.done.append(("remove link", name))
         return True
+
+    async def mend(self, name: str, host_name: str, _alias: str) -> None:
+        """See nuage.links.Links."""
+        self.done.append(("mend link", f"{name} {host_name}"))
 
     async def forget_endpoint(self, endpoint_id: str) -> None:
         """See nuage.driver.Driver."""
@@ -488,6 +551,7 @@ class Auditing(SynchronousTestCase):
             ({"docker": _docker(), "links": {}}, ("forget endpoint", ENDPOINT)),
             ({"traces": {}, "docker": _docker(), "links": _by_name(_link())}, ("remove link", port_name(ENDPOINT))),
             ({"traces": {ENDPOINT: _trace(attached=False)}}, ("restore endpoint", ENDPOINT)),
+            ({"links": _by_name(attrs.evolve(_link(), name="x"))}, ("mend link", f"x {port_name(ENDPOINT)}")),
             ({"traces": {ENDPOINT: _trace(container_id=None)}}, ("name endpoint", ENDPOINT)),
             ({"traces": {}, "links": {}, "docker": _docker(networks=())}, ("forget network", NETWORK)),
             ({"traces": {}, "links": {}, "networks": set(), "docker": _docker()}, ("create network", NETWORK)),
@@ -564,14 +628,19 @@ class Auditing(SynchronousTestCase):
         assert self.played.done == [("forget network", NETWORKS[1])]
 
     def test_a_suspect_is_left_alone(self) -> None:
-        """However often it is seen, and it does not hasten the next audit."""
+        """However often it is seen. It is told once, and does not hasten the audits after that."""
         self.see(docker=_docker())
-        self.auditor.trigger()
-        for _ in range(3):
-            self.clock.advance(29)
-            assert self.played.done == []
-            self.clock.advance(1)
-        assert self.played.looked == 4
+        with capturedLogs() as events:
+            self.auditor.trigger()
+            assert events == []
+            self.clock.advance(5)
+            assert [str(formatEvent(event)) for event in events] == [f"audit: {Suspect(ENDPOINT)}"]
+            for looks in (2, 3, 4):
+                assert self.played.looked == looks
+                self.clock.advance(29)
+                assert self.played.looked == looks
+                self.clock.advance(1)
+        assert len(events) == 1
         assert self.played.done == []
 
     def test_what_a_call_is_about_is_left_alone(self) -> None:

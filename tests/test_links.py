@@ -237,6 +237,37 @@ class RealKernel(TestCase):
         """Return the alias of each link that is owned, by its name."""
         return {name: link.alias for name, link in (await self.links.owned(mark)).items()}
 
+    async def test_mend(self) -> None:
+        """Down, renamed, without its alias, and all at once: it is the same link afterwards."""
+        await self.create()
+        index, end = self.found(HOST).index, self.found(END).index
+        for name, changes in (
+            (HOST, {"state": "down"}),
+            ("eth7", {"ifname": "eth7"}),
+            (HOST, {"ifalias": ""}),
+            ("eth7", {"ifname": "eth7", "ifalias": ""}),
+        ):
+            self.link("set", index=index, state="down")
+            self.link("set", index=index, **changes)
+            await self.links.mend(name, HOST, ALIAS)
+            link = self.found(HOST)
+            self.assertEqual((link.index, link.alias, link.up, link.peer), (index, ALIAS, True, end))
+        self.assertIsNone(self.find("eth7"))
+
+    async def test_what_cannot_be_mended(self) -> None:
+        """A link that is gone, one of another owner, a name that somebody else's link has: nothing is changed."""
+        self.assertIn("is there no more", str(await failure_of(self.links.mend(HOST, HOST, ALIAS), LinkError)))
+        await self.create()
+        await failure_of(self.links.mend(HOST, HOST, OTHER), NotOurs)
+        index = self.found(HOST).index
+        self.link("set", index=index, state="down")
+        self.link("set", index=index, ifname="eth7")
+        self.link("add", kind="bridge", ifname=HOST)
+        problem = await failure_of(self.links.mend("eth7", HOST, ALIAS), NotOurs)
+        self.assertIn(f"another link has the name {HOST}, which belongs to link eth7", str(problem))
+        # It is up at least.
+        self.assertEqual((self.found("eth7").index, self.found("eth7").up), (index, True))
+
     async def test_owned_names_only_what_is_marked(self) -> None:
         await self.create()
         await self.links.create_pair("nu1", "nc1", mac="7a:42:00:00:00:01", mtu=1450, alias=OTHER)

@@ -162,6 +162,7 @@ class Switch:
             waiting=waiting is not None,
             container_id=ids.get(tables.CONTAINER),
             marked=marked,
+            error=None if interface is None else self._seen(interface).failure,
         )
 
     def attachment(self, endpoint_id: str) -> Attachment | None:
@@ -310,8 +311,8 @@ class Switch:
             raise SwitchError(
                 f"the switch did not open port {name} within {self._wire_timeout:g} s; is ovs-vswitchd running?"
             ) from None
-        if attachment.ofport is None or attachment.ofport <= 0:
-            raise SwitchError(f"the switch could not open port {name}: {attachment.error or 'it does not say why'}")
+        if attachment.failure:
+            raise SwitchError(f"the switch could not open port {name}: {attachment.failure}")
         return attachment
 
     def _interface(self, endpoint_id: str) -> Row | None:

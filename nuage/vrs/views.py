@@ -44,6 +44,12 @@ class Attachment:
     error: str | None
     container_id: str | None
 
+    @property
+    def failure(self) -> str | None:
+        """Why the switch could not open the device, None where it did or has not tried yet."""
+        failed = self.error or (self.ofport is not None and self.ofport <= 0)
+        return (self.error or "it does not say why") if failed else None
+
 
 def attachment_of(interface: Row, port: Row | None) -> Attachment:
     """Read where an endpoint is attached from the rows of its interface and port."""

@@ -134,6 +134,34 @@ class MarkTests(RepairTestCase):
         wait_until("nothing is left", lambda: marks(self.host) == clean, 10)
 
 
+class LinkTests(RepairTestCase):
+    """The host end of a container's link, changed by hand."""
+
+    def test_it_is_mended(self) -> None:
+        """Set down, renamed, and without its alias; one that was moved away is told of."""
+        gateway = "10.21.58.1"
+        for name in ("victim", "lost"):
+            self.run_container(name, PLACE)
+        port, lost = self.port("victim"), self.port("lost")
+        elsewhere = f"{self.host.name}-elsewhere"
+        self.addCleanup(self.host.run, "ip", "netns", "delete", elsewhere, check=False)
+        self.host.run("ip", "netns", "add", elsewhere)
+        self.host.run("ip", "link", "set", lost, "netns", elsewhere)
+        self.host.run("ip", "link", "set", port, "down")
+        self.wait_until_repaired("victim", gateway)
+        self.host.run("ip", "link", "set", port, "down")
+        self.host.run("ip", "link", "set", port, "name", "renamed", "alias", "")
+        self.host.run("ip", "link", "set", "renamed", "alias", f"nuage endpoint {self.endpoint_id('victim')}")
+        self.wait_until_repaired("victim", gateway)
+        self.host.run("ip", "link", "set", port, "alias", "")
+        self.audit()
+        wait_until("three repairs", lambda: self.logged("audit: mend link") == 3, 20)
+        shown = self.host.run("ip", "-o", "link", "show", port).stdout
+        self.assertIn(f"alias nuage endpoint {self.endpoint_id('victim')}", shown)
+        self.assertEqual(self.logged(f'container "lost" uses it, but there is no link {lost}'), 1)
+        self.assertEqual(self.logged("#warn|#error"), 1)
+
+
 class TwoPluginsTests(RepairTestCase):
     """Two plugins, with sockets of two names, on one switch and one Docker."""
 
