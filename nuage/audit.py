@@ -135,15 +135,17 @@ class Docker:
     """What Docker says: the endpoints of running containers, and the networks of this driver.
 
     ``networks`` are as they would have been created here; of those that are ``unreadable``, what is wrong with them.
-    ``others`` are endpoints that Docker knows and that belong to no running container, of those that were asked for.
+    ``others`` are endpoints that Docker knows and that belong to no running container, of those that were asked for;
+    ``untold`` are the networks of those whose endpoints could not be read.
     ``elsewhere`` are networks that Docker has and does not list as ours: those of another plugin. Where it is not
-    ``complete`` Docker named containers or endpoints that could not be read.
+    ``complete`` Docker named containers that could not be read.
     """
 
     in_use: Mapping[str, Use]
     networks: Mapping[str, CreateNetwork]
     others: Collection[str] = ()
     unreadable: Mapping[str, str] = attrs.field(factory=dict)
+    untold: Collection[str] = ()
     elsewhere: Collection[str] = ()
     complete: bool = True
 
@@ -207,6 +209,8 @@ def _stale_endpoints(seen: Observation) -> Iterator[Proposal]:
     links = seen.links_by_owner()
     for endpoint_id in missing_in_docker(seen.traces, seen.docker) - set(seen.docker.others):
         link = links.get(endpoint_id)
+        if seen.traces[endpoint_id].network_id in seen.docker.untold:
+            continue
         yield Suspect(endpoint_id) if link is not None and link.carrier else Forget(endpoint_id)
 
 

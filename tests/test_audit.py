@@ -118,6 +118,7 @@ class Rules(SynchronousTestCase):
         assert self.propose(**unknown, links={}, busy={ENDPOINT}) == []
         assert self.propose(docker=_docker(others=(ENDPOINT,)), links={}) == []
         assert self.propose(docker=None, links={}) == []
+        assert self.propose(docker=attrs.evolve(_docker(), untold={NETWORK}), links={}) == []
         # It may be that of a container which could not be read.
         assert self.propose(docker=attrs.evolve(_docker(), complete=False), links={}) == []
 

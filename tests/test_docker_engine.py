@@ -16,6 +16,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from nuage.audit import Docker
 from nuage.docker.census import Census
 from nuage.docker.engine import Endpoint, Engine, NetworkUnknown, Pool, connect
 from nuage.errors import DockerUnavailable
@@ -299,6 +300,20 @@ class FakeDaemon(EngineContract, DaemonCase):
             self.assertEqual(bool(lines), told)
         self.assertIn(RUNNING, (await self.engine.network(NETWORK_ID)).endpoints)
         self.assertEqual(await self.engine.container_of(NETWORK_ID, JOINING), self.container)
+
+    async def test_what_is_asked_about_single_networks(self) -> None:
+        """Those that Docker has, has not, and describes in a way that makes no sense; a silent Docker is no answer."""
+        census, docker = Census(self.engine, "nuage.sock"), Docker(in_use={}, networks={})
+        answers = {"/networks/odd": http([7]), f"/networks/{NETWORK_ID}": http(NETWORK)}
+        gone = http({"message": "no such network"}, 404)
+        self.daemon.answer = lambda target: answers.get(target, gone)
+        asked = ("odd", NETWORK_ID, "gone")
+        found = await census.with_elsewhere(await census.with_others(docker, asked), asked)
+        self.assertEqual((found.others, found.untold), ({RUNNING, JOINING, NAMELESS}, {"odd"}))
+        self.assertEqual(found.elsewhere, {"odd", NETWORK_ID})
+        answers["/networks/odd"] = http({"message": "busy"}, 500)
+        await failure_of(census.with_others(docker, asked), DockerUnavailable)
+        await failure_of(census.with_elsewhere(docker, asked), DockerUnavailable)
 
     async def test_an_endpoint_that_cannot_be_read(self) -> None:
         """It is no reason for a traceback."""

@@ -9,9 +9,8 @@ from pathlib import PurePath
 import attrs
 
 from nuage.audit import Docker
-from nuage.docker.engine import Engine, Network, NetworkUnknown
+from nuage.docker.engine import AnswerUnreadable, Engine, Network, NetworkUnknown
 from nuage.docker.networks import NetworkUnreadable, as_request
-from nuage.errors import DockerUnavailable
 from nuage.libnetwork.payloads import CreateNetwork
 from nuage.model import Endpoint
 
@@ -46,9 +45,10 @@ class Census:
 
     async def with_others(self, docker: Docker, networks: Collection[str]) -> Docker:
         """Add the endpoints on ``networks`` that belong to no running container: those being created, or Swarm's."""
-        found = [await self._endpoints(network_id) for network_id in networks]
-        others = frozenset(endpoint_id for endpoints in found if endpoints for endpoint_id in endpoints)
-        return attrs.evolve(docker, others=others, complete=docker.complete and None not in found)
+        found = {network_id: await self._endpoints(network_id) for network_id in networks}
+        others = frozenset(endpoint_id for endpoints in found.values() if endpoints for endpoint_id in endpoints)
+        untold = frozenset(network_id for network_id, endpoints in found.items() if endpoints is None)
+        return attrs.evolve(docker, others=others, untold=untold)
 
     async def with_elsewhere(self, docker: Docker, unlisted: Collection[str]) -> Docker:
         """Add those of the networks that Docker has all the same: its list is read by the names of our drivers."""
@@ -68,25 +68,25 @@ class Census:
         try:
             address, address_v6 = IPv4Interface(found.ipv4), IPv6Interface(found.ipv6) if found.ipv6 else None
         except ValueError as problem:
-            raise DockerUnavailable(f"what Docker says of endpoint {endpoint_id} cannot be read: {problem}") from None
+            raise AnswerUnreadable(f"what Docker says of endpoint {endpoint_id} cannot be read: {problem}") from None
         return Endpoint(id=endpoint_id, network_id=network_id, mac=found.mac, address=address, address_v6=address_v6)
 
     async def _endpoints(self, network_id: str) -> Collection[str] | None:
-        """Return the endpoints of a network, None where Docker does not tell."""
+        """Return the endpoints of a network, None where they cannot be read."""
         try:
             return (await self._engine.network(network_id)).endpoints
         except NetworkUnknown:
             return ()
-        except DockerUnavailable:
+        except AnswerUnreadable:
             return None
 
     async def _has(self, network_id: str) -> bool:
-        """Tell whether Docker has a network. Without a clear no it has."""
+        """Tell whether Docker has a network. It has one that it describes in whatever way."""
         try:
             await self._engine.network(network_id)
         except NetworkUnknown:
             return False
-        except DockerUnavailable:
+        except AnswerUnreadable:
             return True
         return True
 

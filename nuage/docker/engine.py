@@ -55,6 +55,10 @@ class NetworkUnknown(NuageError):
     """Docker has no network of this id."""
 
 
+class AnswerUnreadable(DockerUnavailable):
+    """Docker answered, and the answer makes no sense."""
+
+
 @attrs.frozen(kw_only=True)
 class Pool:
     """One address pool of a network, as Docker's IPAM keeps it; what it does not tell is an empty text."""
@@ -247,6 +251,8 @@ class Engine:
             reason = f"it answered {status}: {content['message']}"
         except _UNREADABLE:
             reason = f"it answered {status} with something unexpected: {answer[:80]!r}"
+            if status == 200:
+                raise AnswerUnreadable(str(self._unavailable(path, reason))) from None
         raise self._unavailable(path, reason)
 
     def _unavailable(self, path: str, reason: str) -> DockerUnavailable:
