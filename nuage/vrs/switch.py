@@ -18,7 +18,17 @@ from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired,
 from nuage.ovsdb.operations import Operation
 from nuage.vrs import operations, tables
 from nuage.vrs.records import Records
-from nuage.vrs.views import Attachment, Resolution, attachment_of, ids_of, is_marked, is_ours, owner_of, resolution_of
+from nuage.vrs.views import (
+    Attachment,
+    Resolution,
+    attachment_of,
+    failure_of,
+    ids_of,
+    is_marked,
+    is_ours,
+    owner_of,
+    resolution_of,
+)
 
 T = TypeVar("T")
 
@@ -162,7 +172,7 @@ class Switch:
             waiting=waiting is not None,
             container_id=ids.get(tables.CONTAINER),
             marked=marked,
-            error=None if interface is None else self._seen(interface).failure,
+            error=None if interface is None else failure_of(interface),
         )
 
     def attachment(self, endpoint_id: str) -> Attachment | None:

@@ -10,8 +10,8 @@ from nuage.names import port_name
 from nuage.ovsdb.client import Row
 from nuage.vrs import tables
 
-_PORT_MARKS = (tables.VM_UUID, tables.VM_NAME)
-_INTERFACE_MARKS = (*_PORT_MARKS, tables.ENDPOINT, tables.NETWORK, tables.RECORD)
+_PORT_MARKS = frozenset({tables.VM_UUID, tables.VM_NAME})
+_INTERFACE_MARKS = _PORT_MARKS | {tables.ENDPOINT, tables.NETWORK, tables.RECORD}
 
 
 @attrs.frozen(str=False)
@@ -51,13 +51,22 @@ class Attachment:
         return (self.error or "it does not say why") if failed else None
 
 
+def failure_of(interface: Row) -> str | None:
+    """Return why the switch could not open an interface's device, None where it did or has not tried yet."""
+    ofport = interface["ofport"]
+    # Most are open: they are told in the fewest steps.
+    if isinstance(ofport, int) and ofport > 0:
+        return None
+    return attachment_of(interface, None).failure
+
+
 def attachment_of(interface: Row, port: Row | None) -> Attachment:
     """Read where an endpoint is attached from the rows of its interface and port."""
     ofport, error = interface["ofport"], interface.get("error")
     return Attachment(
         port=str(interface["name"]),
         interface_uuid=interface.uuid,
-        port_uuid=port.uuid if port else None,
+        port_uuid=None if port is None else port.uuid,
         ofport=ofport if isinstance(ofport, int) else None,
         error=str(error) if error else None,
         container_id=ids_of(interface).get(tables.CONTAINER),
@@ -96,10 +105,7 @@ def owner_of(port: Row) -> str | None:
 
 def is_marked(interface: Row, port: Row | None) -> bool:
     """Tell whether an endpoint's interface and port carry all that they were attached with."""
-    ids = ids_of(interface)
-    return all(ids.get(key) for key in _INTERFACE_MARKS) and (
-        port is None or all(ids_of(port).get(key) for key in _PORT_MARKS)
-    )
+    return ids_of(interface).keys() >= _INTERFACE_MARKS and (port is None or ids_of(port).keys() >= _PORT_MARKS)
 
 
 def ids_of(row: Row) -> Mapping[str, str]:
