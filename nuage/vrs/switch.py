@@ -328,12 +328,15 @@ class Switch:
     def _interface(self, endpoint_id: str) -> Row | None:
         """Return the endpoint's interface: by its mark, or by its port's or its entity's where that was removed."""
         interface = self._client.cache[tables.INTERFACE].find("external_ids", endpoint_id, tables.ENDPOINT)
-        if interface is None:
-            interface = self._unmarked(endpoint_id)
-            entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id) if interface else None
-            proven = interface and (self._owner_by_port(interface) == endpoint_id or (entity and is_ours(entity)))
-            return interface if proven else None
-        return interface
+        if interface is not None:
+            return interface
+        unmarked = self._unmarked(endpoint_id)
+        return unmarked if unmarked is not None and self._is_proven(unmarked, endpoint_id) else None
+
+    def _is_proven(self, interface: Row, endpoint_id: str) -> bool:
+        """Tell whether an interface of the endpoint's name is the endpoint's by something else than its own marks."""
+        entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
+        return self._owner_by_port(interface) == endpoint_id or (entity is not None and is_ours(entity))
 
     def _unmarked(self, endpoint_id: str) -> Row | None:
         """Return the interface of the endpoint's name, where it is not said to be anybody's."""

@@ -47,7 +47,7 @@ class Attachment:
     @property
     def failure(self) -> str | None:
         """Why the switch could not open the device, None where it did or has not tried yet."""
-        failed = self.error or (self.ofport is not None and self.ofport <= 0)
+        failed = bool(self.error) if self.ofport is None else self.ofport <= 0
         return (self.error or "it does not say why") if failed else None
 
 
