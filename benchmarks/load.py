@@ -47,8 +47,10 @@ async def measure_endpoints(load: Load, count: int) -> None:
     print(f"memory: {(resident() - before) / (count - FEW) / 1000:.1f} KB per endpoint")
     many = await load.join_cost(SAMPLES)
     for number, cost in ((FEW, few), (count, many)):
-        print(f"Join at {number:5} endpoints: {cost.seconds * 1000:.2f} ms of the processor, {cost.calls} Python calls")
-    print(f"ratio {many.seconds / few.seconds:.2f} in time, {many.calls / few.calls:.2f} in calls")
+        print(
+            f"Join at {number:5} endpoints: {cost.seconds * 1000:.2f} ms of the processor, {cost.lines} lines of Python"
+        )
+    print(f"ratio {many.seconds / few.seconds:.2f} in time, {many.lines / few.lines:.2f} in lines")
     print(f"longest turn of the reactor in an audit: {await load.longest_turn() * 1000:.1f} ms of the processor")
 
 

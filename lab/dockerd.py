@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -102,6 +103,12 @@ class Dockerd:
             for group in sorted(root.glob("**/"), reverse=True):
                 with contextlib.suppress(OSError):
                     group.rmdir()
+
+    def forget_runtime(self) -> None:
+        """Remove what a machine's start does not find again: what was kept in memory. Nothing may run."""
+        shutil.rmtree(self._folder / "exec", ignore_errors=True)
+        for path in (self._folder / "dockerd.pid", self.socket):
+            path.unlink(missing_ok=True)
 
     def _command(self, *words: str) -> tuple[object, ...]:
         # The user's own configuration of the CLI is none of the lab's.

@@ -12,28 +12,28 @@ from lab.namespace import Namespace
 from lab.plugin import Plugin
 from lab.release import Release
 from lab.shell import Process, run
-from lab.switch import Switch
+from lab.switch import CONTROLLER_SOCKET, Switch
 
 
 class Host:
     """A Docker host in namespaces of its own.
 
+    Its switch has no controller, so that no port is resolved: lab/controlled.py and lab/pair.py make hosts with one.
+
     Args:
         name: Name of the host and of its network namespace.
         root: Folder below which the host has a folder with all its files.
         docker_args: Arguments for dockerd.
-        controlled: Whether its switch is given a controller (see lab/vsc.py). Where it has none no port is resolved, so
-            the plugin is configured not to wait for that.
     """
 
-    def __init__(self, name: str, root: Path, docker_args: Sequence[str] = (), *, controlled: bool = False) -> None:
+    def __init__(self, name: str, root: Path, docker_args: Sequence[str] = ()) -> None:
         self.name = name
         self.folder = root / name
         self.namespace = Namespace(name, self.folder)
         self.switch = Switch(self.namespace, self.folder)
         self.release = Release(self.namespace, self.folder)
         self.dockerd = Dockerd(self.release, name, self.folder, docker_args)
-        self.plugin = Plugin(self.namespace, self.folder, self.dockerd.socket, controlled=controlled)
+        self.plugin = Plugin(self.namespace, self.folder, self.dockerd.socket)
 
     @property
     def running(self) -> bool:
@@ -82,6 +82,21 @@ class Host:
         if self.folder.exists():
             _unmount_below(self.folder)
             shutil.rmtree(self.folder)
+
+    def power_loss(self) -> None:
+        """Have the machine lose its power, and come up again with nothing started yet.
+
+        All processes, devices and mounts are gone at once, and what is kept in memory: the folder of runtime files.
+        What stays is what was written: the switch's database, Docker's data, the plugin's configuration; and the socket
+        of a controller, which is another machine's. It is not for a host of a pair, whose wires would go too.
+        """
+        self.namespace.remove()
+        self.dockerd.kill_containers()
+        self.dockerd.remove_control_groups()
+        self.dockerd.forget_runtime()
+        self.namespace.empty(keep=(CONTROLLER_SOCKET,))
+        self.namespace.make()
+        self.release.make()
 
     def docker(self, *words: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run the docker CLI against this host."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Collection
 from pathlib import Path
 
 from lab.anchor import Anchor
@@ -74,6 +75,22 @@ class Namespace:
             if (self._folder / f"{private}.made").exists():
                 with contextlib.suppress(OSError):
                     public.rmdir()
+
+    def empty(self, keep: Collection[Path]) -> None:
+        """Remove what is in the folder for files of a running system, as a machine's start does. Nothing may run.
+
+        Args:
+            keep: Files that stay, as they are seen inside.
+        """
+        kept = {self.outside(path) for path in keep}
+        for path in sorted(self.outside(Path("/run")).rglob("*"), reverse=True):
+            if path in kept:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
 
     def _inhabitants(self) -> list[int]:
         listed = run("ip", "netns", "pids", self.name, check=False).stdout.split()

@@ -19,12 +19,11 @@ SOCKET = Path("/run/docker/plugins/nuage.sock")
 
 
 class Plugin:
-    """``twistd nuage-plugin`` with a configuration for this host, which is ``controlled`` as lab/host.py has it."""
+    """``twistd nuage-plugin`` with a configuration for this host."""
 
-    def __init__(self, namespace: Namespace, folder: Path, docker_socket: Path, *, controlled: bool) -> None:
+    def __init__(self, namespace: Namespace, folder: Path, docker_socket: Path) -> None:
         self._namespace = namespace
         self._docker_socket = docker_socket
-        self._controlled = controlled
         self.config = folder / "nuage.yaml"
         self.process = Process("nuage-plugin", folder)
 
@@ -35,14 +34,12 @@ class Plugin:
         return self._namespace.outside(Path(inside))
 
     def configure(self, **changes: object) -> None:
-        """Write the configuration; ``changes`` replace keys of it."""
+        """Write the configuration: the default one, but for where things are. ``changes`` replace keys of it."""
         keys: dict[str, object] = {
             "VrsEndpoint": DATABASE,
             "DockerEndpoint": f"unix://{self._docker_socket}",
             "Scope": "local",
         }
-        if not self._controlled:
-            keys["resolve_timeout"] = 0
         self.config.write_text(yaml.safe_dump({**keys, **changes}))
 
     def start(self, activation: Activation | None = None) -> None:

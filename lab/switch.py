@@ -13,6 +13,10 @@ from lab.shell import Process, run, wait_until
 BRIDGE = "alubr0"
 #: As it is seen inside of the host.
 DATABASE = "unix:/var/run/openvswitch/db.sock"
+#: Where ovs-appctl looks for a daemon's pid file and, by the pid, for its socket: ovs-appctl(8), "--target".
+_RUN = "/var/run/openvswitch"
+#: The socket that a controller listens at. ovs-vswitchd connects to none outside of that folder.
+CONTROLLER_SOCKET = Path("/run/openvswitch/vsc.sock")
 
 
 class Switch:
@@ -45,7 +49,7 @@ class Switch:
                 self._folder / "conf.db",
                 f"--remote=p{DATABASE}",
                 "--remote=ptcp:6633:127.0.0.1",
-                "--unixctl=/var/run/openvswitch/ovsdb-server.ctl",
+                f"--pidfile={_RUN}/ovsdb-server.pid",
             )
         )
         wait_until("ovsdb-server answers", self._answers, 10)
@@ -53,8 +57,13 @@ class Switch:
     def start_daemon(self) -> None:
         """Start ovs-vswitchd."""
         self.daemon.start(
-            *self._namespace.inside("ovs-vswitchd", DATABASE, "--unixctl=/var/run/openvswitch/ovs-vswitchd.ctl")
+            *self._namespace.inside("ovs-vswitchd", DATABASE, f"--pidfile={_RUN}/ovs-vswitchd.pid"),
         )
+
+    def start(self) -> None:
+        """Start both on the database as it is."""
+        self.start_database()
+        self.start_daemon()
 
     def stop(self) -> None:
         """End both."""

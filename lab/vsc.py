@@ -9,13 +9,12 @@ from pathlib import Path
 
 from lab.host import Host
 from lab.shell import Process, wait_until
-from lab.switch import BRIDGE
+from lab.switch import BRIDGE, CONTROLLER_SOCKET
 
 TOPOLOGY = Path(__file__).with_name("topology.yaml")
 
-#: As it is seen inside of a host. ovs-vswitchd connects to no socket outside of this folder.
-_RUN = Path("/run/openvswitch")
-_SOCKET = "vsc.sock"
+#: As it is seen inside of a host.
+_DATABASE = Path("/run/openvswitch/db.sock")
 
 
 class Vsc:
@@ -37,8 +36,8 @@ class Vsc:
 
     def start(self) -> None:
         """Start the daemon, without waiting for anything."""
-        databases = [f"--database={host.name}=unix:{host.namespace.outside(_RUN / 'db.sock')}" for host in self._hosts]
-        sockets = [f"--listen=unix:{host.namespace.outside(_RUN / _SOCKET)}" for host in self._hosts]
+        databases = [f"--database={host.name}=unix:{host.namespace.outside(_DATABASE)}" for host in self._hosts]
+        sockets = [f"--listen=unix:{host.namespace.outside(CONTROLLER_SOCKET)}" for host in self._hosts]
         self.process.start(
             *(sys.executable, "-m", "lab.vrs", f"--topology={self._topology}", f"--delay={self._delay}"),
             *(*databases, *sockets),
@@ -49,10 +48,10 @@ class Vsc:
 
         Returns when the switch has taken it for its master, and the database says so.
         """
-        wait_until("the controller listens", host.namespace.outside(_RUN / _SOCKET).exists, 20)
+        wait_until("the controller listens", host.namespace.outside(CONTROLLER_SOCKET).exists, 20)
         host.switch.vsctl(
             *("set", "bridge", BRIDGE, "fail_mode=secure"),
-            *("--", "set-controller", BRIDGE, f"unix:/var{_RUN / _SOCKET}"),
+            *("--", "set-controller", BRIDGE, f"unix:/var{CONTROLLER_SOCKET}"),
             # Milliseconds, and the least that is possible: the time until the switch tries again.
             *("--", "set", "controller", BRIDGE, "max_backoff=1000"),
         )

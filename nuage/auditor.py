@@ -173,6 +173,7 @@ class Auditor:
         begin = self._clock.seconds()
         findings = await self.look(sparing=sparing)
         end = self._clock.seconds()
+        self._log.debug("audit: {count} proposals", count=len(findings.proposals))
         self._bugs.clear()
         self._tell_unreadable(findings.unreadable)
         # What one look saw had been there at its end at the latest, and what the next one sees is there at its begin.

@@ -107,7 +107,8 @@ class Containers:
     def _fell_silent(self) -> None:
         """Have nobody wait before Docker has answered something."""
         self._silent = True
-        for search in self._searches.values():
+        # Who goes on may end at once, and let in a call that begins another search or ends one.
+        for search in list(self._searches.values()):
             search.release()
 
     def _ended(self, failure: Failure, endpoint_id: str) -> None:

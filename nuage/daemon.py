@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import TimeoutError as WaitedTooLong
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from nuage import __version__, systemd
 from nuage.auditor import Auditor, Findings
@@ -21,6 +23,7 @@ from nuage.docker import engine
 from nuage.docker.census import Census
 from nuage.docker.networks import find_network
 from nuage.driver import Driver
+from nuage.ending import GRACE
 from nuage.errors import NuageError
 from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.resource import Libnetwork
@@ -30,10 +33,17 @@ from nuage.model import Container
 from nuage.networks import Networks
 from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.remote import TlsFiles, parse_remote
-from nuage.readiness import Readiness
+from nuage.readiness import Readiness, Watched
 from nuage.serial import Turns
 from nuage.vrs import tables
+from nuage.vrs.schema import SchemaCheck
 from nuage.vrs.switch import Switch
+
+#: The last seconds of :data:`nuage.ending.GRACE`, in which the reactor ends.
+_LAST_STEPS = 0.25
+#: Seconds that ovs-vswitchd may take to write the controller's role into the database: it does so every 5 s
+#: (ovs-vswitchd.conf.db(5), "stats-update-interval"), and the role is empty after each start of ovsdb-server.
+_CONTROLLER_LAG = 6.0
 
 
 class Parts:
@@ -47,23 +57,27 @@ class Parts:
     _log = Logger()
 
     def __init__(self, reactor: Any, config: Config) -> None:
-        turns = Turns()
+        turns = Turns(reactor)
+        self._clock = reactor
         self.client = OvsdbClient(
             reactor,
             parse_remote(config.vrs_remote, _tls_files(config)),
             tables.DATABASE,
             tables.MONITORED,
-            check_schema=tables.check_schema,
+            check_schema=SchemaCheck(resolving=config.resolve_timeout > 0),
             call_timeout=config.vrs_timeout,
             probe_interval=config.probe_interval,
+            witnesses=tables.WITNESSES,
         )
         self.switch = Switch(
             self.client, config.vrs_bridge, config.wire_timeout, config.site_id, config.plugin_socket.name
         )
         self.links = Links(reactor, reactor)
         self.cleanup = Cleanup(reactor, turns)
-        docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)
+        self.docker = docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)
         self.containers = Containers(reactor, docker, self._found_late)
+        # Without one no port is resolved.
+        self._needs_controller = config.resolve_timeout > 0
         self.driver = Driver(
             scope=config.scope,
             mtu=config.mtu,
@@ -71,10 +85,9 @@ class Parts:
             switch=self.switch,
             links=self.links,
             containers=self.containers,
-            networks=Networks(self.switch, partial(find_network, docker), turns),
+            networks=Networks(reactor, self.switch, partial(find_network, docker), turns),
             cleanup=self.cleanup,
             turns=turns,
-            random_bytes=os.urandom,
         )
         self.auditor = Auditor(
             reactor,
@@ -86,18 +99,60 @@ class Parts:
             turns=turns,
         )
 
+    def watched(self) -> list[Watched]:
+        """Return what the daemon waits for, and tells of."""
+        watched = [
+            Watched(
+                name="the VRS",
+                there=lambda: self.client.synced,
+                status=lambda: self.client.status,
+                promise="Docker is served as soon as it is there",
+                # The database's client logs what comes later.
+                once=True,
+            )
+        ]
+        if self._needs_controller:
+            watched.append(
+                Watched(
+                    name="the controller",
+                    # What the mirror of a database that is away says is no news.
+                    there=lambda: self.switch.controller_connected() if self.client.synced else None,
+                    status=self.switch.controller_status,
+                    promise="containers start as soon as it is there",
+                    grace=_CONTROLLER_LAG,
+                )
+            )
+        return watched
+
     def start(self) -> None:
         """Start what runs by itself."""
         self.links.start()
         self.client.start()
+        self.docker.presence.start()
 
-    async def stop(self) -> None:
-        """Stop everything; return when nothing is left."""
+    async def stop(self, patience: float) -> None:
+        """Stop everything; return when nothing is left.
+
+        Args:
+            patience: Seconds after which what has not ended is cut off and named in the log.
+        """
         self.auditor.stop()
         self.containers.stop()
         self.cleanup.stop()
-        await self.links.stop()
-        await self.client.stop()
+        self.docker.presence.stop()
+        await gatherResults(
+            [
+                self._within(patience, "a request to the kernel about links", self.links.stop()),
+                self._within(patience, "the connection to the switch's database", self.client.stop()),
+            ]
+        )
+
+    def _within(self, seconds: float, what: str, end: Coroutine[Any, Any, None]) -> Deferred[None]:
+        def cut_off(failure: Failure) -> None:
+            failure.trap(WaitedTooLong)
+            self._log.error("{what} does not end and is cut off", what=what)
+
+        return Deferred.fromCoroutine(end).addTimeout(seconds, self._clock).addErrback(cut_off)
 
     def _found_late(self, endpoint_id: str, container: Container) -> None:
         Deferred.fromCoroutine(self.driver.name_endpoint(endpoint_id, container)).addErrback(
@@ -125,6 +180,7 @@ class NuagePlugin(MultiService):
 
     def __init__(self, reactor: Any, config: Config, environ: Mapping[str, str]) -> None:
         super().__init__()
+        self._clock = reactor
         self._config = config
         passed = systemd.passed_socket(environ, os.getpid(), config.plugin_socket)
         self._parts = Parts(reactor, config)
@@ -133,7 +189,7 @@ class NuagePlugin(MultiService):
         PluginServer(reactor, config.plugin_socket, site, calls, passed).setServiceParent(self)
         self._readiness = Readiness(
             reactor,
-            self._parts.client,
+            self._parts.watched(),
             systemd.Notices(environ).send,
             systemd.watchdog_interval(environ, os.getpid()),
         )
@@ -154,7 +210,7 @@ class NuagePlugin(MultiService):
         self._parts.start()
 
     def stopService(self) -> Deferred[None]:
-        """Finish the calls in flight, then everything else."""
+        """Finish the calls in flight, then everything else. It ends in time whatever hangs."""
         return Deferred.fromCoroutine(self._stop())
 
     def audit(self) -> None:
@@ -162,9 +218,10 @@ class NuagePlugin(MultiService):
         self._parts.auditor.trigger()
 
     async def _stop(self) -> None:
+        end = self._clock.seconds() + self._config.call_timeout + GRACE - _LAST_STEPS
         # The server first: its calls need all the others.
         await super().stopService()
-        await self._parts.stop()
+        await self._parts.stop(end - self._clock.seconds())
         self._readiness.end()
 
     def _ready(self) -> None:
@@ -194,7 +251,7 @@ async def dry_run(reactor: Any, config: Config) -> int:
     except Exception as problem:
         _say(f"no audit: a bug: {problem!r}")
     finally:
-        await parts.stop()
+        await parts.stop(GRACE - _LAST_STEPS)
     return 1
 
 

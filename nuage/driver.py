@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
 from twisted.logger import Logger
@@ -18,18 +18,16 @@ from nuage.cleanup import Cleanup
 from nuage.containers import Containers
 from nuage.errors import Refused
 from nuage.libnetwork import payloads
+from nuage.mac import mac_of
 from nuage.model import Container, Endpoint, Network
 from nuage.networks import Networks
 from nuage.options import network_of
 from nuage.ovsdb.errors import WaitExpired
 from nuage.policy import endpoint_options
-from nuage.resolution import check_resolution, demand_controller, unresolved
+from nuage.resolution import check_resolution, unresolved
 from nuage.serial import Turns
 from nuage.vrs.switch import Switch
 from nuage.vrs.views import Attachment
-
-#: First octets of a MAC address that this driver makes: locally administered, and told apart at a glance.
-_MAC_PREFIX = b"\x7a\x42"
 
 
 class LinkMaker(Protocol):
@@ -55,7 +53,6 @@ class Driver:
         networks: Knows the networks.
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one subject apart; shared with ``cleanup``.
-        random_bytes: Gives random bytes, for MAC addresses.
 
     Its methods are named after the calls. They raise :class:`nuage.errors.NuageError`.
     """
@@ -74,7 +71,6 @@ class Driver:
         networks: Networks,
         cleanup: Cleanup,
         turns: Turns,
-        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._scope = scope
         self._mtu = mtu
@@ -85,7 +81,6 @@ class Driver:
         self._networks = networks
         self._cleanup = cleanup
         self._turns = turns
-        self._random_bytes = random_bytes
 
     async def capabilities(self) -> payloads.Capabilities:
         """Tell the scope of this driver's networks."""
@@ -110,10 +105,9 @@ class Driver:
     async def create_network(self, request: payloads.CreateNetwork) -> payloads.Empty:
         """Check the network and keep it."""
         network = network_of(request)
-        async with self._turns.turn(network.id):
-            await self._switch.ready()
+        await self._switch.ready()
+        async with self._networks.placed(network):
             self._cleanup.cancel(network.id)
-            await self._networks.demand_subnet_of_its_own(network)
             known = self._switch.network(network.id)
             async with self._undone_by(network.id, lambda: self._forget_network(network.id), new=known is None):
                 await self._switch.remember_network(network)
@@ -128,21 +122,22 @@ class Driver:
         """Check the endpoint and keep it; the container is attached by Join."""
         await self._switch.ready()
         network = await self._networks.get(request.network_id)
-        _check_addresses(request, network)
+        address = _checked_address(request, network)
+        await self._free_addresses(request, network)
         async with self._turns.turn(request.endpoint_id):
             self._cleanup.cancel(request.endpoint_id)
             known = self._switch.endpoint(request.endpoint_id)
             endpoint = Endpoint(
                 id=request.endpoint_id,
                 network_id=network.id,
-                mac=request.mac or (known.mac if known else self._new_mac()),
-                address=request.address,
+                mac=request.mac or (known.mac if known else mac_of(network, address.ip)),
+                address=address,
                 address_v6=request.address_v6,
                 options=endpoint_options(request.options),
             )
             async with self._undone_by(endpoint.id, lambda: self._forget_endpoint(endpoint.id), new=known is None):
                 await self._switch.remember_endpoint(endpoint)
-        self._containers.expect(network.id, endpoint.id)
+            self._containers.expect(network.id, endpoint.id)
         return payloads.CreatedEndpoint(None if request.mac else endpoint.mac)
 
     async def join(self, request: payloads.Join) -> payloads.Joined:
@@ -159,7 +154,6 @@ class Driver:
             source=names.container_end_name(endpoint.id),
             gateway=None if network.internal else gateway,
             gateway_v6=None if network.internal else network.gateway_v6,
-            isolated=network.internal,
         )
 
     async def endpoint_oper_info(self, request: payloads.EndpointCall) -> payloads.OperationalInfo:
@@ -199,8 +193,8 @@ class Driver:
 
     async def forget_endpoint(self, endpoint_id: str) -> None:
         """Remove all of an endpoint."""
-        self._containers.forget(endpoint_id)
         async with self._turns.turn(endpoint_id):
+            self._containers.forget(endpoint_id)
             await self._cleanup.finish(endpoint_id, lambda: self._forget_endpoint(endpoint_id))
 
     async def forget_network(self, network_id: str) -> None:
@@ -225,8 +219,6 @@ class Driver:
 
     async def _attach(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
         """Make the link, then the rows, and return the gateway; nothing of both stays where one fails."""
-        if self._resolve_timeout:
-            demand_controller(self._switch.controller_connected())
         known = self._switch.attachment(endpoint.id)
         async with self._undone_by(endpoint.id, lambda: self._unplug(endpoint.id), new=known is None):
             await self._links.create_pair(
@@ -244,7 +236,11 @@ class Driver:
             return await self._resolved_gateway(network, endpoint)
 
     async def _resolved_gateway(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
-        """Wait until the VRS has resolved the port, and return its gateway; Docker's where that is not waited for."""
+        """Wait until the VRS has resolved the port, and return its gateway; Docker's where that is not waited for.
+
+        A controller that is not there yet is waited for as well: after a start of the machine or of Open vSwitch it
+        takes some seconds, and Docker never repeats a start that failed.
+        """
         if not self._resolve_timeout:
             return network.gateway
         try:
@@ -253,7 +249,24 @@ class Driver:
             connected = self._switch.controller_connected()
             raise unresolved(network, endpoint, self._resolve_timeout, controller=connected) from None
         self._log.info("endpoint={endpoint} is {resolution}", endpoint=endpoint.id[:12], resolution=str(resolution))
+        await self._switch.wired(endpoint.id)
         return check_resolution(network, endpoint, resolution)
+
+    async def _free_addresses(self, request: payloads.CreateEndpoint, network: Network) -> None:
+        """Remove older endpoints of the network that have an address which Docker gives to another one now.
+
+        That Docker gives it proves them dead: it lost them in a crash, of which it tells nobody. Their ports would keep
+        the VRS from resolving the new one. It is done before the new endpoint's turn and in a turn of each: who waits
+        for a turn while having another could wait for ever.
+        """
+        addresses = [interface.ip for interface in (request.address, request.address_v6) if interface]
+        for older in sorted(self._switch.holders(network, addresses) - {request.endpoint_id}):
+            self._log.info(
+                "endpoint={older} is removed: Docker gives its address to endpoint={newer}",
+                older=older[:12],
+                newer=request.endpoint_id[:12],
+            )
+            await self.forget_endpoint(older)
 
     @asynccontextmanager
     async def _undone_by(self, subject: str, undo: Callable[[], Awaitable[None]], *, new: bool) -> AsyncIterator[None]:
@@ -287,9 +300,6 @@ class Driver:
     def _remove_link(self, endpoint_id: str) -> None:
         self._links.remove_soon(names.port_name(endpoint_id), names.link_alias(endpoint_id))
 
-    def _new_mac(self) -> str:
-        return (_MAC_PREFIX + self._random_bytes(4)).hex(":")
-
     def _shown_resolution(self, endpoint_id: str) -> Mapping[str, object]:
         resolution = self._switch.resolution(endpoint_id)
         if resolution is None:
@@ -313,10 +323,11 @@ def _shown_attachment(attachment: Attachment | None) -> Mapping[str, object]:
     return shown
 
 
-def _check_addresses(request: payloads.CreateEndpoint, network: Network) -> None:
+def _checked_address(request: payloads.CreateEndpoint, network: Network) -> IPv4Interface:
     if request.address is None:
         raise Refused(f"endpoint {request.endpoint_id} has no IPv4 address; use an IPAM driver that gives one")
     if request.address.ip not in network.pool:
         raise Refused(f"address {request.address.ip} is not in the subnet {network.pool} of network {network.id}")
     if request.address.ip == network.gateway:
         raise Refused(f"address {request.address.ip} is the gateway of network {network.id}; choose another --ip")
+    return request.address

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any, cast
 
 from twisted.logger import (
     FilteringLogObserver,
@@ -25,23 +25,46 @@ _LEVELS = {
 }
 
 
-def observer(options: Mapping[str, Any], level: str) -> ILogObserver:
-    """Return the observer that ``twistd``'s options ask for, quiet below ``level``.
+class Log:
+    """The log that ``twistd``'s options ask for.
 
     Args:
         options: The options of ``twistd`` itself: ``logfile``, ``syslog``, ``prefix``, ``nodaemon``.
-        level: A level's name as the configuration spells it.
+        level: Name of the least level that is logged, as the configuration spells it.
     """
-    predicate = LogLevelFilterPredicate(defaultLogLevel=_LEVELS[level])
-    # It tells of each connection that it opens and closes.
-    predicate.setLogLevelForNamespace("twisted.web.client", max(_LEVELS[level], LogLevel.warn))
-    return FilteringLogObserver(_unfiltered(options), [predicate])
+
+    def __init__(self, options: Mapping[str, Any], level: str) -> None:
+        predicate = LogLevelFilterPredicate(defaultLogLevel=_LEVELS[level])
+        # It tells of each connection that it opens and closes.
+        predicate.setLogLevelForNamespace("twisted.web.client", max(_LEVELS[level], LogLevel.warn))
+        self._file = _file(options)
+        self.observer: ILogObserver = FilteringLogObserver(_unfiltered(options, self._file), [predicate])
+
+    def rotate(self) -> None:
+        """Begin a new file and keep the former one under a number; nothing where the log is no file."""
+        if self._file is not None:
+            self._file.rotate()
+
+    def reopen(self) -> None:
+        """Open the file by its name again, after another program renamed it; nothing where the log is no file."""
+        if self._file is not None:
+            self._file.reopen()
 
 
-def _unfiltered(options: Mapping[str, Any]) -> ILogObserver:
+def observer(options: Mapping[str, Any], level: str) -> ILogObserver:
+    """Return the observer of a log that stays where it is; see :class:`Log`."""
+    return Log(options, level).observer
+
+
+def _file(options: Mapping[str, Any]) -> logfile.LogFile | None:
+    name = options.get("logfile")
+    if options.get("syslog") or name == "-" or (not name and options.get("nodaemon")):
+        return None
+    file: logfile.LogFile = logfile.LogFile.fromFullPath(name or "twistd.log")
+    return file
+
+
+def _unfiltered(options: Mapping[str, Any], file: logfile.LogFile | None) -> ILogObserver:
     if options.get("syslog"):
         return LegacyLogObserverWrapper(syslog.SyslogObserver(options.get("prefix", "")).emit)  # type: ignore[arg-type]
-    name = options.get("logfile")
-    if name == "-" or (not name and options.get("nodaemon")):
-        return textFileLogObserver(sys.stdout)
-    return textFileLogObserver(logfile.LogFile.fromFullPath(name or "twistd.log"))
+    return textFileLogObserver(sys.stdout if file is None else cast(IO[Any], file))

@@ -55,9 +55,10 @@ class Network:
 
     def competes_with(self, other: Network) -> bool:
         """Tell whether both assign the same addresses of the same Nuage subnet."""
-        return self._location() == other._location() and self.pool.overlaps(other.pool)
+        return self.location() == other.location() and self.pool.overlaps(other.pool)
 
-    def _location(self) -> tuple[str | None, ...]:
+    def location(self) -> tuple[str | None, ...]:
+        """Return the names of the network's place in the topology: equal ones are the same Nuage subnet."""
         return (self.organization, self.domain, self.zone, self.subnet)
 
     def to_record(self) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from nuage.errors import DockerUnavailable, Refused
 from nuage.libnetwork import payloads
@@ -15,17 +19,23 @@ from nuage.vrs.tables import NETWORK_RECORD
 #: Finds a network that this host was not told of, as the request that would have created it; None where there is none.
 NetworkFinder = Callable[[str], Awaitable[payloads.CreateNetwork | None]]
 
+#: Seconds after which Docker is asked once more for a network that it does not know. It stores one when CreateNetwork
+#: has been answered, and until then says that there is none.
+_STORING_TIME = 1.0
+
 
 class Networks:
     """Knows the networks.
 
     Args:
+        clock: Measures the time that Docker has for storing a network.
         switch: Remembers networks.
         find_network: Asks Docker for those that it does not.
-        turns: Keeps calls about one network apart.
+        turns: Keeps calls about one network, and about one place in the topology, apart.
     """
 
-    def __init__(self, switch: Switch, find_network: NetworkFinder, turns: Turns) -> None:
+    def __init__(self, clock: IReactorTime, switch: Switch, find_network: NetworkFinder, turns: Turns) -> None:
+        self._clock = clock
         self._switch = switch
         self._find_network = find_network
         self._turns = turns
@@ -35,11 +45,25 @@ class Networks:
         network = self._switch.network(network_id)
         if network is None:
             network = await self._learnt_network(network_id)
-            async with self._turns.turn(network_id):
+            async with self.placed(network):
                 await self._switch.remember_network(network)
         return network
 
-    async def demand_subnet_of_its_own(self, network: Network) -> None:
+    @asynccontextmanager
+    async def placed(self, network: Network) -> AsyncIterator[None]:
+        """Have the network's turn and that of its place, in which no other network is accepted there meanwhile.
+
+        The place's turn comes first: who has a network's turn waits for that of endpoints only.
+
+        Raises:
+            Refused: The place has a network already; the message names it.
+        """
+        async with self._turns.turn(network.place()):
+            await self._demand_subnet_of_its_own(network)
+            async with self._turns.turn(network.id):
+                yield
+
+    async def _demand_subnet_of_its_own(self, network: Network) -> None:
         """Make sure that no other network assigns the addresses of the same Nuage subnet.
 
         One that Docker does not know any more is forgotten instead: Docker does not always say when it drops one. That
@@ -52,21 +76,29 @@ class Networks:
                     f"subnet {other.pool}: use that network, or remove it first; if that plugin is there no more, "
                     f"ovs-vsctl remove bridge {self._switch.bridge} external_ids {NETWORK_RECORD}{other.id}"
                 )
-        for other in self._switch.networks():
+        for other in list(self._switch.networks()):
             if other.id != network.id and other.competes_with(network):
                 if not await self._is_gone(other.id):
                     raise Refused(
                         f"network {other.id} stands for {other.place()} already, with the subnet {other.pool}: "
                         "use that network, or remove it first"
                     )
-                await self._switch.forget_network(other.id)
+                async with self._turns.turn(other.id):
+                    await self._switch.forget_network(other.id)
 
     async def _is_gone(self, network_id: str) -> bool:
+        if await self._is_known(network_id):
+            return False
+        await deferLater(self._clock, _STORING_TIME)
+        return not await self._is_known(network_id)
+
+    async def _is_known(self, network_id: str) -> bool:
+        """Tell whether Docker has a network, or could not say that it has not."""
         try:
-            return await self._find_network(network_id) is None
+            return await self._find_network(network_id) is not None
         except (DockerUnavailable, Refused):
             # Docker has it where what it says of it cannot be read.
-            return False
+            return True
 
     async def _learnt_network(self, network_id: str) -> Network:
         try:

@@ -121,8 +121,17 @@ def _pool_problems(request: CreateNetwork) -> list[str]:
         problems.append(f"at most one IPv6 subnet is possible, not {given}; give one")
     pools: tuple[Pool4 | Pool6, ...] = (*request.pools, *request.pools_v6)
     for pool in pools:
-        problems += _gateway_problems(pool.subnet, pool.gateway)
+        problems += _everything_problems(pool.subnet) or _gateway_problems(pool.subnet, pool.gateway)
     return problems
+
+
+def _everything_problems(pool: IPv4Network | IPv6Network) -> list[str]:
+    if pool.prefixlen == 0:
+        return [
+            f"subnet {pool} is every address there is; leave out --ipam-driver=null, which gives no addresses, "
+            "and give the --subnet of the Nuage subnet"
+        ]
+    return []
 
 
 def _gateway_problems(pool: IPv4Network | IPv6Network, gateway: IPv4Address | IPv6Address | None) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
+import attrs
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -12,49 +12,57 @@ from twisted.logger import Logger
 
 #: Seconds between two looks.
 _INTERVAL = 1.0
-#: Seconds without a VRS after which the daemon counts as started all the same: the units that come after it, Docker
+#: Seconds after which the daemon counts as started though something is missing: the units that come after it, Docker
 #: among them, have other work as well. Less than the time that systemd allows for a start.
 _PATIENCE = 30.0
 
 
-class Database(Protocol):
-    """What is waited for: :class:`nuage.ovsdb.client.OvsdbClient`."""
+@attrs.frozen(kw_only=True)
+class Watched:
+    """Something that the daemon works with, and that may be away.
 
-    @property
-    def synced(self) -> bool:
-        """Whether it can be used."""
+    Args:
+        name: What it is called, such as "the VRS".
+        there: Tells whether it is there, None where that cannot be told now.
+        status: Says in one sentence how it does.
+        promise: What happens once it is there, for the log.
+        needed: Whether the daemon counts as started only once it is there.
+        grace: Seconds that it may be away without a word in the log.
+        once: Whether the log has only its first coming from here, and what comes later from elsewhere.
+    """
 
-    @property
-    def status(self) -> str:
-        """One sentence on how it does."""
+    name: str
+    there: Callable[[], bool | None]
+    status: Callable[[], str]
+    promise: str
+    needed: bool = True
+    grace: float = 0.0
+    once: bool = False
 
 
 class Readiness(Service):
-    """Looks at the switch's database from time to time.
+    """Looks from time to time at what the daemon works with.
 
     Args:
         clock: Measures the intervals.
-        database: What the daemon cannot do without.
+        watched: What it looks at. What follows from something else comes after that.
         notify: Takes the assignments of sd_notify(3).
         watchdog_interval: Seconds between two signs of life, None for none. They come from the reactor's own loop: a
             reactor that is stuck gives none.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         clock: IReactorTime,
-        database: Database,
+        watched: Sequence[Watched],
         notify: Callable[..., None],
         watchdog_interval: float | None = None,
     ) -> None:
         self._clock = clock
-        self._database = database
+        self._outages = [_Outage(each) for each in watched]
         self._notify = notify
         self._watchdog_interval = watchdog_interval
         self._ready = False
-        self._waited = self._was_there = False
         self._status = ""
         self._start = 0.0
         self._loops: list[LoopingCall] = []
@@ -82,32 +90,64 @@ class Readiness(Service):
         """Look now, and say what is new."""
         if not self.running:
             return
-        synced, seconds = self._database.synced, self._clock.seconds() - self._start
+        now = self._clock.seconds()
         assignments = []
-        status = self._database.status if synced else f"waits for the VRS: {self._database.status}"
+        status = "; ".join(filter(None, (outage.status() for outage in self._outages)))
         if status != self._status:
             self._status = status
             assignments.append(f"STATUS={status}")
-        if not self._ready and (synced or seconds >= _PATIENCE):
+        complete = all(outage.watched.there() for outage in self._outages if outage.watched.needed)
+        if not self._ready and (complete or now - self._start >= _PATIENCE):
             self._ready = True
             assignments.append("READY=1")
         if assignments:
             self._notify(*assignments)
-        if not self._was_there:
-            self._log_wait(synced, seconds)
-
-    def _log_wait(self, synced: bool, seconds: float) -> None:
-        """Log the wait at the start. What comes later is an outage, of which the database's client tells."""
-        if synced:
-            self._was_there = True
-            if self._waited:
-                self._log.info("the VRS is there, {seconds:.0f} s after the start", seconds=seconds)
-        elif not self._waited:
-            self._waited = True
-            self._log.warn("{status}; Docker is served as soon as it is there", status=self._status)
+        for outage in self._outages:
+            outage.look(now)
 
     def _repeat(self, work: Callable[[], None], interval: float, *, now: bool) -> None:
         loop = LoopingCall(work)
         loop.clock = self._clock
         self._loops.append(loop)
         loop.start(interval, now=now)
+
+
+class _Outage:
+    """Notes since when something is away, and logs that once, and once that it is there."""
+
+    _log = Logger(namespace="nuage.readiness")
+
+    def __init__(self, watched: Watched) -> None:
+        self.watched = watched
+        self._since: float | None = None
+        self._told = self._over = False
+
+    def status(self) -> str:
+        """Return a sentence for the status, none where nothing can be told."""
+        there = self.watched.there()
+        if there is None:
+            return ""
+        return self.watched.status() if there else f"waits for {self.watched.name}: {self.watched.status()}"
+
+    def look(self, now: float) -> None:
+        """Log what is new."""
+        there = self.watched.there()
+        if self._over or (there is None and self._told):
+            return
+        if there is False:
+            self._missed(now)
+        else:
+            self._found(now)
+            self._over = self.watched.once and there is True
+
+    def _missed(self, now: float) -> None:
+        if self._since is None:
+            self._since = now
+        if not self._told and now - self._since >= self.watched.grace:
+            self._told = True
+            self._log.warn("{status}; {promise}", status=self.status(), promise=self.watched.promise)
+
+    def _found(self, now: float) -> None:
+        if self._told and self._since is not None:
+            self._log.info("{name} is there, after {seconds:.0f} s", name=self.watched.name, seconds=now - self._since)
+        self._since, self._told = None, False

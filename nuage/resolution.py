@@ -29,25 +29,28 @@ class Resolved(Protocol):
         """The subnet's gateway."""
 
 
-def demand_controller(connected: bool) -> None:
-    """Make sure that there is a controller that can resolve a port.
-
-    Raises:
-        SwitchError: No controller has the role of the master.
-    """
-    if not connected:
-        raise SwitchError(
-            "the VRS has no controller: no row of its table Controller has the role master, so no port is resolved; "
-            "connect the VRS to its VSC, or set resolve_timeout to 0 to start containers without connectivity"
-        )
-
-
 def unresolved(network: Network, endpoint: Endpoint, seconds: float, *, controller: bool) -> SwitchError:
-    """Return the error of a port that was not resolved in time, which names all that can be misspelt."""
-    state = "a controller is connected" if controller else "no controller is connected any more"
+    """Return the error of a port that was not resolved in time.
+
+    It names all that can be misspelt, or the lack of a controller, without which no name is looked at.
+
+    Args:
+        network: The network.
+        endpoint: The endpoint.
+        seconds: How long it was waited for.
+        controller: Whether a controller is there by now.
+    """
+    if not controller:
+        return SwitchError(
+            "the VRS has no controller: no row of its table Controller has the role master, so no port is resolved, "
+            f"and none came within {seconds:g} s; connect the VRS to its VSC, "
+            "or set resolve_timeout to 0 to start containers without connectivity"
+        )
     return SwitchError(
         f'the VRS did not resolve the port within {seconds:g} s: {network.place()}, user "{network.user}", '
-        f"address {endpoint.address}; {state}. Are these names and this address those of the Nuage domain?"
+        f"address {endpoint.address}; a controller is connected. If Nuage does not know one of these names, or has "
+        "given the address to another, correct the network's options or the address; if the VRS only needs longer, "
+        "raise resolve_timeout"
     )
 
 
@@ -65,7 +68,8 @@ def check_resolution(network: Network, endpoint: Endpoint, resolved: Resolved) -
         f"{what}: Docker {docker}, Nuage {nuage}"
         for what, docker, nuage in (
             ("address", str(endpoint.address.ip) if endpoint.address else "none", resolved.address),
-            ("mask", str(network.pool.netmask), resolved.mask),
+            # Not each release of the VRS tells the mask.
+            ("mask", network.pool.netmask, resolved.mask or network.pool.netmask),
             ("gateway", network.gateway or gateway, gateway),
         )
         if str(docker) != str(nuage)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -15,8 +16,10 @@ from twisted.logger import ILogObserver, globalLogBeginner
 from twisted.python import usage
 
 from nuage import config, systemd
+from nuage.clock import measure_steadily
+from nuage.ending import GRACE, LastResort
 from nuage.errors import ConfigurationError, NuageError
-from nuage.logs import observer
+from nuage.logs import Log, observer
 
 
 class Options(usage.Options):
@@ -43,13 +46,18 @@ class Options(usage.Options):
             raise usage.UsageError(str(problem)) from problem
 
 
-class _Logging(MultiService):
-    """Has ``twistd`` log to an observer of ours, unless its user named another with ``--logger``."""
+class _Application(MultiService):
+    """The process around the services: its log, its start and its end.
+
+    ``twistd`` logs to an observer of ours, unless its user named another with ``--logger``.
+    """
 
     def __init__(self, options: Options, level: str) -> None:
         super().__init__()
+        self._longest = options.config.call_timeout
+        self._last_resort = LastResort()
         twistd: Mapping[str, Any] = options.parent or {}
-        self._observer = observer(twistd, level)
+        self.log = Log(twistd, level)
         self._daemon = not twistd.get("nodaemon")
 
     def privilegedStartService(self) -> None:
@@ -62,9 +70,17 @@ class _Logging(MultiService):
                 raise
             raise SystemExit(f"nuage-plugin: {problem}") from None
 
+    def stopService(self) -> Deferred[None]:
+        """Stop everything, and see to it that the process ends in time."""
+        end = time.monotonic() + self._longest + GRACE
+        self._last_resort.due(end - time.monotonic())
+        stopped: Deferred[None] = super().stopService()
+        # What remains is done at once, unless one of the reactor's own threads hangs.
+        return stopped.addBoth(lambda _outcome: self._last_resort.due(min(end - time.monotonic(), GRACE)))
+
     def setServiceParent(self, parent: Any) -> None:
         """Give the observer to the application. It is the parent, and ``twistd`` looks for it there."""
-        parent.setComponent(ILogObserver, self._observer)
+        parent.setComponent(ILogObserver, self.log.observer)
         super().setServiceParent(parent)
 
 
@@ -97,13 +113,25 @@ def makeService(options: Options) -> IService:
 
     from nuage.daemon import NuagePlugin
 
+    measure_steadily(reactor)
     if options["dry-run"]:
         _end_with_dry_run(options)
-    application = _Logging(options, options.config.log_level)
+    application = _Application(options, options.config.log_level)
     try:
         plugin = NuagePlugin(reactor, options.config, systemd.environment())
     except ConfigurationError as problem:
         raise SystemExit(f"nuage-plugin: {problem}") from None
     plugin.setServiceParent(application)
-    signal.signal(signal.SIGUSR2, lambda _number, _frame: reactor.callFromThread(plugin.audit))  # type: ignore[attr-defined]
+    # SIGUSR1 is twistd's own for its log file, and SIGHUP that of programs which rotate logs. Without an action they
+    # would end the process and leave its socket, for which Docker would wait.
+    for number, action in (
+        (signal.SIGUSR1, application.log.rotate),
+        (signal.SIGHUP, application.log.reopen),
+        (signal.SIGUSR2, plugin.audit),
+    ):
+        signal.signal(number, _in_reactor(reactor, action))
     return application
+
+
+def _in_reactor(reactor: Any, action: Callable[[], None]) -> Callable[[int, Any], None]:
+    return lambda _number, _frame: reactor.callFromThread(action)

@@ -107,7 +107,7 @@ class Plugin:
         owner: str | None = None,
         **client_options: Any,
     ) -> None:
-        turns = Turns()
+        turns = Turns(reactor)
         self.links = links or NotedLinks()
         self.docker = PlayedDocker()
         self.client: OvsdbClient = vrs.client(reactor, **client_options)
@@ -122,10 +122,9 @@ class Plugin:
             switch=self.switch,
             links=self.links,
             containers=self.containers,
-            networks=Networks(self.switch, self.docker.find_network, turns),
+            networks=Networks(reactor, self.switch, self.docker.find_network, turns),
             cleanup=self.cleanup,
             turns=turns,
-            random_bytes=lambda count: bytes(range(1, count + 1)),
         )
         self.switch.on_ready(self.cleanup.resume)
         self.client.start()

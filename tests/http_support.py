@@ -31,6 +31,7 @@ from nuage.networks import Networks
 from nuage.ovsdb.errors import ValueNotEncodable
 from nuage.ovsdb.notation import encode
 from nuage.serial import Turns
+from nuage.vrs.addresses import Addresses
 from nuage.vrs.views import Attachment
 from tests.driver_support import NotedLinks, PlayedDocker
 
@@ -270,6 +271,11 @@ class MemorySwitch:
         record = self.records.get((Endpoint, endpoint_id))
         return None if record is None else Endpoint.from_record(record)
 
+    def holders(self, network: Network, addresses: Addresses) -> set[str]:
+        """Return those that have one of some addresses."""
+        endpoints = filter(None, map(self.endpoint, self.endpoints_of(network.id)))
+        return {each.id for each in endpoints if each.address and each.address.ip in addresses}
+
     async def remember_endpoint(self, endpoint: Endpoint) -> None:
         """See nuage.vrs.switch.Switch."""
         for text in (endpoint.mac, *endpoint.options, *endpoint.options.values()):
@@ -318,7 +324,7 @@ def storable(text: str) -> str:
 
 def driver_on(switch: MemorySwitch, clock: Clock) -> Driver:
     """Return the real driver, with Docker and links that are played."""
-    turns = Turns()
+    turns = Turns(clock)
     docker = PlayedDocker()
     return Driver(
         scope="local",
@@ -327,10 +333,9 @@ def driver_on(switch: MemorySwitch, clock: Clock) -> Driver:
         switch=cast(Any, switch),
         links=NotedLinks(),
         containers=Containers(clock, docker, lambda _endpoint, _container: None),
-        networks=Networks(cast(Any, switch), docker.find_network, turns),
+        networks=Networks(clock, cast(Any, switch), docker.find_network, turns),
         cleanup=Cleanup(clock, turns),
         turns=turns,
-        random_bytes=bytes,
     )
 
 

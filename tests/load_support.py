@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import cProfile
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pstats import Stats
 from typing import Any
 
 import attrs
@@ -34,10 +33,30 @@ _REST = 0.2
 
 @attrs.frozen
 class Cost:
-    """What a call costs the process: seconds of processor time, and calls of Python functions."""
+    """What a call costs the process: seconds of processor time, and lines of Python that are run."""
 
     seconds: float
-    calls: int
+    lines: int
+
+
+class Lines:
+    """Counts the lines of Python that are run inside of it: work, whatever else the machine does at the same time."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> Lines:
+        """Begin to count."""
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        """Count no more."""
+        sys.settrace(None)
+
+    def _trace(self, _frame: object, _event: str, _argument: object) -> Any:
+        self.count += 1
+        return self._trace
 
 
 class Load:
@@ -74,10 +93,18 @@ class Load:
     async def join_cost(self, samples: int) -> Cost:
         """Return what one more Join costs, the cheapest of some: what disturbs a measurement makes it dearer."""
         costs = [await self._sample(50_000 + number) for number in range(samples)]
-        return Cost(min(cost.seconds for cost in costs), min(cost.calls for cost in costs))
+        return Cost(min(cost.seconds for cost in costs), min(cost.lines for cost in costs))
 
-    async def longest_turn(self) -> float:
-        """Return the most processor time, in seconds, that an audit takes without letting the reactor go on."""
+    async def join_lines(self, samples: int) -> int:
+        """Return how many lines of Python one more Join runs, the fewest of some."""
+        return min([await self._lines(50_000 + number) for number in range(samples)])
+
+    async def longest_turn(self, spent: Callable[[], float] = time.thread_time) -> float:
+        """Return the most that an audit spends without letting the reactor go on, by default seconds of the processor.
+
+        Args:
+            spent: Tells what has been spent so far.
+        """
         played: Any = _Played(self._reactor, self.attached)
         auditor = Auditor(
             self._reactor,
@@ -86,23 +113,22 @@ class Load:
             links=played,
             census=played,
             driver=self.plugin.driver,
-            turns=Turns(),
+            turns=Turns(self._reactor),
         )
-        with _turns() as turns:
-            auditor.trigger()
-            await waiting(self._reactor, 0.5)
-        auditor.stop()
+        with _turns(spent) as turns:
+            # All that it looks at is as it should be: there is nothing to be done.
+            assert (await auditor.look()).proposals == []
         return max(turns)
 
     async def _sample(self, number: int) -> Cost:
-        seconds = await self._seconds(number)
-        profile = cProfile.Profile()
+        return Cost(await self._seconds(number), await self._lines(number))
+
+    async def _lines(self, number: int) -> int:
         await self._create(number)
-        profile.enable()
-        await self._join(number)
-        profile.disable()
+        with Lines() as lines:
+            await self._join(number)
         await self._detach(number)
-        return Cost(seconds, Stats(profile).total_calls)  # type: ignore[attr-defined]
+        return lines.count
 
     async def _seconds(self, number: int) -> float:
         """Return the processor time of a Join before and in which the processor rests for a while."""
@@ -191,14 +217,14 @@ def _endpoint_id(number: int) -> str:
 
 
 @contextmanager
-def _turns() -> Iterator[list[float]]:
-    """Note the processor time between any two chances that the reactor gives to others."""
+def _turns(spent: Callable[[], float]) -> Iterator[list[float]]:
+    """Note what is spent between any two chances that the reactor gives to others."""
     turns: list[float] = []
-    last = time.thread_time()
+    last = spent()
 
     def tick() -> None:
         nonlocal last
-        now = time.thread_time()
+        now = spent()
         turns.append(now - last)
         last = now
 
@@ -206,5 +232,6 @@ def _turns() -> Iterator[list[float]]:
     ticking.start(0.001)
     try:
         yield turns
+        tick()
     finally:
         ticking.stop()

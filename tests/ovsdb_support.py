@@ -80,6 +80,7 @@ class FakeConnection:
         """Connect ``protocol``."""
         self._splitter = Splitter()
         self.protocol = protocol
+        self.monitor: object = None
         self.transport = _Transport(clock)
         self.transport.peer = protocol
         protocol.makeConnection(self.transport)
@@ -116,9 +117,9 @@ class FakeConnection:
         self.send(id=None, method=method, params=params)
 
     def load(self, content: Any) -> None:
-        """Do the whole handshake; ``content`` are the table updates."""
+        """Do the whole handshake; ``content`` are the table updates. ``monitor`` is the client's monitor after it."""
         self.answer("get_schema", SCHEMA_WIRE)
-        self.answer("monitor_cond_since", [False, uuid(0), content])
+        self.monitor = self.answer("monitor_cond_since", [False, uuid(0), content])["params"][1]
 
 
 @implementer(IStreamClientEndpoint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage import audit
@@ -439,6 +439,11 @@ def _played() -> Any:
     return _Played()
 
 
+def _lines(events: Sequence[LogEvent]) -> list[str | None]:
+    """Return the lines of the log but those for debugging."""
+    return [formatEvent(event) for event in events if event["log_level"] > LogLevel.debug]
+
+
 class Auditing(SynchronousTestCase):
     """When what was proposed is carried out."""
 
@@ -446,7 +451,7 @@ class Auditing(SynchronousTestCase):
         """Put an auditor among things that a test plays."""
         self.clock = Clock()
         self.played = _played()
-        self.turns = Turns()
+        self.turns = Turns(self.clock)
         self.auditor = Auditor(
             self.clock,
             30.0,
@@ -580,7 +585,8 @@ class Auditing(SynchronousTestCase):
             self.clock.advance(30)
             self.clock.advance(29)
         learning = f"audit: cannot learn network {NETWORK} from Docker: "
-        assert [formatEvent(event) for event in events] == [f"{learning}bad", f"{learning}worse"]
+        told = [formatEvent(event) for event in events if event["log_level"] is not LogLevel.debug]
+        assert told == [f"{learning}bad", f"{learning}worse"]
         assert self.played.done == [("create network", NETWORK)] * 3
 
     def test_what_is_put_off_is_told_once(self) -> None:
@@ -591,7 +597,7 @@ class Auditing(SynchronousTestCase):
             for _ in range(4):
                 self.clock.advance(5)
         assert self.played.done == [("forget endpoint", ENDPOINT)] * 4
-        assert len(events) == 1
+        assert len(_lines(events)) == 1
 
     def test_ids_in_a_reason_make_no_difference(self) -> None:
         """The switch names the row that it refused by a uuid, which is another one each time."""
@@ -600,7 +606,7 @@ class Auditing(SynchronousTestCase):
             for uuid in ("0a1b2c3d-0000-4000-8000-0123456789ab", "fedcba98-7654-4210-8000-0123456789ab"):
                 self.played.refusal = Refused(f"row {uuid} of port nu0123456789abc")
                 self.auditor.trigger()
-        assert len(events) == 1
+        assert len(_lines(events)) == 1
 
     def test_what_cannot_be_read_is_told_once(self) -> None:
         """And told anew when it comes again, or when what is wrong is something else."""
@@ -609,7 +615,7 @@ class Auditing(SynchronousTestCase):
             for docker in (unreadable, unreadable, _docker(ENDPOINT), unreadable):
                 self.see(docker=docker)
                 self.auditor.trigger()
-        assert [formatEvent(event) for event in events] == ["audit: bad"] * 2
+        assert _lines(events) == ["audit: bad"] * 2
 
     def test_a_bug_in_one_repair_does_not_keep_the_others_from_being_done(self) -> None:
         """It is logged once, and tried again."""
@@ -633,15 +639,15 @@ class Auditing(SynchronousTestCase):
         self.see(docker=_docker())
         with capturedLogs() as events:
             self.auditor.trigger()
-            assert events == []
+            assert _lines(events) == []
             self.clock.advance(5)
-            assert [str(formatEvent(event)) for event in events] == [f"audit: {Suspect(ENDPOINT)}"]
+            assert _lines(events) == [f"audit: {Suspect(ENDPOINT)}"]
             for looks in (2, 3, 4):
                 assert self.played.looked == looks
                 self.clock.advance(29)
                 assert self.played.looked == looks
                 self.clock.advance(1)
-        assert len(events) == 1
+        assert len(_lines(events)) == 1
         assert self.played.done == []
 
     def test_what_a_call_is_about_is_left_alone(self) -> None:

@@ -45,7 +45,7 @@ class Finishing(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.turns = Turns()
+        self.turns = Turns(self.clock)
         self.cleanup = Cleanup(self.clock, self.turns)
         self.step = Steps()
 
@@ -130,6 +130,7 @@ class Finishing(SynchronousTestCase):
         assert self.step.attempts == 1
         hold.callback(None)
         self.successResultOf(using)
+        self.clock.advance(0)
         assert self.step.attempts == 2
 
     def test_a_call_that_is_given_up_leaves_its_step_due(self) -> None:
@@ -208,63 +209,3 @@ class Finishing(SynchronousTestCase):
         self.step.waiting.callback(None)
         assert self.step.attempts == 2
         assert self.clock.getDelayedCalls() == []
-
-
-class Serial(SynchronousTestCase):
-    """Turns."""
-
-    def setUp(self) -> None:
-        self.turns = Turns()
-        self.entered: list[str] = []
-
-    def enter(self, subject: str, name: str, hold: Deferred[None]) -> Deferred[object]:
-        """Come about a subject and stay until ``hold`` fires."""
-
-        async def work() -> None:
-            async with self.turns.turn(subject):
-                self.entered.append(name)
-                await hold
-
-        return begin(work())
-
-    def test_one_after_the_other_in_the_order_of_coming(self) -> None:
-        """Others about another subject do not wait."""
-        holds: list[Deferred[None]] = [Deferred() for _ in range(4)]
-        self.enter("x", "1", holds[0])
-        self.enter("x", "2", holds[1])
-        self.enter("x", "3", holds[2])
-        self.enter("y", "4", holds[3])
-        assert self.entered == ["1", "4"]
-        holds[0].callback(None)
-        assert self.entered == ["1", "4", "2"]
-        holds[1].callback(None)
-        assert self.entered == ["1", "4", "2", "3"]
-
-    def test_a_failure_lets_the_next_one_in(self) -> None:
-        """It reaches its own caller."""
-        first: Deferred[None] = Deferred()
-        failing = self.enter("x", "1", first)
-        self.enter("x", "2", Deferred())
-        first.errback(SwitchError("no"))
-        self.failureResultOf(failing, SwitchError)
-        assert self.entered == ["1", "2"]
-
-    def test_who_gives_up_waiting_is_passed_over(self) -> None:
-        """And so is one who gives up inside."""
-        inside = self.enter("x", "1", Deferred())
-        waiting = self.enter("x", "2", Deferred())
-        self.enter("x", "3", Deferred())
-        waiting.cancel()
-        self.failureResultOf(waiting, CancelledError)
-        inside.cancel()
-        self.failureResultOf(inside, CancelledError)
-        assert self.entered == ["1", "3"]
-
-    def test_nothing_is_kept_of_a_subject_that_nobody_comes_about(self) -> None:
-        """Endpoints come and go by the thousand."""
-        holds: list[Deferred[None]] = [Deferred() for _ in range(3)]
-        for hold in holds:
-            self.enter("x", "", hold)
-        for hold in holds:
-            hold.callback(None)
-        assert self.turns._locks == {}

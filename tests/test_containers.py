@@ -164,6 +164,16 @@ class Waiting(ContainersCase):
         assert (self.successResultOf(first), self.successResultOf(second)) == (None, None)
         assert self.successResultOf(begin(self.containers.of(NETWORK, "c" * 64))) is None
 
+    def test_others_come_and_go_when_it_falls_silent(self) -> None:
+        """A Join that goes on may end at once, and let in a call about another endpoint, or its removal."""
+        self.docker.answer = Deferred()
+        found = [begin(self.containers.of(NETWORK, each)) for each in (ENDPOINT, OTHER)]
+        found[0].addCallback(lambda _: self.containers.expect(NETWORK, "c" * 64))
+        found[1].addCallback(lambda _: self.containers.forget(ENDPOINT))
+        self.pass_time(1)
+        for each in found:
+            self.successResultOf(each)
+
     def test_a_docker_that_refuses_is_not_waited_for(self) -> None:
         """Its failure to answer is known at once."""
         self.docker.answer = DockerUnavailable("refused")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+from ipaddress import IPv4Interface
 from typing import Any
 
 from twisted.internet import reactor
@@ -154,17 +155,17 @@ class Attaching(DriverTestCase):
         driver = self.plugin.driver
         self.plugin.docker.containers[ENDPOINT] = Container(id="c0ffee", name="web")
         created = await driver.create_endpoint(_endpoint())
-        assert created.to_json() == {"Interface": {"MacAddress": "7a:42:01:02:03:04"}}
+        assert created.to_json() == {"Interface": {"MacAddress": "7a:42:72:2f:f4:3c"}}
         joined = await driver.join(_join())
         assert joined.to_json() == {
             "InterfaceName": {"SrcName": "nca31e991e80064", "DstPrefix": "eth"},
             "Gateway": "10.21.59.1",
         }
-        assert self.plugin.links.made[PORT]["mac"] == "7a:42:01:02:03:04"
+        assert self.plugin.links.made[PORT]["mac"] == "7a:42:72:2f:f4:3c"
         assert self.plugin.links.made[PORT]["mtu"] == 1450
         (port,) = self.rows(tables.NUAGE_PORT)
         assert port["name"] == PORT
-        assert port["mac"] == "7a:42:01:02:03:04"
+        assert port["mac"] == "7a:42:72:2f:f4:3c"
         assert port["bridge"] == "alubr0"
         assert port["vm_domain"] == 4
         assert (port["nuage_domain"], port["nuage_zone"], port["nuage_network"], port["nuage_network_type"]) == (
@@ -221,7 +222,7 @@ class Attaching(DriverTestCase):
             endpoint = again.switch.endpoint(ENDPOINT)
             if call != "delete_endpoint":
                 assert endpoint is not None
-                assert (endpoint.mac, endpoint.options) == ("7a:42:01:02:03:04", {"nuage.policy-group": "web"})
+                assert (endpoint.mac, endpoint.options) == ("7a:42:72:2f:f4:3c", {"nuage.policy-group": "web"})
         self.assert_nothing_left()
 
     async def test_delete_endpoint_without_leave(self) -> None:
@@ -239,6 +240,26 @@ class Attaching(DriverTestCase):
         assert created.to_json() == {"Interface": {}}
         await self.plugin.driver.join(_join())
         assert self.plugin.links.made[PORT]["mac"] == "7a:42:0a:0b:0c:0d"
+
+    async def test_the_same_address_has_the_same_mac(self) -> None:
+        """A container that is replaced is reached at once: its neighbours know its MAC address already."""
+        driver = self.plugin.driver
+        created = await driver.create_endpoint(_endpoint())
+        await driver.join(_join())
+        await driver.delete_endpoint(_call())
+        other = await driver.create_endpoint(_endpoint(EndpointID="b" * 64))
+        assert other == created
+        third = {"Address": "10.21.59.3/24"}
+        assert await driver.create_endpoint(_endpoint(EndpointID="c" * 64, Interface=third)) != created
+
+    async def test_an_endpoint_keeps_the_mac_that_it_has(self) -> None:
+        """One that an earlier release made has another MAC address than it would get now."""
+        old = Endpoint(id=ENDPOINT, network_id=NETWORK, mac="7a:42:01:02:03:04", address=IPv4Interface("10.21.59.2/24"))
+        await self.plugin.switch.remember_endpoint(old)
+        created = await self.plugin.driver.create_endpoint(_endpoint())
+        assert created.mac == old.mac
+        await self.plugin.driver.join(_join())
+        assert self.plugin.links.made[PORT]["mac"] == old.mac
 
     async def test_an_l2_domain_has_no_zone_and_no_subnet(self) -> None:
         """The columns stay empty and the metadata do not name them."""
@@ -261,6 +282,16 @@ class Attaching(DriverTestCase):
         joined = (await self.plugin.driver.join(_join())).to_json()
         assert "Gateway" not in joined
         assert joined["DisableGatewayService"] is True
+
+    async def test_a_network_without_a_gateway(self) -> None:
+        """Docker is kept from adding an interface of its own, which a gateway of IPv6 does not do."""
+        link = {"SrcName": "nca31e991e80064", "DstPrefix": "eth"}
+        pool, pool_v6 = {"Pool": "10.21.59.0/24"}, {"Pool": "fd00:59::/64", "Gateway": "fd00:59::1/64"}
+        for pools_v6, expected in (([], {}), ([pool_v6], {"GatewayIPv6": "fd00:59::1"})):
+            await self.plugin.driver.create_network(network_request(IPv4Data=[pool], IPv6Data=pools_v6))
+            await self.plugin.driver.create_endpoint(_endpoint())
+            joined = (await self.plugin.driver.join(_join())).to_json()
+            assert joined == {"InterfaceName": link, "DisableGatewayService": True, **expected}
 
     async def test_addresses_that_cannot_be(self) -> None:
         """None, one outside of the pool, the gateway's."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import os
 import threading
+import tracemalloc
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
@@ -17,7 +19,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SkipTest, TestCase
 
-from nuage import veth
+from nuage import links, veth
 from nuage.errors import LinkError
 from nuage.links import Links
 from nuage.veth import GROUP, Netlink, NotOurs, Pair
@@ -136,6 +138,24 @@ class RealKernel(TestCase):
 
     async def create(self, **changes: Any) -> None:
         await self.links.create_pair(HOST, END, **{**WANTED, **changes})
+
+    async def test_no_memory_stays(self) -> None:
+        """A socket keeps something of each question about a link that is there, so no socket is kept for ever."""
+
+        async def ask() -> int:
+            """Ask 300 times; return the memory in use, in bytes."""
+            for _ in range(60):
+                await self.links._making.run(lambda netlink: [veth.find(netlink, HOST) for _ in range(5)])
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0]
+
+        self.patch(links, "_USES", 20)
+        await self.create()
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        # pyroute2 remembers the last 255 questions.
+        before = await ask()
+        self.assertLess((await ask() - before) / 300, 40)
 
     async def test_pair_is_as_asked(self) -> None:
         await self.create()

@@ -97,10 +97,10 @@ class Granted(OptionsCase):
             assert network({**L2, "domain": name}).domain == name
 
     def test_unusual_pools(self) -> None:
-        """A single address, everything, and a gateway that is the pool's first or last."""
+        """A single address, half of everything, and a gateway that is the pool's first or last."""
         for subnet, gateway in (
             ("10.0.0.1/32", ""),
-            ("0.0.0.0/0", "1.2.3.4/0"),
+            ("0.0.0.0/1", "1.2.3.4/1"),
             ("10.21.60.128/25", "10.21.60.128/25"),
             ("10.21.60.128/25", "10.21.60.255/25"),
             ("224.0.0.0/4", "224.0.0.1/4"),
@@ -183,6 +183,19 @@ class Refusals(OptionsCase):
             "gateway 10.0.1.1 is not in the subnet 10.0.0.0/24; give a --gateway inside it"
         )
         assert "gateway fd01::1 is not in" in self.refusal(L2, IPv6Data=[pool("fd00::/64", "fd01::1/64")])
+
+    def test_a_pool_that_is_everything(self) -> None:
+        """So --ipam-driver=null has it, which gives no container an address."""
+        for pools in (
+            {"IPv4Data": [pool("0.0.0.0/0")]},
+            {"IPv4Data": [pool("0.0.0.0/0", "0.0.0.0/0")]},
+            {"IPv4Data": [pool("10.0.0.0/24")], "IPv6Data": [pool("::/0")]},
+        ):
+            everything = next(data[0]["Pool"] for data in reversed(pools.values()))
+            assert self.refusal(L2, **pools) == (
+                f"subnet {everything} is every address there is; leave out --ipam-driver=null, "
+                "which gives no addresses, and give the --subnet of the Nuage subnet"
+            )
 
     def test_an_mtu_that_is_none(self) -> None:
         """Nothing but digits, of ASCII, in range."""

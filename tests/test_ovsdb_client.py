@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from ovs.db.schema import DbSchema
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -418,6 +418,22 @@ class Transactions(ClientCase):
         self.remote.last.answer("transact", [{}])
         self.assertTrue(self.client.synced)
 
+    def test_one_that_waits_for_the_connection_gives_up_another(self) -> None:
+        """As soon as it stands; the third is not disturbed."""
+        first, second, third = (run(self.client.when_synced()) for _ in range(3))
+        first.addBoth(lambda _: second.cancel())
+        self.load()
+        self.failureResultOf(second, CancelledError)
+        self.successResultOf(third)
+
+    def test_one_that_waits_in_vain_gives_up_another(self) -> None:
+        """The third is told that there will be no connection."""
+        first, second, third = (run(self.client.when_synced()) for _ in range(3))
+        first.addBoth(lambda _: second.cancel())
+        run(self.client.stop())
+        self.failureResultOf(second, CancelledError)
+        self.failureResultOf(third, NotConnected)
+
     def test_not_encodable(self) -> None:
         """A value that does not fit is not sent."""
         self.load()
@@ -500,6 +516,26 @@ class Waiting(ClientCase):
         wait = run(self.client.wait_until("T", uuid(1), predicate, 3))
         self.change(number=2)
         self.failureResultOf(wait, LookupError)
+
+    def test_one_gives_up_another(self) -> None:
+        """When the row changes; the third gets its result."""
+        self.load()
+        first, second, third = (self.wait() for _ in range(3))
+        first.addBoth(lambda _: second.cancel())
+        self.change(number=2)
+        self.failureResultOf(second, CancelledError)
+        self.assertEqual(self.successResultOf(third), 2)
+        self.assertEqual(self.client._waits._waits, {})
+
+    def test_one_gives_up_another_at_the_end(self) -> None:
+        """When the client is stopped; the third fails with that."""
+        self.load()
+        first, second, third = (self.wait() for _ in range(3))
+        first.addBoth(lambda _: second.cancel())
+        run(self.client.stop())
+        self.failureResultOf(second, CancelledError)
+        self.failureResultOf(third, NotConnected)
+        self.assertEqual(self.client._waits._waits, {})
 
     def test_given_up(self) -> None:
         """A waiter that leaves is forgotten."""

@@ -273,9 +273,13 @@ class Answers(SynchronousTestCase):
             (payloads.Allocation(OPTIONS), {"Options": OPTIONS}),
             (payloads.CreatedEndpoint(None), {"Interface": {}}),
             (payloads.CreatedEndpoint("7a:42:00:00:00:01"), {"Interface": {"MacAddress": "7a:42:00:00:00:01"}}),
-            (payloads.Joined("nc1"), {"InterfaceName": link}),
+            (payloads.Joined("nc1"), {"InterfaceName": link, "DisableGatewayService": True}),
+            (payloads.Joined("nc1", v4), {"InterfaceName": link, "Gateway": str(v4)}),
+            (
+                payloads.Joined("nc1", None, v6),
+                {"InterfaceName": link, "GatewayIPv6": str(v6), "DisableGatewayService": True},
+            ),
             (payloads.Joined("nc1", v4, v6), {"InterfaceName": link, "Gateway": str(v4), "GatewayIPv6": str(v6)}),
-            (payloads.Joined("nc1", isolated=True), {"InterfaceName": link, "DisableGatewayService": True}),
             (payloads.OperationalInfo({"ofport": 1}), {"Value": {"ofport": 1}}),
         )
         for answer, wire in answers:

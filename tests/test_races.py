@@ -25,6 +25,7 @@ from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.resource import Libnetwork
 from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.model import Container
+from nuage.ovsdb.errors import ConnectionLost
 from nuage.vrs import tables
 from tests.driver_support import ENDPOINT, NETWORK, NotedLinks, endpoint_body, network_body, network_request
 from tests.test_driver import DriverTestCase
@@ -150,6 +151,35 @@ class AtOnce(RaceTestCase):
         assert left + deleted == [payloads.Empty()] * 5
         self.assert_nothing_left()
 
+    async def test_many_calls_about_one_endpoint_while_the_database_pauses(self) -> None:
+        """Each is answered, and the deletion that comes last is the last to take place."""
+        driver = self.plugin.driver
+        request = _create_endpoint()
+        self.vrs.signal("ovsdb-server", signal.SIGSTOP)
+        calls = [self.call("CreateEndpoint", request, driver.create_endpoint(request)) for _ in range(300)]
+        deleting = self.call("DeleteEndpoint", CALL, driver.delete_endpoint(CALL))
+        await waiting(reactor, 0.1)
+        self.vrs.signal("ovsdb-server", signal.SIGCONT)
+        answers = await self.outcomes(*calls, deleting)
+        assert isinstance(answers[0], payloads.CreatedEndpoint)
+        assert answers == [answers[0]] * 300 + [payloads.Empty()]
+        self.assert_nothing_left()
+
+    async def test_many_calls_while_a_network_is_learnt(self) -> None:
+        """Each is answered."""
+        driver, pools = self.plugin.driver, [{"Gateway": "10.99.0.1/16", "Pool": "10.99.0.0/16"}]
+        self.plugin.docker.networks[OTHER] = network_request(NetworkID=OTHER, IPv4Data=pools)
+        requests = [
+            _create_endpoint(
+                NetworkID=OTHER,
+                EndpointID=f"{number:064x}",
+                Interface={"Address": f"10.99.{number // 200 + 1}.{number % 200 + 1}/16"},
+            )
+            for number in range(300)
+        ]
+        calls = [self.call("CreateEndpoint", request, driver.create_endpoint(request)) for request in requests]
+        assert {type(answer) for answer in await self.outcomes(*calls)} == {payloads.CreatedEndpoint}
+
     async def test_delete_endpoint_while_it_is_joined(self) -> None:
         """The Join ends first, then all of it goes."""
         driver = self.plugin.driver
@@ -162,6 +192,20 @@ class AtOnce(RaceTestCase):
         assert isinstance(joined, payloads.Joined)
         assert deleted == payloads.Empty()
         assert "is not known here" in str(again)
+        self.assert_nothing_left()
+
+    async def test_delete_endpoint_while_it_is_created(self) -> None:
+        """Nobody asks Docker for the container of an endpoint that is gone."""
+        request = _create_endpoint()
+        await self.outcomes(
+            self.call("CreateEndpoint", request, self.plugin.driver.create_endpoint(request)),
+            self.call("DeleteEndpoint", CALL, self.plugin.driver.delete_endpoint(CALL)),
+        )
+        # The first question is asked in the next turn of the reactor, and answered at once.
+        for _ in range(3):
+            await waiting(reactor, 0)
+        assert self.plugin.containers.known(ENDPOINT) is None
+        assert self.plugin.late == []
         self.assert_nothing_left()
 
     async def test_delete_network_while_endpoints_come_and_go(self) -> None:
@@ -355,6 +399,65 @@ class Crashes(RaceTestCase):
         assert self.plugin.cleanup.unfinished == frozenset()
         self.assert_nothing_left()
         assert self.plugin.switch.network(OTHER) is None
+
+
+class LostReplies(RaceTestCase):
+    """Each transaction loses its reply once."""
+
+    lost = 0
+
+    def lose_replies(self, *, committed: bool) -> None:
+        """Have each transaction lose its reply the first time; it was ``committed`` nevertheless, or not."""
+        transact, repeated = self.plugin.client.transact, [None]
+
+        async def losing(*operations: Any, timeout: float | None = None) -> Any:
+            again = not operations or operations[0] is repeated[0]
+            if again or committed:
+                results = await transact(*operations, timeout=timeout)
+            if again:
+                return results
+            repeated[0] = operations[0]
+            self.lost += 1
+            raise ConnectionLost("transact", "the connection was lost during transact")
+
+        self.patch(self.plugin.client, "transact", losing)
+
+    async def test_of_what_was_carried_out(self) -> None:
+        """It is not taken for a failure."""
+        self.lose_replies(committed=True)
+        await self._live()
+
+    async def test_of_what_was_not_carried_out(self) -> None:
+        """It is not taken for a success."""
+        self.lose_replies(committed=False)
+        await self._live()
+
+    async def _live(self) -> None:
+        """Have endpoints come and go, and look at the switch after each call."""
+        driver, record = self.plugin.driver, tables.ENDPOINT_RECORD + ENDPOINT
+        await driver.create_endpoint(_create_endpoint())
+        assert record in self.bridge_ids()
+        await driver.delete_endpoint(CALL)
+        self.assert_nothing_left()
+        await driver.create_endpoint(_create_endpoint())
+        await driver.join(JOIN)
+        self.assert_whole()
+        await driver.name_endpoint(ENDPOINT, Container(id="c0ffee", name="renamed"))
+        assert [row["vm_name"] for row in self.rows(tables.NUAGE_VM)] == ["renamed"]
+        await driver.leave(CALL)
+        assert self.rows(tables.NUAGE_VM) == self.rows(tables.NUAGE_PORT) == []
+        assert record in self.bridge_ids()
+        await driver.join(JOIN)
+        self.vrs.vsctl("del-port", PORT)
+        await driver.delete_endpoint(CALL)
+        self.assert_nothing_left()
+        await driver.create_network(_other_network())
+        assert self.plugin.switch.network(OTHER) is not None
+        await driver.delete_network(payloads.NetworkCall(OTHER))
+        await driver.delete_network(payloads.NetworkCall(NETWORK))
+        assert self.bridge_ids() == {}
+        assert self.plugin.cleanup.unfinished == frozenset()
+        assert self.lost == 11
 
 
 class _Client(Protocol):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 
 from nuage import names
 from nuage.errors import NuageError, Refused, SwitchError
@@ -32,11 +33,29 @@ class Resolving(DriverTestCase):
 
     async def _prepare(self) -> None:
         await self.plugin.switch.ready()
+        self.have_controller()
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.create_endpoint(payloads.CreateEndpoint.from_body(Body(endpoint_body())))
+
+    def have_controller(self) -> None:
+        """Have a controller that is the master."""
         # A target that nothing listens on: ovs-vswitchd then leaves the role as it is.
         self.vrs.vsctl("set-controller", BRIDGE, "tcp:127.0.0.1:1")
         self.vrs.vsctl("set", "controller", BRIDGE, "role=master")
-        await self.plugin.driver.create_network(network_request())
-        await self.plugin.driver.create_endpoint(payloads.CreateEndpoint.from_body(Body(endpoint_body())))
+
+    async def lose_controller(self) -> None:
+        """Have no controller any more; return when the driver can see that."""
+        self.vrs.vsctl("del-controller", BRIDGE)
+        await self.until(lambda: not self.plugin.switch.controller_connected())
+
+    async def attached(self) -> None:
+        """Wait until the endpoint's port is wired and waits for its answer."""
+        await self.until(lambda: (seen := self.plugin.switch.attachment(ENDPOINT)) is not None and bool(seen.ofport))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until the mirrored tables say so; trial's time-out is the bound."""
+        while not condition():
+            await waiting(reactor, 0.01)
 
     def join(self) -> Deferred[payloads.Joined]:
         """Begin to join."""
@@ -48,11 +67,15 @@ class Resolving(DriverTestCase):
         def write(changes_seen: Any) -> None:
             if any(change.table == tables.NUAGE_PORT and change.old is None for change in changes_seen):
                 unsubscribe()
-                update = {"op": "update", "table": tables.NUAGE_PORT, "where": [["name", "==", PORT]]}
-                operation = json.dumps(["Open_vSwitch", {**update, "row": {**ANSWER, **changes}}])
-                self.vrs._run("ovsdb-client", "transact", self.vrs.remote, operation)
+                self.write_answer(**changes)
 
         unsubscribe = self.plugin.client.cache.subscribe(write)
+
+    def write_answer(self, **changes: object) -> None:
+        """Resolve the port, which is there, as the VRS does."""
+        update = {"op": "update", "table": tables.NUAGE_PORT, "where": [["name", "==", PORT]]}
+        operation = json.dumps(["Open_vSwitch", {**update, "row": {**ANSWER, **changes}}])
+        self.vrs._run("ovsdb-client", "transact", self.vrs.remote, operation)
 
     async def failure(self) -> str:
         """Return what a Join fails with, after which nothing but the endpoint may be left."""
@@ -93,14 +116,55 @@ class Resolving(DriverTestCase):
         for part in ("within 1 s", '"Enterprise"', '"Domain"', '"Zone"', '"Subnet 2"', "10.21.59.2/24"):
             assert part in said, said
         assert "a controller is connected" in said
+        # Nobody can tell whether a name is wrong or the VRS is slow: both are said, with what to do.
+        for part in ("does not know one of these names", "correct", "only needs longer, raise resolve_timeout"):
+            assert part in said, said
 
     async def test_no_controller(self) -> None:
-        """It is said at once."""
-        self.vrs.vsctl("del-controller", BRIDGE)
-        while self.plugin.switch.controller_connected():
-            await waiting(reactor, 0.01)
+        """It is said once the time is over, and what to do."""
+        await self.lose_controller()
         said = await self.failure()
         assert "the VRS has no controller" in said
+        assert "none came within 1 s" in said
+        assert "connect the VRS to its VSC" in said
+
+    async def test_controller_that_comes_while_a_join_waits(self) -> None:
+        """The port is resolved by then, and nothing was refused before."""
+        await self.lose_controller()
+        joining = self.join()
+        await self.attached()
+        self.have_controller()
+        self.write_answer()
+        assert str((await joining).gateway) == "10.21.59.1"
+
+    async def test_controller_that_is_lost_while_a_join_waits(self) -> None:
+        """It may come back."""
+        joining = self.join()
+        await self.attached()
+        await self.lose_controller()
+        assert not joining.called
+        self.have_controller()
+        self.write_answer()
+        assert str((await joining).gateway) == "10.21.59.1"
+
+    async def test_controller_that_is_lost_for_good(self) -> None:
+        """What is missing at the end is what is said."""
+        failing = ensureDeferred(self.failure())
+        await self.attached()
+        await self.lose_controller()
+        assert "the VRS has no controller" in await failing
+
+    async def test_switch_that_restarts_while_a_join_waits(self) -> None:
+        """A port that was resolved carries nothing before the switch has opened it again."""
+        joining = self.join()
+        await self.attached()
+        self.vrs.end("ovs-vswitchd")
+        self.vrs.vsctl("--no-wait", "clear", "interface", PORT, "ofport")
+        self.write_answer()
+        await self.until(lambda: self.plugin.switch.resolution(ENDPOINT) is not None)
+        assert not joining.called
+        self.vrs.vsctl("--no-wait", "set", "interface", PORT, "ofport=9")
+        assert str((await joining).gateway) == "10.21.59.1"
 
     async def test_the_vrs_differs(self) -> None:
         """Both values are shown."""
@@ -139,6 +203,60 @@ class Competing(DriverTestCase):
         with self.assertRaisesRegex(Refused, f"network {NETWORK} stands for organization"):
             await self.plugin.driver.create_network(network_request(NetworkID=self.other))
         assert self.plugin.switch.network(self.other) is None
+
+    async def created(self, network_id: str) -> bool:
+        """Have Docker create a network, which it stores a moment after its call is answered; tell whether it was."""
+        request = network_request(NetworkID=network_id)
+        try:
+            await self.plugin.driver.create_network(request)
+        except Refused:
+            return False
+        await waiting(reactor, 0.1)
+        self.plugin.docker.networks[network_id] = request
+        return True
+
+    def known(self) -> list[str]:
+        """Return the ids of the networks that the switch remembers."""
+        return sorted(network.id for network in self.plugin.switch.networks())
+
+    async def test_of_those_that_are_created_at_once_one_is_accepted(self) -> None:
+        """Docker has not stored the first one yet when the second one's turn comes."""
+        ids = [NETWORK, self.other, "3" * 64]
+        accepted = await gatherResults([ensureDeferred(self.created(each)) for each in ids])
+        assert accepted == [True, False, False]
+        assert self.known() == [NETWORK]
+
+    async def test_of_those_that_are_learnt_at_once_one_is_accepted(self) -> None:
+        """Two hosts of a cluster made them, of which neither knew the other's."""
+        ids = [NETWORK, self.other]
+        self.plugin.docker.networks |= {each: network_request(NetworkID=each) for each in ids}
+        learnt = [
+            self.plugin.driver.create_endpoint(
+                payloads.CreateEndpoint.from_body(
+                    Body(
+                        endpoint_body(
+                            NetworkID=each, EndpointID=each, Interface={"Address": f"10.21.59.{number + 2}/24"}
+                        )
+                    )
+                )
+            )
+            for number, each in enumerate(ids)
+        ]
+        first, second = [ensureDeferred(each) for each in learnt]
+        await first
+        with self.assertRaisesRegex(Refused, f"network {NETWORK} stands for organization"):
+            await second
+        assert self.known() == [NETWORK]
+        assert not await self.created("3" * 64)
+
+    async def test_a_network_that_is_learnt_while_another_one_is_created(self) -> None:
+        """The audit learns one, Docker creates the other one."""
+        self.plugin.docker.networks[self.other] = network_request(NetworkID=self.other)
+        created = ensureDeferred(self.created(NETWORK))
+        with self.assertRaises(Refused):
+            await self.plugin.driver.create_network(network_request(NetworkID=self.other))
+        assert await created
+        assert self.known() == [NETWORK]
 
     async def test_one_that_docker_dropped_is_no_obstacle(self) -> None:
         """It is forgotten."""

@@ -24,11 +24,13 @@ from twisted.web.resource import Resource
 
 from lab.activation import Activation
 from nuage import systemd
+from nuage.config import Config
+from nuage.daemon import Parts
 from nuage.errors import ConfigurationError
 from nuage.libnetwork.adopted import AdoptedSocket
 from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.server import PluginServer, PluginSite
-from nuage.readiness import Readiness
+from nuage.readiness import Readiness, Watched
 
 UNITS = Path(__file__).parent.parent / "etc" / "systemd"
 TWISTD = Path(sys.executable).parent / "twistd"
@@ -324,6 +326,32 @@ class _Database:
     synced = False
     status = "not connected to unix:/db: refused"
 
+    def watched(self) -> Watched:
+        """Return it as the daemon watches it."""
+        return Watched(
+            name="the VRS",
+            there=lambda: self.synced,
+            status=lambda: self.status,
+            promise="Docker is served as soon as it is there",
+            once=True,
+        )
+
+
+class _Controller:
+    """A controller that a test plays."""
+
+    connected: bool | None = None
+
+    def watched(self) -> Watched:
+        """Return it as the daemon watches it."""
+        return Watched(
+            name="the controller",
+            there=lambda: self.connected,
+            status=lambda: "a controller is connected" if self.connected else "no controller",
+            promise="containers start as soon as it is there",
+            grace=6.0,
+        )
+
 
 class ReadinessTests(SynchronousTestCase):
     """When what is said."""
@@ -332,6 +360,8 @@ class ReadinessTests(SynchronousTestCase):
         """Start the service."""
         self.clock = Clock()
         self.database = _Database()
+        self.controller = _Controller()
+        self.watched = [self.database.watched()]
         self.told: list[str] = []
         self.logged: list[tuple[Any, str]] = []
         observer = cast("ILogObserver", self.note)
@@ -345,7 +375,7 @@ class ReadinessTests(SynchronousTestCase):
 
     def started(self, watchdog: float | None = None) -> Readiness:
         """Return a service that has been started."""
-        readiness = Readiness(self.clock, self.database, lambda *told: self.told.extend(told), watchdog)
+        readiness = Readiness(self.clock, self.watched, lambda *told: self.told.extend(told), watchdog)
         readiness.startService()
         return readiness
 
@@ -382,7 +412,7 @@ class ReadinessTests(SynchronousTestCase):
         self.database.synced, self.database.status = True, "the cache is current"
         readiness.look()
         self.assertEqual(self.told[2:], ["STATUS=the cache is current", "READY=1"])
-        self.assertEqual(self.logged[1:], [(LogLevel.info, "the VRS is there, 6 s after the start")])
+        self.assertEqual(self.logged[1:], [(LogLevel.info, "the VRS is there, after 5 s")])
         self.finish(readiness)
 
     def test_patience(self) -> None:
@@ -411,6 +441,70 @@ class ReadinessTests(SynchronousTestCase):
         self.assertEqual(self.logged, [])
         self.finish(readiness)
 
+    def test_waits_for_the_controller(self) -> None:
+        """It is ready once both are there. A role that is late is in the status, and not worth a line in the log."""
+        self.watched.append(self.controller.watched())
+        readiness = self.started()
+        self.database.synced, self.database.status = True, "the cache is current"
+        self.controller.connected = False
+        readiness.look()
+        self.assertEqual(self.told, ["STATUS=the cache is current; waits for the controller: no controller"])
+        self.clock.pump([1.0] * 5)
+        self.controller.connected = True
+        self.clock.advance(1)
+        self.assertEqual(self.told[1:], ["STATUS=the cache is current; a controller is connected", "READY=1"])
+        self.assertEqual(self.logged, [])
+        self.finish(readiness)
+
+    def test_patience_with_the_controller(self) -> None:
+        """Docker's start is not held up for longer than for the VRS, and both waits together are bounded."""
+        self.watched.append(self.controller.watched())
+        readiness = self.started()
+        self.clock.pump([1.0] * 20)
+        self.database.synced, self.controller.connected = True, False
+        self.clock.pump([1.0] * 9)
+        self.assertNotIn("READY=1", self.told)
+        self.clock.advance(1)
+        self.assertEqual(self.told[-1], "READY=1")
+        self.finish(readiness)
+
+    def test_lost_controller(self) -> None:
+        """It is logged once when it goes and once when it comes. An outage of the database is not taken for one."""
+        self.watched.append(self.controller.watched())
+        self.database.synced = self.controller.connected = True
+        readiness = self.started()
+        readiness.look()
+        self.database.synced, self.controller.connected = False, None
+        self.clock.pump([1.0] * 10)
+        self.assertEqual(self.logged, [])
+        self.database.synced, self.controller.connected = True, False
+        self.clock.pump([1.0] * 20)
+        away = "waits for the controller: no controller; containers start as soon as it is there"
+        self.assertEqual(self.logged, [(LogLevel.warn, away)])
+        self.controller.connected = None
+        self.clock.advance(1)
+        self.controller.connected = True
+        self.clock.pump([1.0] * 5)
+        self.assertEqual(self.logged[1:], [(LogLevel.info, "the controller is there, after 21 s")])
+        self.controller.connected = False
+        self.clock.pump([1.0] * 7)
+        self.assertEqual(self.logged[2:], [(LogLevel.warn, away)])
+        self.assertEqual(self.told.count("READY=1"), 1)
+        self.finish(readiness)
+
+    def test_what_is_not_needed(self) -> None:
+        """It is told of, and not waited for."""
+        docker = Watched(
+            name="Docker", there=lambda: False, status=lambda: "refused", promise="labels are read then", needed=False
+        )
+        self.watched.append(docker)
+        self.database.synced, self.database.status = True, "the cache is current"
+        readiness = self.started()
+        readiness.look()
+        self.assertEqual(self.told, ["STATUS=the cache is current; waits for Docker: refused", "READY=1"])
+        self.assertEqual(self.logged, [(LogLevel.warn, "waits for Docker: refused; labels are read then")])
+        self.finish(readiness)
+
     def test_watchdog(self) -> None:
         """Signs of life are given from the start until the last call is finished."""
         readiness = self.started(watchdog=0.5)
@@ -421,6 +515,23 @@ class ReadinessTests(SynchronousTestCase):
         self.assertEqual(self.told.count("WATCHDOG=1"), 5)
         readiness.end()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class WatchedTests(SynchronousTestCase):
+    """What the daemon looks at."""
+
+    def watched(self, resolve_timeout: float) -> list[Watched]:
+        """Return it for a configuration, before anything is started."""
+        return Parts(Clock(), Config(resolve_timeout=resolve_timeout)).watched()
+
+    def test_names(self) -> None:
+        """The controller is looked at where a container's start waits for it."""
+        self.assertEqual([each.name for each in self.watched(10)], ["the VRS", "the controller"])
+        self.assertEqual([each.name for each in self.watched(0)], ["the VRS"])
+
+    def test_nothing_is_known_yet(self) -> None:
+        """A database that is away says nothing of a controller."""
+        self.assertEqual([each.there() for each in self.watched(10)], [False, None])
 
 
 class UnitTests(SynchronousTestCase):

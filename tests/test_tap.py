@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.internet.task import deferLater
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.logger import LogLevel
@@ -22,12 +26,21 @@ from twisted.trial.unittest import TestCase
 
 import nuage
 from nuage.logs import observer
+from nuage.model import Endpoint
 from nuage.tap import Options
-from tests.http_support import asynchronous, connect, post
+from tests.driver_support import ENDPOINT, NETWORK
+from tests.http_support import asynchronous, connect, post, post_json
 from tests.test_docker_engine import Daemon, http
-from tests.vrs_support import Vrs
+from tests.vrs_support import BRIDGE, Vrs, demand_programs
 
 reactor = cast(Any, _reactor)
+#: What a daemon prints when it hangs.
+HANGS = "it hangs now"
+RECORD = Endpoint(id=ENDPOINT, network_id=NETWORK, mac="7a:42:00:00:00:01", address=None).to_record()
+JOIN = post_json(
+    "NetworkDriver.Join", {"NetworkID": NETWORK, "EndpointID": ENDPOINT, "SandboxKey": "/x", "Options": {}}
+)
+LEAVE = post_json("NetworkDriver.Leave", {"NetworkID": NETWORK, "EndpointID": ENDPOINT})
 PROJECT = Path(nuage.__file__).parent.parent
 
 
@@ -37,6 +50,15 @@ class _Daemon(ProcessProtocol):
     def __init__(self) -> None:
         self.output = ""
         self.ended: Deferred[int | None] = Deferred()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        cast(Any, self.transport).signalProcess(number)
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        if not self.ended.called:
+            self.signal(signal.SIGKILL)
 
     def childDataReceived(self, _descriptor: int, data: bytes) -> None:
         self.output += data.decode()
@@ -49,6 +71,8 @@ class CommandCase(TestCase):
     """A folder with a configuration, and the command in it."""
 
     timeout = 30
+    #: Python that is run before the command, to break something in it.
+    prelude = "pass"
 
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory(prefix="nuage")
@@ -68,7 +92,7 @@ class CommandCase(TestCase):
 
     def argv(self, *twistd: str) -> list[str]:
         """Return the command line."""
-        script = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
+        script = f"{self.prelude}; import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
         return [sys.executable, "-c", script, *twistd, "nuage-plugin", f"--config={self.config}"]
 
     @property
@@ -88,18 +112,26 @@ class CommandCase(TestCase):
             check=False,
         )
 
-    async def served(self, *twistd: str) -> _Daemon:
-        """Run the daemon until it listens, then end it; it has to end well and remove its socket."""
+    async def started(self, *twistd: str) -> _Daemon:
+        """Run the daemon until its reactor runs."""
         daemon = _Daemon()
         argv = self.argv("-n", *twistd)
-        process = reactor.spawnProcess(daemon, argv[0], argv, self.environ, str(self.folder))
+        reactor.spawnProcess(daemon, argv[0], argv, self.environ, str(self.folder))
+        self.addCleanup(daemon.kill)
         while not self.socket.exists() and not daemon.ended.called:
             await deferLater(reactor, 0.01)
         assert not daemon.ended.called, daemon.output
         # It listens before the reactor runs, which takes signals.
         client = await connect(reactor, self.socket)
         assert (await client.ask(post("Plugin.Activate", b""))).status == 200
-        process.signalProcess("TERM")
+        client.hang_up()
+        return daemon
+
+    async def served(self, *twistd: str) -> _Daemon:
+        """Run the daemon until it listens, then end it; it has to end well and remove its socket."""
+        daemon = await self.started(*twistd)
+        client = await connect(reactor, self.socket)
+        daemon.signal(signal.SIGTERM)
         assert await daemon.ended == signal.SIGTERM, daemon.output
         await client.lost
         assert not self.socket.exists()
@@ -307,3 +339,190 @@ class Logging(CommandCase):
         await client.lost
         while self.socket.exists() or pidfile.exists():
             await deferLater(reactor, 0.01)
+
+
+class Signals(CommandCase):
+    """Signals about the log: none of them ends the daemon."""
+
+    async def send(self, daemon: _Daemon, *numbers: signal.Signals, makes: Path | None = None) -> None:
+        """Send signals to a daemon, which make a file, and then a call, which leaves a line in the log."""
+        for number in numbers:
+            daemon.signal(number)
+        while makes is not None and not makes.exists() and not daemon.ended.called:
+            await deferLater(reactor, 0.01)
+        client = await connect(reactor, self.socket)
+        assert (await client.ask(post("Plugin.Activate", b""))).status == 200
+        client.hang_up()
+
+    @asynchronous
+    async def test_a_logfile(self) -> None:
+        """SIGUSR1 begins a new one, SIGHUP has it opened again after somebody renamed it."""
+        self.configure()
+        daemon = await self.started("--logfile=the.log")
+        log, line = self.folder / "the.log", "Plugin.Activate"
+        await self.send(daemon)
+        lines = log.read_text().count(line)
+        await self.send(daemon, signal.SIGUSR1, makes=self.folder / "the.log.1")
+        assert (self.folder / "the.log.1").read_text().count(line) == lines
+        assert log.read_text().count(line) == 1
+        log.rename(self.folder / "renamed.log")
+        await self.send(daemon, signal.SIGHUP, makes=log)
+        assert (self.folder / "renamed.log").read_text().count(line) == 1
+        assert log.read_text().count(line) == 1
+        daemon.signal(signal.SIGTERM)
+        assert await daemon.ended == signal.SIGTERM
+
+    @asynchronous
+    async def test_a_log_that_is_no_file(self) -> None:
+        """Nothing happens."""
+        self.configure()
+        daemon = await self.started()
+        await self.send(daemon, signal.SIGUSR1, signal.SIGHUP, signal.SIGUSR1, signal.SIGHUP)
+        assert "Traceback" not in daemon.output
+        daemon.signal(signal.SIGTERM)
+        assert await daemon.ended == signal.SIGTERM
+        assert not self.socket.exists()
+
+
+class Ending(CommandCase):
+    """SIGTERM while something hangs: the daemon ends a second after the longest deadline at the latest."""
+
+    settings: dict[str, object] = {}  # noqa: RUF012
+
+    async def end(self, *, hangs: str = HANGS) -> tuple[_Daemon, float]:
+        """End a daemon in the middle of a Leave, when it has said ``hangs``; return it and the seconds that it took."""
+        self.configure(call_timeout=2, vrs_timeout=1, wire_timeout=0.1, resolve_timeout=0, **self.settings)
+        daemon = await self.started()
+        client = await connect(reactor, self.socket)
+        cast(Any, client.transport).write(LEAVE)
+        while hangs not in daemon.output:
+            await deferLater(reactor, 0.01)
+        began = reactor.seconds()
+        daemon.signal(signal.SIGTERM)
+        while self.socket.exists():
+            await deferLater(reactor, 0.01)
+        assert reactor.seconds() - began < 0.5
+        await daemon.ended
+        return daemon, reactor.seconds() - began
+
+    @asynchronous
+    async def test_calls_that_hang(self) -> None:
+        """Those that do not even end when they are cancelled are named."""
+        self.prelude = f"import tests.hanging; tests.hanging.calls({HANGS!r})"
+        daemon, seconds = await self.end()
+        assert 2 < seconds < 3.2, daemon.output
+        assert f"NetworkDriver.Leave network={NETWORK[:12]} endpoint={ENDPOINT[:12]} does not end and is cut off" in (
+            daemon.output
+        )
+        assert "Traceback" not in daemon.output
+
+    @asynchronous
+    async def test_calls_that_wait_for_the_switch(self) -> None:
+        """One that is not there, and one that takes connections and is silent: nothing has to be cut off."""
+        for listening in (False, True):
+            with socket.socket(socket.AF_UNIX) as silent:
+                if listening:
+                    silent.bind(str(self.folder / "no-db.sock"))
+                    silent.listen()
+                daemon, seconds = await self.end(hangs="is being loaded" if listening else "no connection to")
+                assert seconds < 2, daemon.output
+                assert "cut off" not in daemon.output
+                assert "forced" not in daemon.output
+
+    @asynchronous
+    async def test_a_thread_that_hangs_in_the_kernel(self) -> None:
+        """A request about links that is never answered."""
+        self.prelude = f"import tests.hanging; tests.hanging.links({HANGS!r})"
+        daemon, seconds = await self.end()
+        assert 2 < seconds < 3.2, daemon.output
+        assert "a request to the kernel about links does not end and is cut off" in daemon.output
+
+    @asynchronous
+    async def test_a_name_that_is_looked_up(self) -> None:
+        """The reactor waits for its own threads, and is not waited for."""
+        self.prelude = f"import tests.hanging; tests.hanging.names({HANGS!r})"
+        self.settings = {"VrsEndpoint": "tcp:vrs.example:6640"}
+        daemon, seconds = await self.end()
+        assert seconds < 3.2, daemon.output
+        assert "the end is forced; what hangs: MainThread in " in daemon.output
+        assert "in _hang (" in daemon.output
+
+
+class SteppedClock(CommandCase):
+    """The time of day is set back by an hour."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.offset = self.folder / "offset"
+        self.vrs = Vrs()
+        self.addCleanup(self.vrs.stop)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The command's environment, in which the time of day is off by what the file says."""
+        return {
+            **super().environ,
+            "LD_PRELOAD": str(demand_library("libfaketime.so.1")),
+            "FAKETIME_TIMESTAMP_FILE": str(self.offset),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    async def happens(self, what: Callable[[], int], seconds: float) -> None:
+        """Wait until something that is counted happens once more; it has so many seconds for it."""
+        before, end = what(), reactor.seconds() + seconds
+        while what() == before:
+            assert reactor.seconds() < end, what
+            await deferLater(reactor, 0.01)
+
+    @asynchronous
+    async def test_what_is_timed_goes_on(self) -> None:
+        """Audits, deadlines, and the connection to a switch that is restarted."""
+        self.offset.write_text("+0s")
+        self.configure(VrsEndpoint=self.vrs.remote, audit_interval=0.5, vrs_timeout=0.5)
+        docker: Any = Factory.forProtocol(_Docker)
+        docker.asked = 0
+        self.addCleanup(reactor.listenUNIX(str(self.folder / "no-docker.sock"), docker).stopListening)
+        # Each audit asks Docker for an endpoint that is known.
+        self.vrs.vsctl("set", "bridge", BRIDGE, f"external_ids:nuage-endpoint-{ENDPOINT}={json.dumps(RECORD)}")
+        daemon = await self.started()
+        await self.happens(lambda: docker.asked, 5)
+        assert _an_hour_ago() not in daemon.output
+        stamps = {_an_hour_ago()}
+        self.offset.write_text("-3600s")
+        for _ in range(3):
+            await self.happens(lambda: docker.asked, 5)
+        self.vrs.end("ovsdb-server")
+        client = await connect(reactor, self.socket)
+        began = reactor.seconds()
+        cast(Any, client.transport).write(JOIN)
+        assert "could not be used within 0.5 s" in (await client.answer()).json()["Err"]
+        assert reactor.seconds() - began < 3
+        stamps.add(_an_hour_ago())
+        assert any(stamp in daemon.output for stamp in stamps), daemon.output
+        self.vrs.start_database()
+        await self.happens(lambda: daemon.output.count("the cache is current"), 10)
+        await self.happens(lambda: docker.asked, 5)
+        daemon.signal(signal.SIGTERM)
+        await daemon.ended
+
+
+def _an_hour_ago() -> str:
+    """Return the beginning of the log's time stamps of an hour ago."""
+    return time.strftime("%Y-%m-%dT%H:", time.gmtime(time.time() - 3600))
+
+
+class _Docker(Protocol):
+    """A Docker that is asked and closes the connection."""
+
+    def connectionMade(self) -> None:
+        cast(Any, self.factory).asked += 1
+        cast(Any, self.transport).loseConnection()
+
+
+def demand_library(name: str) -> Path:
+    """Return a library of libfaketime; skip the test where it is missing, except in continuous integration."""
+    for path in Path("/usr/lib").glob(f"*/faketime/{name}"):
+        return path
+    demand_programs(("faketime's library",))
+    raise AssertionError(f"{name} is missing")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,11 +37,13 @@ def demand_programs(programs: Sequence[str] = PROGRAMS) -> None:
 class Vrs:
     """The database and the switch daemon, in a folder of their own."""
 
-    def __init__(self, bridge: str = BRIDGE) -> None:
+    def __init__(self, bridge: str = BRIDGE, without: Sequence[str] = ()) -> None:
+        """Start both. The tables are without the columns ``without``: "Table.column", or a whole "Table"."""
         demand_programs()
         self.folder = Path(tempfile.mkdtemp(prefix="vrs"))
         self.socket = self.folder / "db.sock"
         write_schema(self.folder / "schema")
+        _drop(self.folder / "schema", without)
         self._run("ovsdb-tool", "create", self.folder / "conf.db", self.folder / "schema")
         self.start_database()
         self.vsctl("--no-wait", "init")
@@ -67,8 +71,11 @@ class Vrs:
         """End one of the two daemons and wait until it is gone."""
         pid = int((self.folder / f"{daemon}.pid").read_text())
         self._run("ovs-appctl", "-t", self.folder / f"{daemon}.ctl", "exit")
-        while Path(f"/proc/{pid}/stat").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
-            pass
+        for _ in range(2000):
+            if not _runs(pid):
+                return
+            time.sleep(0.01)
+        raise AssertionError(f"{daemon} (process {pid}) does not end within 20 s")
 
     def vsctl(self, *arguments: str) -> str:
         """Run ovs-vsctl and return what it prints."""
@@ -87,8 +94,7 @@ class Vrs:
             parse_remote(self.remote),
             tables.DATABASE,
             tables.MONITORED,
-            check_schema=tables.check_schema,
-            **options,
+            **{"check_schema": tables.check_schema, **options},
         )
 
     def _daemon(self, program: str, *arguments: object) -> None:
@@ -107,6 +113,32 @@ class Vrs:
     def _run(*argv: object) -> str:
         done = subprocess.run([str(word) for word in argv], check=True, capture_output=True, text=True, timeout=20)
         return done.stdout
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a process is there, and is more than an entry that waits for its parent."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _drop(path: Path, without: Sequence[str]) -> None:
+    """Remove columns, and tables with the columns that refer to them, from a schema."""
+    schema = json.loads(path.read_text())
+    for name in without:
+        table, _, column = name.partition(".")
+        if column:
+            del schema["tables"][table]["columns"][column]
+        else:
+            del schema["tables"][table]
+            for other in schema["tables"].values():
+                other["columns"] = {
+                    key: value
+                    for key, value in other["columns"].items()
+                    if f'"refTable": "{table}"' not in json.dumps(value)
+                }
+    path.write_text(json.dumps(schema))
 
 
 def waiting(clock: Any, seconds: float) -> Deferred[None]:

@@ -17,6 +17,7 @@ from twisted.internet import reactor
 from twisted.logger import globalLogBeginner
 
 from lab.vrs.vsc import Settings, Vsc
+from nuage.clock import measure_steadily
 from nuage.errors import NuageError
 from nuage.logs import observer
 from nuage.ovsdb.remote import Remote, parse_remote
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> int:
     """Run until a signal ends it; return the exit code."""
     globalLogBeginner.beginLoggingTo([observer({"logfile": "-"}, "Info")], redirectStandardIO=False)
     loop: Any = reactor
+    measure_steadily(loop)
     try:
         vsc = Vsc(loop, _settings(arguments))
     except NuageError as problem:

@@ -47,7 +47,10 @@ class HostDatabase:
     def __init__(self, reactor: Any, name: str, remote: Remote, bridge: str, changed: Callable[[], None]) -> None:
         self.name = name
         self._bridge = bridge
-        self._client = OvsdbClient(reactor, remote, tables.DATABASE, _MONITORED, check_schema=tables.check_schema)
+        # The agent of a VRS is a neighbour of its database, and no later than others to see it again.
+        self._client = OvsdbClient(
+            *(reactor, remote, tables.DATABASE, _MONITORED), check_schema=tables.check_schema, max_retry_delay=0.5
+        )
         self._client.cache.subscribe(lambda _: changed())
         self._client.on_synced(changed)
 

@@ -8,21 +8,18 @@ Paths carry no version, which every daemon serves.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import attrs
-from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
-from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.web.client import URI, Agent, RequestTransmissionFailed, ResponseFailed, readBody
-from twisted.web.iweb import IAgentEndpointFactory
-from zope.interface import implementer
 
+from nuage.docker.exchange import LARGEST_ANSWER, Answer, Exchange
+from nuage.docker.presence import REACHING, Again, Presence
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.model import Container, Use
 from nuage.told import Told
@@ -32,19 +29,11 @@ _Value = TypeVar("_Value")
 #: The interface that a managed plugin implements to be a network driver; a version follows.
 _NETWORK_DRIVER = "docker.networkdriver/"
 
+#: Where containers are listed.
+_CONTAINERS = "/containers/json"
+
 #: Docker's key for an endpoint whose Join is under way: the endpoint has no container yet.
 _JOINING = "ep-"
-
-
-#: What a request can end in: no connection, a broken one, a broken answer.
-_FAILURES = (
-    ConnectingCancelledError,
-    ConnectError,
-    ConnectionClosed,
-    DNSLookupError,
-    RequestTransmissionFailed,
-    ResponseFailed,
-)
 
 
 #: What reading an answer ends in that is not of the form which Docker's has.
@@ -111,24 +100,17 @@ class Running:
 class Engine:
     """A client of one Docker daemon.
 
-    Each call has a connection of its own: a daemon that is told to stop waits for the connections that are open, and
-    on a unix socket a new one costs next to nothing.
-
     Args:
-        http: Sends requests; see :func:`connect`.
-        endpoint: The daemon's address, for messages.
-        clock: Measures the time-outs.
-        timeout: Seconds that one call may take, from connecting to the last byte of the answer.
+        exchange: Asks it; see :func:`connect`.
+        presence: Is told what comes of each question.
     """
 
     _log = Logger()
 
-    def __init__(self, http: HTTPClient, endpoint: str, clock: IReactorTime, timeout: float) -> None:
+    def __init__(self, exchange: Exchange, presence: Presence) -> None:
+        self._exchange = exchange
+        self.presence = presence
         self._told = Told()
-        self._http = http
-        self._endpoint = endpoint
-        self._clock = clock
-        self._timeout = timeout
 
     async def network(self, network_id: str) -> Network:
         """Return one network with its endpoints.
@@ -138,10 +120,16 @@ class Engine:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
         path = f"/networks/{quote(network_id, safe='')}"
-        status, answer = await self._get(path)
-        if status == 404:
-            raise NetworkUnknown(f"Docker at {self._endpoint} knows no network {network_id}")
-        return self._understood(path, status, answer, _network)
+
+        def read(answer: Answer) -> Network | None:
+            # A proxy may answer 404 as well, which must not pass for Docker's word that a network is gone.
+            unknown = answer.status == 404 and answer.message
+            return None if unknown else self._understood(path, answer, _network)
+
+        network = await self._ask("/networks/ID", path, read)
+        if network is None:
+            raise NetworkUnknown(f"Docker at {self._exchange.address} knows no network {network_id}")
+        return network
 
     async def networks(self, driver: Callable[[str], bool]) -> list[Network]:
         """Return the networks whose driver's name satisfies ``driver``, without their endpoints.
@@ -149,12 +137,13 @@ class Engine:
         Raises:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
-        status, answer = await self._get("/networks")
-        networks, _ = self._listed("/networks", status, answer, _network)
+        networks, _ = await self._list("/networks", _network)
         return [network for network in networks if driver(network.driver)]
 
     async def managed_drivers(self, socket: str) -> frozenset[str]:
         """Return the names of the managed plugins that are network drivers, such as ``nuage:latest``.
+
+        There are none where this question is refused: it is the one that proxies before Docker rarely let through.
 
         Args:
             socket: The file name of the socket that Docker calls them on, such as ``nuage.sock``; others are left out.
@@ -162,8 +151,15 @@ class Engine:
         Raises:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
-        status, answer = await self._get("/plugins")
-        plugins, _ = self._listed("/plugins", status, answer, _plugin)
+        path = "/plugins"
+
+        def read(answer: Answer) -> list[tuple[str, str]]:
+            if answer.refused:
+                self.presence.without_plugins(self._exchange.refusal(path, answer))
+                return []
+            return self._listed(path, answer, _plugin)[0]
+
+        plugins = await self._ask(path, path, read)
         return frozenset(name for name, its_socket in plugins if its_socket == socket)
 
     async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
@@ -177,7 +173,7 @@ class Engine:
         if endpoint is None or not endpoint.container_name:
             return None
         filters = json.dumps({"name": [f"^/{endpoint.container_name}$"]})
-        containers, _ = await self._containers({"all": "1", "filters": filters})
+        containers, _ = await self._list(_CONTAINERS, _container, {"all": "1", "filters": filters})
         for container, _networks in containers:
             # The filter is a regular expression: a dot in the name fits other names too.
             if container.name == endpoint.container_name:
@@ -190,7 +186,7 @@ class Engine:
         Raises:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
-        containers, complete = await self._containers({})
+        containers, complete = await self._list(_CONTAINERS, _container)
         uses = {
             endpoint_id: Use(network_id=network_id, container=container)
             for container, networks in containers
@@ -198,36 +194,33 @@ class Engine:
         }
         return Running(uses, complete)
 
-    async def _containers(self, query: Mapping[str, str]) -> tuple[list[tuple[Container, dict[str, str]]], bool]:
-        path = "/containers/json"
-        status, answer = await self._get(path, query)
-        return self._listed(path, status, answer, _container)
-
-    async def _get(self, path: str, query: Mapping[str, str] | None = None) -> tuple[int, bytes]:
-        call = Deferred.fromCoroutine(self._exchange(path, query or {}))
-        try:
-            return await call.addTimeout(self._timeout, self._clock, onTimeoutCancel=self._timed_out(path))
-        except _FAILURES as problem:
-            cause = _cause(problem)
-            if isinstance(cause, CancelledError | ConnectingCancelledError):
-                raise CancelledError from problem
-            raise self._unavailable(path, str(cause) or type(cause).__name__) from problem
-
-    async def _exchange(self, path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
-        response = await self._http.get(f"http://docker{path}", params=query, unbuffered=True, allow_redirects=False)
-        return response.code, await readBody(response)
-
-    def _timed_out(self, path: str) -> Callable[[Any, float], Any]:
-        def report(_outcome: Any, seconds: float) -> Any:
-            raise self._unavailable(path, f"no answer within {seconds:g} seconds")
-
-        return report
-
-    def _listed(
-        self, path: str, status: int, answer: bytes, parse: Callable[[Any], _Value]
+    async def _list(
+        self, path: str, parse: Callable[[Any], _Value], query: Mapping[str, str] | None = None
     ) -> tuple[list[_Value], bool]:
+        return await self._ask(path, path, lambda answer: self._listed(path, answer, parse), query)
+
+    async def _ask(
+        self, kind: str, path: str, read: Callable[[Answer], _Value], query: Mapping[str, str] | None = None
+    ) -> _Value:
+        """Ask, read the answer and note what came of it; ``kind`` is what a question about any one thing is called."""
+        again = partial(self._ask, kind, path, read, query)
+        with self._noting(REACHING, again):
+            answer = await self._exchange.get(path, query or {})
+        with self._noting(kind, again):
+            return read(answer)
+
+    @contextmanager
+    def _noting(self, step: str, again: Again) -> Iterator[None]:
+        try:
+            yield
+        except DockerUnavailable as problem:
+            self.presence.failed(step, problem, again)
+            raise
+        self.presence.answered(step)
+
+    def _listed(self, path: str, answer: Answer, parse: Callable[[Any], _Value]) -> tuple[list[_Value], bool]:
         """Return the items of a list that can be read, and whether these are all."""
-        items = self._understood(path, status, answer, _list)
+        items = self._understood(path, answer, _list)
         parsed = [self._item(path, item, parse) for item in items]
         readable = [item for item in parsed if item is not None]
         return readable, len(readable) == len(items)
@@ -240,59 +233,38 @@ class Engine:
             shown = f"Id {item['Id']!r}" if isinstance(item, dict) and "Id" in item else repr(item)[:80]
             if self._told.is_new((path, shown)):
                 reason = f"the item with {shown} is passed over: {problem!r}"
-                self._log.warn("{problem}", problem=str(self._unavailable(path, reason)))
+                self._log.warn("{problem}", problem=str(self._exchange.unavailable(path, reason)))
             return None
 
-    def _understood(self, path: str, status: int, answer: bytes, parse: Callable[[Any], _Value]) -> _Value:
+    def _understood(self, path: str, answer: Answer, parse: Callable[[Any], _Value]) -> _Value:
+        if answer.status != 200:
+            raise self._exchange.refusal(path, answer)
         try:
-            content = json.loads(answer)
-            if status == 200:
-                return parse(content)
-            reason = f"it answered {status}: {content['message']}"
+            return parse(json.loads(answer.body))
         except _UNREADABLE:
-            reason = f"it answered {status} with something unexpected: {answer[:80]!r}"
-            if status == 200:
-                raise AnswerUnreadable(str(self._unavailable(path, reason))) from None
-        raise self._unavailable(path, reason)
-
-    def _unavailable(self, path: str, reason: str) -> DockerUnavailable:
-        return DockerUnavailable(f"Docker at {self._endpoint} (DockerEndpoint): GET {path}: {reason}")
+            reason = f"it answered {answer.status} with something unexpected: {answer.body[:80]!r}"
+        raise self._exchange.unavailable(path, reason, AnswerUnreadable)
 
 
-@implementer(IAgentEndpointFactory)
-@attrs.frozen
-class _Always:
-    """Connects to the daemon whatever the address in the request says."""
-
-    endpoint: IStreamClientEndpoint
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: ARG002
-        return self.endpoint
-
-
-def connect(reactor: Any, endpoint: str, timeout: float, *, clock: IReactorTime | None = None) -> Engine:
+def connect(
+    reactor: Any,
+    endpoint: str,
+    timeout: float,
+    *,
+    clock: IReactorTime | None = None,
+    largest: int = LARGEST_ANSWER,
+) -> Engine:
     """Return a client for the daemon at ``endpoint``, ``unix:///path`` or ``tcp://host:port``. Nothing is sent yet.
 
     Args:
         reactor: Makes the connections.
         endpoint: The daemon's address.
-        timeout: Seconds that one call may take.
+        timeout: Seconds that one call may take, from connecting to the last byte of the answer.
         clock: Measures the time-outs; the reactor where it is left out.
+        largest: Bytes that an answer may have.
     """
-    scheme, _, address = endpoint.partition("://")
-    if scheme == "unix":
-        target: IStreamClientEndpoint = UNIXClientEndpoint(reactor, address)
-    else:
-        host, _, port = address.rpartition(":")
-        target = HostnameEndpoint(reactor, host.strip("[]"), int(port))
-    agent = Agent.usingEndpointFactory(reactor, _Always(target))
-    return Engine(HTTPClient(agent), endpoint, clock or reactor, timeout)
-
-
-def _cause(problem: Exception) -> Exception:
-    """Return what lies below: a failed request or response only wraps it."""
-    reasons = getattr(problem, "reasons", None)
-    return _cause(reasons[0].value) if reasons else problem
+    clock = clock or reactor
+    return Engine(Exchange(reactor, endpoint, clock, timeout, largest), Presence(clock, endpoint))
 
 
 def _network(item: Any) -> Network:

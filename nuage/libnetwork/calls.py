@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as WaitedTooLong
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,6 +20,9 @@ from nuage.errors import DeadlineExceeded, NuageError
 
 #: The calls that make something, which nobody asks for any more once the client is gone.
 _UNDONE_UNHEARD = frozenset({"NetworkDriver.CreateNetwork", "NetworkDriver.CreateEndpoint", "NetworkDriver.Join"})
+
+#: Seconds that a call has at the daemon's end, beyond its deadline, to undo what it did.
+_UNDOING = 0.5
 
 
 class Answer(Protocol):
@@ -41,7 +45,8 @@ class Calls:
     def __init__(self, clock: IReactorTime, deadline: float) -> None:
         self._clock = clock
         self._deadline = deadline
-        self._running: set[Deferred[Any]] = set()
+        #: Each call in flight, and how it is named in messages.
+        self._running: dict[Deferred[Any], str] = {}
         self._idle: list[Deferred[None]] = []
 
     async def carry_out(self, method: str, request: object, work: Coroutine[Any, Any, Answer]) -> Answer:
@@ -58,11 +63,11 @@ class Calls:
         start = self._clock.seconds()
         answered: Deferred[Answer] = Deferred()
         running = Deferred.fromCoroutine(work)
-        self._running.add(running)
+        self._running[running] = f"{method}{_subject(request)}"
         overdue = self._clock.callLater(self._deadline, self._give_up, method, running, answered)
 
         def ended(outcome: Any) -> None:
-            self._running.discard(running)
+            del self._running[running]
             if overdue.active():
                 overdue.cancel()
             self._report(method, request, self._clock.seconds() - start, outcome)
@@ -89,6 +94,15 @@ class Calls:
             waiter: Deferred[None] = Deferred()
             self._idle.append(waiter)
             await waiter
+
+    async def finish(self) -> None:
+        """Wait until no call is in flight, but no longer than a call may take; name those that are cut off then."""
+        drained = Deferred.fromCoroutine(self.drained())
+        try:
+            await drained.addTimeout(self._deadline + _UNDOING, self._clock)
+        except WaitedTooLong:
+            for call in self._running.values():
+                self._log.error("{call} does not end and is cut off", call=call)
 
     def _give_up(self, method: str, running: Deferred[Any], answered: Deferred[Answer]) -> None:
         problem = DeadlineExceeded(

@@ -233,23 +233,24 @@ class CreatedEndpoint:
 class Joined:
     """The interface that Docker is to move into the sandbox, and the container's default routes.
 
-    Without a gateway Docker would add a second interface on its ``docker_gwbridge``; ``isolated`` forbids that.
+    Where no endpoint of a container has an IPv4 gateway, Docker would add a second interface on its
+    ``docker_gwbridge``, past the VRS. An answer without one forbids that, also where it has one of IPv6, of which older
+    releases of Docker take no notice (``needDefaultGW`` in moby's ``libnetwork/default_gateway.go``).
     """
 
     source: str
     gateway: IPv4Address | None = None
     gateway_v6: IPv6Address | None = None
-    isolated: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that goes out."""
         answer: dict[str, Any] = {"InterfaceName": {"SrcName": self.source, "DstPrefix": "eth"}}
         if self.gateway is not None:
             answer["Gateway"] = str(self.gateway)
+        else:
+            answer["DisableGatewayService"] = True
         if self.gateway_v6 is not None:
             answer["GatewayIPv6"] = str(self.gateway_v6)
-        if self.isolated:
-            answer["DisableGatewayService"] = True
         return answer
 
 

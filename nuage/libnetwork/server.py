@@ -162,7 +162,7 @@ class PluginServer(Service):
         if port is not None:
             # This removes the socket's file as well: no socket at all is better than a dead one.
             await maybeDeferred(port.stopListening)
-        await self._calls.drained()
+        await self._calls.finish()
         self._connections.close()
 
     def stopService(self) -> Deferred[None]:

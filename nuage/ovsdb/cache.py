@@ -94,6 +94,11 @@ class Table:
         self.rows: Mapping[str, Row] = MappingProxyType(self._rows)
         self._indexes = {index: _IndexEntries(index) for index in monitored.indexes}
 
+    @property
+    def columns(self) -> Iterable[str]:
+        """The names of the monitored columns that the database has."""
+        return self._columns.types
+
     def find(self, column: str, value: Value, key: str | None = None) -> Row | None:
         """Return a row whose ``column``, or ``key`` inside of this map column, equals ``value``.
 

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from nuage.errors import in_words
 from nuage.ovsdb.cache import Cache, Change, Row, Table
 from nuage.ovsdb.errors import NotConnected, SchemaMismatch
 from nuage.ovsdb.framing import DEFAULT_FRAME_LIMIT
@@ -61,6 +62,7 @@ class OvsdbClient:
         max_retry_delay: float = 5,
         monitor_forms: Sequence[str] = MONITOR_FORMS,
         frame_limit: int = DEFAULT_FRAME_LIMIT,
+        witnesses: Sequence[str] = (),
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """Do nothing yet; see start.
@@ -71,6 +73,7 @@ class OvsdbClient:
         :param max_retry_delay: seconds between two attempts to connect, at most (but for the jitter).
         :param monitor_forms: the ways to monitor, in the order in which they are tried.
         :param frame_limit: longest message accepted, in bytes.
+        :param witnesses: small monitored tables that are read every ``probe_interval`` and compared with the cache.
         :param jitter: gives a random number from 0 to 1.
         """
         self.cache = Cache(monitored, self._report)
@@ -81,7 +84,14 @@ class OvsdbClient:
         self._max_retry_delay = max_retry_delay
         self._jitter = jitter
         self._terms = SessionTerms(
-            database, tuple(monitored), check_schema, call_timeout, probe_interval, monitor_forms, frame_limit
+            database,
+            tuple(monitored),
+            check_schema,
+            call_timeout,
+            probe_interval,
+            monitor_forms,
+            frame_limit,
+            witnesses,
         )
         self._started = False
         self._session: Session | None = None
@@ -131,7 +141,8 @@ class OvsdbClient:
             return f"not started: no connection to {self._remote} is wanted"
         if self._session is not None:
             return f"connected to {self._remote}, the database is being loaded"
-        return f"not connected to {self._remote}: {self._failure or 'no attempt has finished yet'}"
+        reason = in_words(self._failure) if self._failure else "no attempt has finished yet"
+        return f"not connected to {self._remote}: {reason}"
 
     async def when_synced(self, timeout: float | None = None) -> None:
         """Return once the cache is current.
@@ -228,11 +239,12 @@ class OvsdbClient:
 
     def _note(self, reason: Exception) -> None:
         self._failure = reason
-        if str(reason) not in self._reasons:
+        told = in_words(reason)
+        if told not in self._reasons:
             if len(self._reasons) >= _REMEMBERED_REASONS:
                 self._reasons.clear()
-            self._reasons.add(str(reason))
-            self._log.warn("no connection to {remote}: {reason}", remote=str(self._remote), reason=str(reason))
+            self._reasons.add(told)
+            self._log.warn("no connection to {remote}: {reason}", remote=str(self._remote), reason=told)
         if isinstance(reason, SchemaMismatch):
             self._fail_sync_waiters(SchemaMismatch, str(reason))
 

@@ -33,6 +33,10 @@ class CallTimedOut(OutcomeUnknown):
     """The server did not reply to a call in time."""
 
 
+class MonitorSilent(OutcomeUnknown):
+    """A transaction was committed and its update did not come: what the mirror shows may be long over."""
+
+
 class CallRejected(OvsdbError):
     """The server refused a call outside of a transaction (RFC 7047 section 4.1).
 

@@ -55,8 +55,9 @@ class PendingCalls:
 
     def fail_all(self, reason: str) -> None:
         """Fail each call that waits with ConnectionLost, naming its method and the ``reason``."""
-        waiting, self._waiting = self._waiting, {}
-        for method, waiter in waiting.values():
+        # One after the other: what one of them does when it fails may be to give up another, or to make a new call.
+        while self._waiting:
+            method, waiter = self._waiting.pop(next(iter(self._waiting)))
             waiter.errback(ConnectionLost(method, f"the connection was lost during {method}: {reason}"))
 
 

@@ -15,6 +15,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from nuage.errors import in_words
 from nuage.ovsdb.errors import NotConnected, OvsdbError
 from nuage.ovsdb.framing import DEFAULT_FRAME_LIMIT, Splitter
 from nuage.ovsdb.garbage import collection_paused
@@ -161,4 +162,4 @@ class JsonRpcConnection(TwistedProtocol):
         if self._probe_call is not None and self._probe_call.active():
             self._probe_call.cancel()
         self._peer.closed(reason)
-        self._pending.fail_all(str(reason))
+        self._pending.fail_all(in_words(reason))

@@ -14,18 +14,27 @@ from typing import Any, Protocol
 
 import attrs
 from ovs.db.schema import DbSchema
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from nuage.ovsdb.cache import Cache
-from nuage.ovsdb.errors import CallRejected, CallTimedOut, OvsdbError, ProtocolViolation, transaction_error
+from nuage.ovsdb.effects import must_show
+from nuage.ovsdb.errors import (
+    CallRejected,
+    CallTimedOut,
+    MonitorSilent,
+    OvsdbError,
+    ProtocolViolation,
+    transaction_error,
+)
 from nuage.ovsdb.framing import DEFAULT_FRAME_LIMIT
 from nuage.ovsdb.messages import Request
 from nuage.ovsdb.monitored import Monitored, monitor_requests
-from nuage.ovsdb.operations import Operation, read_outcome
+from nuage.ovsdb.operations import Operation, Select, read_outcome
 from nuage.ovsdb.protocol import JsonRpcConnection
-from nuage.ovsdb.results import Result
+from nuage.ovsdb.results import Result, Selected
 from nuage.ovsdb.schema import parse_schema
 
 #: The ways to monitor, the newest first: since Open vSwitch 2.12, since 2.6, and that of RFC 7047.
@@ -50,6 +59,7 @@ class SessionTerms:
     probe_interval: float
     monitor_forms: Sequence[str] = MONITOR_FORMS
     frame_limit: int = DEFAULT_FRAME_LIMIT
+    witnesses: Sequence[str] = ()
 
 
 class SessionOwner(Protocol):
@@ -73,10 +83,13 @@ class Session:
 
     def __init__(self, clock: IReactorTime, terms: SessionTerms, cache: Cache, owner: SessionOwner) -> None:
         """Load ``cache`` as soon as the connection stands."""
+        self._clock = clock
         self._terms = terms
         self._cache = cache
         self._owner = owner
         self._loaded = False
+        self._updates = 0
+        self._watch: Deferred[None] | None = None
         self.schema: DbSchema | None = None
         self.connection = JsonRpcConnection(clock, self, terms.probe_interval, terms.frame_limit)
 
@@ -86,6 +99,8 @@ class Session:
 
     def closed(self, reason: Exception) -> None:
         """Tell the owner."""
+        if self._watch is not None:
+            self._watch.cancel()
         self._owner.session_ended(self, reason)
 
     def notified(self, notification: Request) -> None:
@@ -99,6 +114,7 @@ class Session:
         elif method in _UPDATES:
             if len(params) <= _UPDATES[method]:
                 raise ProtocolViolation(f"an {method} notification has {len(params)} parameters")
+            self._updates += 1
             self._cache.apply(params[_UPDATES[method]])
         elif method == "monitor_canceled":
             self.connection.drop(OvsdbError("the server canceled the monitor because the schema changes"))
@@ -119,6 +135,7 @@ class Session:
         else:
             self._loaded = True
             self.connection.start_probing()
+            self._watch_monitor()
             self._owner.session_loaded(self)
 
     async def _read_schema(self) -> DbSchema:
@@ -154,14 +171,15 @@ class Session:
         """Carry out ``operations`` in one transaction; once this returns the cache reflects it.
 
         An update caused by a transaction comes before its reply. When no reply comes in time the session ends, because
-        only a fresh load can tell what became of the transaction.
+        only a fresh load can tell what became of the transaction; and so when its update did not come.
 
-        :raises OutcomeUnknown: when no reply came.
+        :raises OutcomeUnknown: when no reply came, or the cache does not reflect the transaction.
         :raises TransactionError: when it was not committed.
         """
         assert self.schema is not None
         schema = self.schema
         wire = [operation.to_wire(schema) for operation in operations]
+        updates = self._updates
         try:
             reply = await self.connection.call("transact", [self._terms.database, *wire], timeout)
         except CallTimedOut as error:
@@ -169,4 +187,47 @@ class Session:
             raise
         except CallRejected as error:
             raise transaction_error(error.error, error.details) from None
-        return read_outcome(schema, operations, reply)
+        results = read_outcome(schema, operations, reply)
+        if updates == self._updates and must_show(schema, self._cache, operations, results):
+            raise self._monitor_is_silent("a transaction was committed and its update did not come")
+        return results
+
+    def _watch_monitor(self) -> None:
+        tables = [name for name in self._terms.witnesses if self.schema is not None and name in self.schema.tables]
+        if tables:
+            self._watch = Deferred.fromCoroutine(self._compare_from_time_to_time(tables))
+            self._watch.addErrback(lambda failure: failure.trap(CancelledError, OvsdbError))
+
+    async def _compare_from_time_to_time(self, tables: Sequence[str]) -> None:
+        """Read small tables and compare them with the cache. A difference that lasts proves the monitor silent.
+
+        Nothing is written for it. What a transaction of ours changes is compared at once; this is for what others do.
+        """
+        differed_at: int | None = None
+        while True:
+            await deferLater(self._clock, self._terms.probe_interval)
+            if await self._agree(tables):
+                differed_at = None
+            elif differed_at == self._updates:
+                self._watch = None
+                raise self._monitor_is_silent(f"updates of {' and '.join(tables)} did not come")
+            else:
+                differed_at = self._updates
+
+    async def _agree(self, tables: Sequence[str]) -> bool:
+        assert self.schema is not None
+        columns = {table: tuple(self._cache[table].columns) for table in tables}
+        results = await self.transact(
+            [Select(table, [], ("_uuid", *columns[table])) for table in tables], self._terms.call_timeout
+        )
+        for table, result in zip(tables, results, strict=True):
+            assert isinstance(result, Selected)
+            there = {row["_uuid"]: {column: row[column] for column in columns[table]} for row in result.rows}
+            if there != {uuid: dict(row) for uuid, row in self._cache[table].rows.items()}:
+                return False
+        return True
+
+    def _monitor_is_silent(self, why: str) -> MonitorSilent:
+        problem = MonitorSilent("transact", f"the database server's monitor fell silent: {why}")
+        self.connection.drop(problem)
+        return problem

@@ -173,13 +173,13 @@ def _entity_name(endpoint: Endpoint, container: Container | None) -> str:
 def _port_row(bridge: str, network: Network, endpoint: Endpoint, container: Container | None) -> dict[str, Value]:
     zone, subnet = network.zone or "", network.subnet or ""
     metadata = {
-        "nuage-enterprise-domain": network.domain,
+        tables.DOMAIN: network.domain,
         "nuage-enterprise-network-type": _NETWORK_TYPE,
     }
     if network.subnet is not None:
-        metadata |= {"nuage-enterprise-zone": zone, "nuage-enterprise-network": subnet}
+        metadata |= {tables.ZONE: zone, tables.SUBNET: subnet}
     if endpoint.address is not None:
-        metadata["static-ip"] = str(endpoint.address.ip)
+        metadata[tables.STATIC_IP] = str(endpoint.address.ip)
     return {
         "name": port_name(endpoint.id),
         "mac": endpoint.mac,

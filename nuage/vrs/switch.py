@@ -17,6 +17,7 @@ from nuage.ovsdb.client import OvsdbClient, Row
 from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired, WaitTimedOut
 from nuage.ovsdb.operations import Operation
 from nuage.vrs import operations, tables
+from nuage.vrs.addresses import Addresses, holders
 from nuage.vrs.records import Records
 from nuage.vrs.views import (
     Attachment,
@@ -25,12 +26,17 @@ from nuage.vrs.views import (
     failure_of,
     ids_of,
     is_marked,
+    is_master,
     is_ours,
     owner_of,
     resolution_of,
 )
 
 T = TypeVar("T")
+
+
+def _never() -> bool:
+    return False
 
 
 class Switch:
@@ -92,16 +98,12 @@ class Switch:
         network = attrs.evolve(network, owner=self._owner)
         if self.network(network.id) != network:
             key = tables.NETWORK_RECORD + network.id
-            await self._commit(
-                operations.remember(self._bridge, key, network.to_record()),
-                lambda: self.network(network.id) == network,
-            )
+            await self._commit(operations.remember(self._bridge, key, network.to_record()))
 
     async def forget_network(self, network_id: str) -> None:
         """Forget a network; it is no error if it was not known."""
         await self.ready()
-        key = tables.NETWORK_RECORD + network_id
-        await self._commit(operations.forget(self._bridge, key), lambda: key not in self._bridge_ids())
+        await self._commit(operations.forget(self._bridge, tables.NETWORK_RECORD + network_id))
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
         """Return an endpoint that is attached or remembered."""
@@ -119,15 +121,16 @@ class Switch:
         }
         return sorted(attached | {each.id for each in self._remembered_endpoints() if each.network_id == network_id})
 
+    def holders(self, network: Network, addresses: Addresses) -> set[str]:
+        """Return the ids of the network's endpoints that have one of some addresses, whatever is left of them."""
+        return holders(self._client.cache, self._bridge_ids(), network, addresses)
+
     async def remember_endpoint(self, endpoint: Endpoint) -> None:
         """Keep an endpoint that is not attached, until it is attached or forgotten."""
         endpoint = self._own(endpoint)
         if self.endpoint(endpoint.id) != endpoint:
             key = tables.ENDPOINT_RECORD + endpoint.id
-            await self._commit(
-                operations.remember(self._bridge, key, endpoint.to_record()),
-                lambda: self.endpoint(endpoint.id) == endpoint,
-            )
+            await self._commit(operations.remember(self._bridge, key, endpoint.to_record()))
 
     def survey(self) -> dict[str, Trace]:
         """Return what the switch has of each endpoint, by id, without those of other plugins on this switch.
@@ -186,8 +189,17 @@ class Switch:
         return None if row is None else resolution_of(row)
 
     def controller_connected(self) -> bool:
-        """Tell whether a controller is there to resolve ports: one of role master."""
-        return any(row["role"] == "master" for row in self._client.cache[tables.CONTROLLER].rows.values())
+        """Tell whether a controller is there to resolve ports; one is taken for granted where the VRS does not tell."""
+        schema = self._client.schema
+        if schema is not None and tables.CONTROLLER not in schema.tables:
+            return True
+        return any(is_master(row) for row in self._client.cache[tables.CONTROLLER].rows.values())
+
+    def controller_status(self) -> str:
+        """Say in one sentence how the controller does."""
+        if self.controller_connected():
+            return "a controller is connected"
+        return "no row of the VRS's table Controller has the role master"
 
     async def resolved(self, endpoint_id: str, timeout: float) -> Resolution:
         """Wait until the VRS has resolved the endpoint's port.
@@ -221,10 +233,18 @@ class Switch:
                 operations.attach(self._bridge, network, endpoint, container, self._site_id),
                 lambda: self._interface(endpoint.id) is not None,
             )
-        interface = self._interface(endpoint.id)
+        return await self.wired(endpoint.id)
+
+    async def wired(self, endpoint_id: str) -> Attachment:
+        """Wait until the port of an endpoint that is attached carries traffic. It does not while ovs-vswitchd restarts.
+
+        Raises:
+            SwitchError: The switch could not open it; what it says is in the message.
+        """
+        interface = self._interface(endpoint_id)
         if interface is None:
-            raise SwitchError(f"port {port_name(endpoint.id)} was removed from the switch while it was being attached")
-        return await self._wired(interface.uuid, port_name(endpoint.id))
+            raise SwitchError(f"port {port_name(endpoint_id)} was removed from the switch while it was being attached")
+        return await self._wired(interface.uuid, port_name(endpoint_id))
 
     async def restore(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
         """Put back what is missing of an endpoint that is in use, whose link is there with the alias that proves it.
@@ -262,30 +282,30 @@ class Switch:
         if self.attachment(endpoint_id) is None:
             # An attach that was given up may still be on its way: the reply to anything sent later comes after it, and
             # tables that were loaded later show it.
-            await self._transact([], lambda: True)
+            await self._transact([])
         attachment = self.attachment(endpoint_id)
         port_uuid = attachment.port_uuid if attachment else None
         holder = self._client.cache[tables.INTERFACE].find("name", port_name(endpoint_id))
         owns_name = holder is None or (attachment is not None and holder.uuid == attachment.interface_uuid)
-        await self._commit(
-            [*operations.detach(self._bridge, endpoint_id, port_uuid, owns_name=owns_name), *records],
-            lambda: self.attachment(endpoint_id) is None,
-        )
+        await self._commit([*operations.detach(self._bridge, endpoint_id, port_uuid, owns_name=owns_name), *records])
 
     async def rename(self, network: Network, endpoint: Endpoint, container: Container) -> None:
         """Tell the VRS of the container of an endpoint that was attached without it: name, and what its labels say."""
         attachment = self.attachment(endpoint.id)
         if attachment is not None and attachment.port_uuid is not None:
-            await self._client.transact(
-                *operations.rename(
+            await self._commit(
+                operations.rename(
                     attachment.interface_uuid, attachment.port_uuid, network, endpoint, container, self._site_id
                 )
             )
 
-    async def _commit(self, steps: list[Operation], done: Callable[[], bool]) -> None:
-        """Carry out one transaction.
+    async def _commit(self, steps: list[Operation], done: Callable[[], bool] = _never) -> None:
+        """Carry out one transaction. Where no reply came, it is sent once more.
 
-        Where no reply came, ``done`` says from the reloaded tables what became of it; if nothing, it is sent once more.
+        Args:
+            steps: The transaction.
+            done: Tells from the reloaded tables that the first one was carried out. It is needed where a transaction
+                cannot be repeated without harm, because it inserts rows; of the others nobody has to know.
         """
         try:
             await self._transact(steps, done)
@@ -296,7 +316,7 @@ class Switch:
         except ConstraintViolation as problem:
             raise SwitchError(f"the switch refused a row: {problem.details}") from problem
 
-    async def _transact(self, steps: list[Operation], done: Callable[[], bool]) -> None:
+    async def _transact(self, steps: list[Operation], done: Callable[[], bool] = _never) -> None:
         try:
             await self._client.transact(*steps)
         except OutcomeUnknown:

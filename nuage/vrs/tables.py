@@ -7,7 +7,7 @@ others is ovs-vswitchd.conf.db(5).
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 
 from ovs.db.schema import DbSchema
 
@@ -18,6 +18,7 @@ DATABASE = "Open_vSwitch"
 
 BRIDGE = "Bridge"
 CONTROLLER = "Controller"
+OPEN_VSWITCH = "Open_vSwitch"
 INTERFACE = "Interface"
 PORT = "Port"
 NUAGE_PORT = "Nuage_Port_Table"
@@ -31,6 +32,15 @@ NETWORK = "nuage-network"
 CONTAINER = "nuage-container"
 RECORD = "nuage-record"
 OWNER = "nuage-owner"
+
+#: Keys of a port's ``metadata`` (libvrsdk, port metadata keys).
+DOMAIN = "nuage-enterprise-domain"
+ZONE = "nuage-enterprise-zone"
+SUBNET = "nuage-enterprise-network"
+STATIC_IP = "static-ip"
+
+#: The key of an entity's ``metadata`` that names its organization (libvrsdk, entity metadata keys).
+ORGANIZATION = "enterprise"
 
 #: Start of the keys of the bridge's ``external_ids`` under which records are kept; the id follows.
 NETWORK_RECORD = "nuage-network-"
@@ -74,6 +84,8 @@ class RunningReason(enum.IntEnum):
 
 
 MONITORED = (
+    # Each change by ovs-vsctl counts it up.
+    Monitored(OPEN_VSWITCH, ("next_cfg",)),
     # Not its ports: nobody reads them, and each change of a long list would cost a millisecond.
     Monitored(BRIDGE, ("name", "external_ids"), indexes=("name",)),
     Monitored(CONTROLLER, ("target", "role", "is_connected")),
@@ -86,12 +98,15 @@ MONITORED = (
     Monitored(
         NUAGE_PORT,
         ("name", "mac", "ip_addr", "subnet_mask", "gateway", "vrf_id", "evpn_id", "metadata"),
-        indexes=("name",),
+        indexes=("name", ("metadata", STATIC_IP)),
     ),
-    Monitored(NUAGE_VM, ("vm_uuid", "vm_name", "ports", "metadata"), indexes=("vm_uuid",)),
+    Monitored(NUAGE_VM, ("vm_uuid", "vm_name", "ports", "metadata"), indexes=("vm_uuid", "ports")),
 )
 
-#: What is written or waited for; a database without it cannot be served. Of what is only read, the lack is bearable.
+#: Small tables of which each change of the switch by hand, or of its controllers, changes one.
+WITNESSES = (OPEN_VSWITCH, CONTROLLER)
+
+#: What is written or waited for; a database without it cannot be served. What is only read is done without.
 _NEEDED = {
     BRIDGE: ("name", "ports", "external_ids"),
     PORT: ("name", "interfaces", "external_ids"),
@@ -123,6 +138,9 @@ _NEEDED = {
     ),
 }
 
+#: The column in which the VRS tells to what it resolved a port. Who does not wait for that can do without.
+RESOLVED_ADDRESS = f"{NUAGE_PORT}.ip_addr"
+
 
 def check_schema(schema: DbSchema) -> None:
     """Make sure that the database is that of a VRS.
@@ -136,13 +154,18 @@ def check_schema(schema: DbSchema) -> None:
             f"this database is no VRS: it has no table {' and no table '.join(tables)}. "
             "Is the endpoint a plain Open vSwitch? VrsEndpoint has to name the OVSDB of a Nuage VRS"
         )
-    columns = list(_missing_columns(schema))
+    columns = _missing(schema, _NEEDED)
     if columns:
         raise SchemaMismatch(f"this VRS's database has no column {', '.join(columns)}; its release is not supported")
 
 
-def _missing_columns(schema: DbSchema) -> Iterator[str]:
-    for table, columns in _NEEDED.items():
-        for column in columns:
-            if column not in schema.tables[table].columns:
-                yield f"{table}.{column}"
+def lacking(schema: DbSchema) -> list[str]:
+    """Return those columns that are read, and that this database does not have."""
+    return _missing(schema, {monitored.table: monitored.columns for monitored in MONITORED})
+
+
+def _missing(schema: DbSchema, wanted: Mapping[str, Iterable[str]]) -> list[str]:
+    present = {table: schema.tables[table].columns if table in schema.tables else () for table in wanted}
+    return [
+        f"{table}.{column}" for table, columns in wanted.items() for column in columns if column not in present[table]
+    ]

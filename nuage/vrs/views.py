@@ -8,6 +8,7 @@ import attrs
 
 from nuage.names import port_name
 from nuage.ovsdb.client import Row
+from nuage.ovsdb.notation import Value
 from nuage.vrs import tables
 
 _PORT_MARKS = frozenset({tables.VM_UUID, tables.VM_NAME})
@@ -74,16 +75,35 @@ def attachment_of(interface: Row, port: Row | None) -> Attachment:
 
 
 def resolution_of(row: Row) -> Resolution | None:
-    """Read what the VRS wrote into a row of the port table; None until it has."""
-    if not row["ip_addr"]:
+    """Read what the VRS wrote into a row of the port table; None until it has.
+
+    What the VRS's release does not tell is empty or zero.
+    """
+    if not row.get("ip_addr"):
         return None
     return Resolution(
         address=str(row["ip_addr"]),
-        mask=str(row["subnet_mask"]),
-        gateway=str(row["gateway"]),
-        vrf_id=int(str(row["vrf_id"])),
-        evpn_id=int(str(row["evpn_id"])),
+        mask=str(row.get("subnet_mask", "")),
+        gateway=str(row.get("gateway", "")),
+        vrf_id=int(str(row.get("vrf_id", 0))),
+        evpn_id=int(str(row.get("evpn_id", 0))),
     )
+
+
+def is_master(controller: Row) -> bool:
+    """Tell whether a controller resolves ports: it has the role of the master.
+
+    Where this VRS does not tell roles it is one that is connected, and any where it does not tell that either.
+    """
+    if "role" in controller:
+        return controller["role"] == "master"
+    return bool(controller.get("is_connected", True))
+
+
+def location_of(port: Row, entity: Row) -> tuple[str | None, ...]:
+    """Return the place that the VRS was told of a port and its entity, as :meth:`nuage.model.Network.location` does."""
+    told, of_entity = _map(port["metadata"]), _map(entity["metadata"])
+    return (of_entity.get(tables.ORGANIZATION), told.get(tables.DOMAIN), told.get(tables.ZONE), told.get(tables.SUBNET))
 
 
 def is_ours(entity: Row) -> bool:
@@ -110,5 +130,8 @@ def is_marked(interface: Row, port: Row | None) -> bool:
 
 def ids_of(row: Row) -> Mapping[str, str]:
     """Return a row's external_ids."""
-    ids = row["external_ids"]
-    return ids if isinstance(ids, Mapping) else {}  # type: ignore[return-value]
+    return _map(row["external_ids"])
+
+
+def _map(value: Value) -> Mapping[str, str]:
+    return value if isinstance(value, Mapping) else {}  # type: ignore[return-value]

@@ -1,25 +1,20 @@
-"""A host whose plugin audits often and waits briefly, and containers that come and go on it all the time."""
+"""Containers that come and go on a host all the time."""
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import os
 import random
 import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import attrs
 
 from lab.dockerd import IMAGE
 from lab.host import Host
-from lab.shell import NeverHappened, wait_until
-from tests.e2e.host_support import PLACE, ROOT, HostTestCase, demand_programs
+from tests.e2e.disturbance_support import DisturbedTestCase
+from tests.e2e.host_support import place_options
 
 #: Seconds that one docker command may take. Docker's own retries of one call take up to 15.
 _COMMAND_TIME = 120.0
@@ -33,27 +28,9 @@ RETRIES_RAN_OUT = (
     r"plugin \"?nuage\"? not found|could not find plugin nuage",
 )
 
-
-#: The plugin's configuration, in seconds. An ovs-vswitchd that lost its database tries to connect every 8 s at least.
-CONFIGURATION = {
-    "audit_interval": 1.0,
-    "vrs_timeout": 3.0,
-    "probe_interval": 1.0,
-    "wire_timeout": 9.0,
-    "call_timeout": 13.0,
-}
-
-
-@cache
-def _host() -> Host:
-    for folder in ROOT.glob("churn-*"):
-        # That of an earlier run which was killed.
-        if not Path("/proc", folder.name.partition("-")[2]).exists():
-            Host(folder.name, ROOT).remove()
-    host = Host(f"churn-{os.getpid()}", ROOT)
-    atexit.register(host.remove)
-    host.start(**CONFIGURATION)
-    return host
+#: What Docker says where there is nothing to remove, and where a network that an interrupted command made is there.
+_NOTHING_TO_REMOVE = r"No such (container|network)|not found"
+_THERE_ALREADY = r"network with name \S+ already exists"
 
 
 @attrs.frozen
@@ -64,7 +41,7 @@ class Command:
     message: str
     seconds: float
 
-    def explained_by(self, patterns: tuple[str, ...]) -> bool:
+    def explained_by(self, patterns: Sequence[str]) -> bool:
         """Tell whether the message is one of those expected."""
         return any(re.search(pattern, self.message) for pattern in patterns)
 
@@ -75,10 +52,13 @@ class Command:
 class Churn:
     """Creates, runs, connects, disconnects, stops and removes, in some threads at once.
 
+    A command that found nothing to do, such as the removal of a container that could not be made, counts for nothing:
+    it neither succeeded nor failed.
+
     Args:
         host: Where.
         seed: Decides what is done.
-        threads: How much is done at once; each thread has containers and networks of its own.
+        threads: How much is done at once, 4 at most; each thread has containers and networks of its own.
     """
 
     def __init__(self, host: Host, seed: int, threads: int = 3) -> None:
@@ -101,6 +81,15 @@ class Churn:
         for thread in self._threads:
             thread.join()
 
+    @property
+    def ratio(self) -> float:
+        """The part of the commands that succeeded."""
+        return self.succeeded / max(1, self.succeeded + len(self.failed))
+
+    def figures(self) -> dict[str, object]:
+        """Return what there is to tell."""
+        return {"succeeded": self.succeeded, "failed": len(self.failed), "longest command (s)": self.longest}
+
     def clean(self) -> None:
         """Remove whatever it made that is there still."""
         for what in (("ps", "-aq", "--filter=name=churn"), ("network", "ls", "-q", "--filter=name=churn")):
@@ -111,7 +100,7 @@ class Churn:
 
     def _run(self, number: int, choice: random.Random) -> None:
         base = f"churn-{number}-base"
-        while not self._stop.is_set() and not self._create_network(base, number):
+        while not self._stop.is_set() and not self._create_network(base, "Base", number):
             pass
         turn = 0
         while not self._stop.is_set():
@@ -120,15 +109,14 @@ class Churn:
 
     def _cycle(self, number: int, turn: int, base: str, choice: random.Random) -> None:
         """Have a container come and go; what fails is not repeated, the rest of its life is left out."""
-        name = f"churn-{number}-{turn}"
-        other = f"{name}-other"
+        name, other = f"churn-{number}-{turn}", f"churn-{number}-other"
         with_other = choice.random() < 0.4
         steps: list[Callable[[], bool]] = [
             lambda: self._docker("run", "-d", "--name", name, "--net", base, IMAGE, "sleep", "1000"),
         ]
         if with_other:
             steps += [
-                lambda: self._create_network(other, 100 + number),
+                lambda: self._create_network(other, "Other", number),
                 lambda: self._docker("network", "connect", other, name),
                 lambda: self._docker("network", "disconnect", other, name),
             ]
@@ -137,16 +125,20 @@ class Churn:
         for step in steps:
             if self._stop.is_set() or not step():
                 break
-        # A container that was never made is no failure of its removal, nor is a network.
-        self._docker("rm", "-f", name, missing=True)
+        self._docker("rm", "-f", name, idle=_NOTHING_TO_REMOVE)
         if with_other:
-            self._docker("network", "rm", other, missing=True)
+            self._docker("network", "rm", other, idle=_NOTHING_TO_REMOVE)
 
-    def _create_network(self, name: str, number: int) -> bool:
-        place = [f"-o={key}={value}" for key, value in PLACE.items()]
-        return self._docker("network", "create", "--driver=nuage", *place, f"--subnet=10.99.{number}.0/24", name)
+    def _create_network(self, name: str, kind: str, number: int) -> bool:
+        place = place_options(domain="Churn", subnet=f"{kind} {number}")
+        third = number if kind == "Base" else 100 + number
+        words = ("network", "create", "--driver=nuage", *place, f"--subnet=10.99.{third}.0/24", name)
+        return self._docker(*words, idle=_THERE_ALREADY)
 
-    def _docker(self, *words: str, missing: bool = False) -> bool:
+    def _docker(self, *words: str, idle: str | None = None) -> bool:
+        """Run a command; return whether all is as it wants it then. ``idle`` says that there was nothing to do."""
+        # To a daemon that is away nobody types: it would be the same answer hundreds of times.
+        self._host.dockerd.wait()
         start = time.monotonic()
         try:
             done = self._host.docker(*words, check=False, timeout=_COMMAND_TIME)
@@ -155,40 +147,21 @@ class Churn:
             code, message = 1, f"not within {_COMMAND_TIME:g} s"
         seconds = time.monotonic() - start
         self.longest = max(self.longest, seconds)
-        if code == 0 or (missing and re.search("No such (container|network)|not found", message)):
+        # "docker rm -f" and others of some versions end well where there is nothing.
+        if idle is not None and re.search(idle, message):
+            return True
+        if code == 0:
             self.succeeded += 1
             return True
         self.failed.append(Command(words, message, seconds))
         return False
 
 
-class ChurnTestCase(HostTestCase):
+class ChurnTestCase(DisturbedTestCase):
     """A test that disturbs a host on which containers come and go."""
 
-    timeout = 300
-
-    def demand_host(self) -> Host:
-        """Return the host that these tests share."""
-        demand_programs()
-        return _host()
-
-    def tearDown(self) -> None:
-        """Have everything running again for the next test, whatever this one did."""
-        if self.host.switch.database.pid is None:
-            self.host.switch.start_database()
-        if self.host.switch.daemon.pid is None:
-            self.host.switch.start_daemon()
-        if self.host.plugin.process.pid is None:
-            self.start_plugin()
-        super().tearDown()
-
-    def assert_nothing_left(self) -> None:
-        """Assert that the host looks as it did at the start, at the latest after audits that found it at rest."""
-        with contextlib.suppress(NeverHappened):
-            wait_until("audits", lambda: self.state() == self._before, 15)
-        super().assert_nothing_left()
-
-    def assert_explained(self, churn: Churn, patterns: tuple[str, ...]) -> None:
-        """Assert that docker commands failed for no other reasons than these, and that most did not."""
-        strange = [command for command in churn.failed if not command.explained_by(patterns)]
-        self.assertEqual([str(command) for command in strange], [])
+    def assert_most_succeeded(self, churn: Churn, ratio: float, patterns: Sequence[str]) -> None:
+        """Assert that at least a part of docker's commands succeeded, and that the others failed for these reasons."""
+        strange = [str(command) for command in churn.failed if not command.explained_by(patterns)]
+        self.assertEqual(strange, [])
+        self.assertGreaterEqual(churn.ratio, ratio, "\n".join(map(str, churn.failed)))

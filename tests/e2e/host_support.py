@@ -7,26 +7,32 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from lab.controlled import ControlledHost
 from lab.dockerd import IMAGE
 from lab.host import Host
 from lab.shell import NeverHappened, wait_until
 
 ROOT = Path(tempfile.gettempdir()) / "nuage-e2e"
 PROGRAMS = ("dockerd", "/usr/bin/docker", "ovsdb-server", "ovs-vswitchd", "ip", "nsenter", "iptables", "/bin/busybox")
-#: Where every network of these tests lies in the Nuage topology; "Subnet 2" has a space, as names there do.
+#: What the controller of the hosts serves.
+TOPOLOGY = Path(__file__).with_name("topology.yaml")
+#: Where a network of these tests lies in it, unless a test says otherwise.
 PLACE = {"organization": "Enterprise", "domain": "Domain", "zone": "Zone", "subnet": "Subnet 2", "user": "admin"}
 TABLES = ("Interface", "Port", "Nuage_Port_Table", "Nuage_VM_Table")
 
 
-def demand_host() -> Host:
-    """Return the running host; it is started for the first test and ended when the tests are over."""
+def demand_host() -> ControlledHost:
+    """Return the running host, in its default configuration.
+
+    It is started for the first test and ended when the tests are over.
+    """
     demand_programs()
     return _host()
 
@@ -43,10 +49,15 @@ def demand_programs(*further: str) -> None:
 
 
 @cache
-def _host() -> Host:
-    host = of_this_run(ROOT, "e2e-", lambda name: Host(name, ROOT))
+def _host() -> ControlledHost:
+    host = controlled_host("e2e-")
     host.start()
     return host
+
+
+def controlled_host(prefix: str) -> ControlledHost:
+    """Return a host of this run with a controller that serves TOPOLOGY; see of_this_run."""
+    return of_this_run(ROOT, prefix, lambda name: ControlledHost(name, ROOT, topology=TOPOLOGY))
 
 
 class Removable(Protocol):
@@ -118,7 +129,7 @@ class HostTestCase(SynchronousTestCase):
         self._networks: list[str] = []
         self._containers: list[str] = []
 
-    def demand_host(self) -> Host:
+    def demand_host(self) -> ControlledHost:
         """Return the host that the tests of this class are on."""
         return demand_host()
 
@@ -167,17 +178,20 @@ class HostTestCase(SynchronousTestCase):
         self.assertNotEqual(done.returncode, 0, f"{words} should have been refused")
         return done.stderr.strip()
 
-    def create_network(self, name: str, *words: str, subnet: str = "10.21.59.0/24", **options: str) -> str:
+    def create_network(self, name: str, *words: str, pool: str = "10.21.59.0/24", **options: str) -> str:
         """Create a Nuage network and return its id. ``options`` replace those of PLACE; empty ones are left out."""
         self._networks.append(name)
         return self.docker(
-            "network", "create", "--driver=nuage", *place_options(**options), f"--subnet={subnet}", *words, name
+            "network", "create", "--driver=nuage", *place_options(**options), f"--subnet={pool}", *words, name
         )
 
-    def run_container(self, name: str, network: str, *words: str, command: str = "sleep 1000") -> str:
-        """Run a container in the background and return its id."""
+    def run_container(
+        self, name: str, network: str, *words: str, command: str | Sequence[str] = ("sleep", "1000")
+    ) -> str:
+        """Run a container in the background and return its id. A ``command`` that is a text is split at its blanks."""
         self._containers.append(name)
-        return self.docker("run", "-d", "--name", name, "--net", network, *words, IMAGE, *command.split())
+        program = command.split() if isinstance(command, str) else command
+        return self.docker("run", "-d", "--name", name, "--net", network, *words, IMAGE, *program)
 
     def remove_container(self, name: str) -> None:
         """Remove a container, which has to work."""

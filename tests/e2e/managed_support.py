@@ -9,14 +9,15 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from lab.controlled import ControlledHost
 from lab.host import Host
 from lab.managed import build, install
 from lab.shell import run
-from tests.e2e.host_support import ROOT, demand_programs, of_this_run
+from tests.e2e.host_support import controlled_host, demand_programs
 
 PROJECT = Path(__file__).parent.parent.parent
-#: What the plugin needs on a host that is in no cluster and whose switch has no controller.
-SETTINGS = ("NUAGE_SCOPE=local", "NUAGE_RESOLVE_TIMEOUT=0")
+#: What the plugin needs on a host that is in no cluster.
+SETTINGS = ("NUAGE_SCOPE=local",)
 
 
 @cache
@@ -29,11 +30,11 @@ def managed_plugin() -> Path:
 
 
 @cache
-def demand_managed_host() -> Host:
+def demand_managed_host() -> ControlledHost:
     """Return a running host whose only plugin is the managed one; see demand_host."""
     demand_programs("debootstrap")
     plugin = managed_plugin()
-    host = of_this_run(ROOT, "managed-", lambda name: Host(name, ROOT))
+    host = controlled_host("managed-")
     host.start()
     install(host, plugin, *SETTINGS)
     return host

@@ -24,7 +24,7 @@ class ComposeTests(HostTestCase):
         """Make the network that the stack expects to be there."""
         demand_programs(_PROGRAM)
         super().setUp()
-        self.create_network("storage", subnet="10.21.60.0/24", zone="Backend")
+        self.create_network("storage", pool="10.21.60.0/24", zone="Backend", subnet="Storage")
 
     def compose(self, *words: str, file: Path = _FILE, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run docker-compose for the stack."""

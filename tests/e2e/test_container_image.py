@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from lab.host import Host
+from lab.controlled import ControlledHost
 from lab.shell import wait_until
 from tests.e2e.host_support import HostTestCase, demand_programs
 from tests.e2e.image_support import TAG, plugin_image
@@ -19,7 +19,7 @@ class ContainerImageTests(HostTestCase):
 
     timeout = 500
 
-    def demand_host(self) -> Host:
+    def demand_host(self) -> ControlledHost:
         """See HostTestCase."""
         demand_programs("docker-compose", "debootstrap")
         return super().demand_host()
@@ -46,7 +46,6 @@ class ContainerImageTests(HostTestCase):
             f"DOCKER_HOST=unix://{self.host.dockerd.socket}",
             f"DOCKER_SOCKET={self.host.dockerd.socket}",
             "NUAGE_SCOPE=local",
-            "NUAGE_RESOLVE_TIMEOUT=0",
         )
         self.host.run("env", *environ, "docker-compose", f"--file={_FILE}", *words)
 

@@ -12,7 +12,7 @@ from lab.dockerd import IMAGE
 from nuage.docker import engine
 from nuage.docker.census import Census
 from nuage.model import Container, Use
-from tests.e2e.host_support import PLACE, demand_host
+from tests.e2e.host_support import PLACE, demand_host, place_options
 from tests.test_docker_engine import EngineContract
 
 
@@ -26,11 +26,11 @@ class RealDaemon(EngineContract, TestCase):
     def setUp(self) -> None:
         """Make the network and the container, and connect."""
         host = demand_host()
-        options = [f"-o={key}={value}" for key, value in PLACE.items()]
+        options = place_options(subnet="Range")
         docker = host.docker
         self.addCleanup(docker, "network", "rm", self.network_name)
         self.network_id = docker(
-            *("network", "create", "--driver=nuage", "--subnet=10.21.59.0/24", "--ip-range=10.21.59.128/25"),
+            *("network", "create", "--driver=nuage", "--subnet=10.21.58.0/24", "--ip-range=10.21.58.128/25"),
             *(*options, self.network_name),
         ).stdout.strip()
         self.addCleanup(docker, "rm", "-f", "one.1")
@@ -43,8 +43,8 @@ class RealDaemon(EngineContract, TestCase):
     async def test_pools(self) -> None:
         """The list carries what a network is learnt from; a gateway that Docker chose itself is not in it."""
         (network,) = await self.engine.networks(lambda driver: driver == "nuage")
-        assert network.options == PLACE
-        assert network.ipv4 == (engine.Pool(subnet="10.21.59.0/24", ip_range="10.21.59.128/25"),)
+        assert network.options == {**PLACE, "subnet": "Range"}
+        assert network.ipv4 == (engine.Pool(subnet="10.21.58.0/24", ip_range="10.21.58.128/25"),)
         assert network.endpoints == {}
 
     def test_census(self) -> Deferred[None]:
@@ -54,6 +54,6 @@ class RealDaemon(EngineContract, TestCase):
             docker = await Census(self.engine, "nuage.sock").take()
             assert docker.in_use == {self.running: Use(network_id=self.network_id, container=self.container)}
             (pool,) = docker.networks[self.network_id].pools
-            assert str(pool.gateway) == "10.21.59.128"
+            assert str(pool.gateway) == "10.21.58.128"
 
         return Deferred.fromCoroutine(check())

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import json
-import os
 import re
 import signal
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 from lab.activation import Activation
-from lab.host import Host
 from lab.plugin import SOCKET
 from lab.shell import NeverHappened, wait_until
-from tests.e2e.host_support import ROOT, HostTestCase, demand_programs
+from tests.e2e.disturbance_support import ALWAYS, DisturbedTestCase
 
-#: Containers with a restart policy. They end at once when they are told to.
-_ALWAYS = ("--restart=always", "--stop-signal=SIGKILL", "--label=nuage.policy-group=front")
+#: Containers with a restart policy and with a label.
+_ALWAYS = (*ALWAYS, "--label=nuage.policy-group=web")
 _COUNT = 4
 #: Seconds that the API may be back later than with as many containers on Docker's own bridge.
 _MARGIN = 1.0
@@ -29,34 +25,8 @@ _RETRIES = 2
 _DOCKER_PATIENCE = 16.0
 
 
-@cache
-def _host() -> Host:
-    """Return a host of this module's own: the daemons that end here would be missed by others."""
-    demand_programs()
-    host = Host(f"e2e-{os.getpid()}-r", ROOT)
-    atexit.register(host.remove)
-    host.start(audit_interval=1)
-    return host
-
-
-class DockerdRestartCase(HostTestCase):
-    """Restarts of dockerd on a host of its own."""
-
-    timeout = 300
-
-    def demand_host(self) -> Host:
-        """See HostTestCase."""
-        return _host()
-
-    def tearDown(self) -> None:
-        """See HostTestCase. Whatever a test did, all daemons run for the next one."""
-        if self.host.plugin.process.pid is None:
-            self.host.plugin.start()
-            self.host.plugin.wait()
-        if self.host.dockerd.process.pid is None:
-            self.host.dockerd.start()
-        self.host.dockerd.wait()
-        super().tearDown()
+class DockerdRestartCase(DisturbedTestCase):
+    """Restarts of dockerd."""
 
     def run_always(self, network: str, count: int = _COUNT) -> list[str]:
         """Run containers that Docker has to start again, and return their names."""
@@ -92,28 +62,13 @@ class DockerdRestartCase(HostTestCase):
             self._containers.remove(name)
         return seconds
 
-    def assert_running(self, names: list[str]) -> None:
-        """Assert that all run, or come to run in a moment."""
-        with contextlib.suppress(NeverHappened):
-            wait_until("all containers run", lambda: self.running() >= set(names), 15)
-        self.assertLessEqual(set(names), self.running())
-
-    def running(self) -> set[str]:
-        """Return the names of the containers that run."""
-        return set(self.docker("ps", "--format={{.Names}}").split())
-
-    def assert_connected(self, names: list[str], network: str) -> None:
-        """Assert that each container reaches the next one."""
-        for name, peer in zip(names, [*names[1:], names[0]], strict=True):
-            self.assert_reaches(name, self.inspect(peer, network, "IPAddress"))
-
     def assert_whole(self, names: list[str], network: str) -> None:
         """Assert that the switch comes to have exactly the endpoints of these containers, names and labels included."""
         expected = {self.endpoint_id(name, network): name for name in names}
         ids = {self.docker("inspect", "-f={{.Id}}", name) for name in names}
-        due = (expected, ids, ["front"] * len(names))
+        due = (expected, ids, ["web"] * len(names))
         with contextlib.suppress(NeverHappened):
-            wait_until("the switch has it all", lambda: self.told() == due, 30)
+            wait_until("the switch has it all", lambda: self.told() == due, 75)
         self.assertEqual(self.told(), due)
         self.assertEqual(len([port for port in self.host.switch.ports() if port.startswith("nu")]), len(names))
 
@@ -127,12 +82,6 @@ class DockerdRestartCase(HostTestCase):
         }
         labels = [row["metadata"].get("nuage-policy-group", "") for row in self.rows("Nuage_Port_Table")]
         return names, ids, labels
-
-    def report(self, what: str, **seconds: float) -> None:
-        """Keep figures where TEST_FIGURES names a file for them."""
-        if path := os.environ.get("TEST_FIGURES"):
-            with Path(path).open("a") as figures:
-                figures.write(f"{what}: {', '.join(f'{name} {value:.2f} s' for name, value in seconds.items())}\n")
 
 
 class RestartTests(DockerdRestartCase):
@@ -237,13 +186,13 @@ class LiveRestoreTests(DockerdRestartCase):
     def setUp(self) -> None:
         """Have dockerd keep its containers."""
         super().setUp()
-        self.configuration = self.host.namespace.outside(Path("/etc/docker/daemon.json"))
-        self.configuration.write_text(json.dumps({"live-restore": True}))
+        self.daemon_json = self.host.namespace.outside(Path("/etc/docker/daemon.json"))
+        self.daemon_json.write_text(json.dumps({"live-restore": True}))
         self.host.dockerd.process.send(signal.SIGHUP)
 
     def tearDown(self) -> None:
         """Have it end them again."""
-        self.configuration.unlink()
+        self.daemon_json.unlink()
         self.terminate()
         super().tearDown()
 

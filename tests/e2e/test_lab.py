@@ -13,10 +13,23 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lab import demo, swarm_demo
 from lab.pair import Pair
-from tests.e2e.host_support import demand_programs, of_this_run
+from tests.e2e.host_support import HostTestCase, demand_programs, of_this_run
 from tests.e2e.topology_support import pair_of
 
 ROOT = Path(tempfile.gettempdir()) / "nuage-e2e-labs"
+
+
+class ToolTests(HostTestCase):
+    """Open vSwitch's own tools on a host, as one types them."""
+
+    def test_tools(self) -> None:
+        """They find both daemons without being told where they are, as in the README's line that opens the OVSDB."""
+        for daemon in ("ovsdb-server", "ovs-vswitchd"):
+            self.assertIn(daemon, self.host.run("ovs-appctl", "-t", daemon, "version").stdout)
+        self.assertIn("alubr0", self.host.run("ovs-vsctl", "show").stdout)
+        remote = "ptcp:6633:127.0.0.1"
+        self.host.run("ovs-appctl", "-t", "ovsdb-server", "ovsdb-server/add-remote", remote)
+        self.assertIn(remote, self.host.run("ovs-appctl", "-t", "ovsdb-server", "ovsdb-server/list-remotes").stdout)
 
 
 class DemonstrationTests(SynchronousTestCase):

@@ -184,9 +184,9 @@ class AddressTests(HostTestCase):
 
     def test_ip_range_chooses_the_gateway(self) -> None:
         """Docker takes the first address of the range as the gateway; the container routes through that one."""
-        self.create_network("range", "--ip-range=10.21.60.128/25", subnet="10.21.60.0/24")
+        self.create_network("range", "--ip-range=10.21.58.128/25", pool="10.21.58.0/24", subnet="Range")
         self.run_container("one", "range")
-        self.assertIn("default via 10.21.60.128 ", self.inside("one", "ip", "route"))
+        self.assertIn("default via 10.21.58.128 ", self.inside("one", "ip", "route"))
 
 
 class KindsOfNetworkTests(HostTestCase):
@@ -210,10 +210,28 @@ class KindsOfNetworkTests(HostTestCase):
         self.assertEqual(sorted(self.inside("one", "ls", "/sys/class/net").split()), ["eth0", "lo"])
         self.assert_reaches("one", self.inspect("two", "inside", "IPAddress"))
 
+    def test_without_a_gateway(self) -> None:
+        """Docker adds no interface of its own, also where there is a gateway of IPv6."""
+        network = self.create_network("closed", "--ipv6", "--subnet=fd00:21:59::/64")
+        for missing in ("gateway", "gateway_v6"):
+            self._drop_from_record(network, missing)
+            self.run_container("one", "closed")
+            self.assertEqual(sorted(self.inside("one", "ls", "/sys/class/net").split()), ["eth0", "lo"])
+            self.assertNotIn("default", self.inside("one", "ip", "route"))
+            self.remove_container("one")
+
+    def _drop_from_record(self, network: str, field: str) -> None:
+        """Have the plugin know a network as if Docker had told it no such field: an IPAM driver may name no gateway."""
+        (bridge,) = (row for row in self.rows("Bridge") if row["name"] == "alubr0")
+        key = f"nuage-network-{network}"
+        record = json.loads(bridge["external_ids"][key])
+        del record[field]
+        self.host.switch.vsctl("set", "bridge", "alubr0", f"external_ids:{key}={json.dumps(json.dumps(record))}")
+
     def test_two_networks(self) -> None:
         """A container on two Nuage networks reaches both, and is an entity of its own on each."""
         self.create_network("left")
-        self.create_network("right", subnet="10.21.60.0/24", organization="Other")
+        self.create_network("right", pool="10.21.60.0/24", organization="Other")
         self.run_container("both", "left")
         self.docker("network", "connect", "right", "both")
         self.run_container("onleft", "left")

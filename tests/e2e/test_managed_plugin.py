@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from lab.host import Host
+from lab.controlled import ControlledHost
 from lab.managed import NAME, adapt
 from lab.shell import Process, run, wait_until
 from tests.e2e.host_support import HostTestCase, demand_programs
@@ -24,7 +24,7 @@ class ManagedPluginTests(HostTestCase):
 
     timeout = 400
 
-    def demand_host(self) -> Host:
+    def demand_host(self) -> ControlledHost:
         """See HostTestCase."""
         return demand_managed_host()
 
@@ -39,9 +39,9 @@ class ManagedPluginTests(HostTestCase):
             log.seek(self._log_start)
             return log.read().decode()
 
-    def create_network(self, name: str, *words: str, subnet: str = "10.21.59.0/24", **options: str) -> str:
+    def create_network(self, name: str, *words: str, pool: str = "10.21.59.0/24", **options: str) -> str:
         """Create a network by the managed plugin's name. The last ``--driver`` counts."""
-        return super().create_network(name, f"--driver={NAME}", *words, subnet=subnet, **options)
+        return super().create_network(name, f"--driver={NAME}", *words, pool=pool, **options)
 
     def enable(self) -> None:
         """Enable the plugin. What is left of one that ended by itself is in the way for a moment."""

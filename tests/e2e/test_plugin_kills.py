@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import signal
 import time
 
-from lab.shell import NeverHappened
+from lab.shell import NeverHappened, wait_until
 from tests.e2e.churn_support import RETRIES_RAN_OUT, Churn, ChurnTestCase
+from tests.e2e.disturbance_support import rounds
 
-KILLS = int(os.environ.get("TEST_KILLS", "100"))
+#: TEST_KILLS is for figures.
+KILLS = rounds("TEST_KILLS", 100)
 #: Seconds that a plugin which has come to listen lives on, on the average: long enough for some calls.
 _LIFE = 0.7
 
@@ -19,7 +20,7 @@ _LIFE = 0.7
 class PluginKillTests(ChurnTestCase):
     """Whatever step the plugin was at, the next one finds its way."""
 
-    timeout = 600
+    timeout = 300 + 5 * KILLS
 
     def kill_and_start(self, choice: random.Random) -> None:
         """End the plugin again and again, before it listens or some moment after, and start it at once each time."""
@@ -35,24 +36,22 @@ class PluginKillTests(ChurnTestCase):
         """No container notices, Docker's commands fail only where its retries ran out, and nothing is left."""
         seed = int(os.environ.get("TEST_SEED", random.randrange(1 << 32)))
         print(f"TEST_SEED={seed}")
-        self.create_network("steady", subnet="10.21.59.0/24")
+        self.create_network("steady")
         self.run_container("target", "steady")
-        address = self.inspect("target", "steady", "IPAddress")
-        self.run_container("pinging", "steady", command=f"ping -i 0.2 {address}")
+        self.run_pinging("pinging", "steady", "target")
         with Churn(self.host, seed, threads=4) as churn:
+            # Threads that begin together are in step, and Docker's retries of all of them would run out at once.
+            wait_until("some commands", lambda: churn.succeeded >= 8, 60)
             self.kill_and_start(random.Random(seed))
             self.ensure_plugin()
         churn.clean()
-        print(
-            f"{KILLS} kills, {churn.succeeded} commands succeeded, {len(churn.failed)} failed:", *churn.failed, sep="\n"
-        )
-        self.assert_explained(churn, RETRIES_RAN_OUT)
+        print(*churn.failed, sep="\n")
+        pings = self.end_pings("pinging")
+        self.report(f"{KILLS} kills of the plugin", **churn.figures(), pings=pings.sent, lost=pings.lost)
+        self.assert_most_succeeded(churn, 0.8, RETRIES_RAN_OUT)
         self.assertGreater(churn.succeeded, KILLS / 4)
-        self.docker("kill", "--signal=INT", "pinging")
-        self.docker("wait", "pinging")
-        sent, received = map(int, re.findall(r"(\d+) packets", self.docker("logs", "pinging")))
-        self.assertEqual(sent, received)
-        self.assertGreater(sent, 100)
+        self.assertEqual(pings.lost, 0)
+        self.assertGreater(pings.sent, 100)
         for name in ("pinging", "target"):
             self.remove_container(name)
         self.remove_network("steady")

@@ -46,6 +46,10 @@ class RefusalTests(HostTestCase):
         message = self.refusal(_SUBNET, "--subnet=10.21.60.0/24")
         self.assertIn("exactly one IPv4 subnet is needed, not 10.21.59.0/24, 10.21.60.0/24", message)
 
+    def test_no_addresses(self) -> None:
+        """An IPAM driver that gives no addresses."""
+        self.assertIn("subnet 0.0.0.0/0 is every address there is", self.refusal("--ipam-driver=null"))
+
     def test_absurd_mtu(self) -> None:
         """An MTU has to be one."""
         message = self.refusal(_SUBNET, "-o=com.docker.network.driver.mtu=huge")

@@ -170,7 +170,7 @@ class TwoPluginsTests(RepairTestCase):
         super().setUp()
         folder = self.host.folder / "second"
         folder.mkdir(exist_ok=True)
-        self.second = Plugin(self.host.namespace, folder, self.host.dockerd.socket, controlled=True)
+        self.second = Plugin(self.host.namespace, folder, self.host.dockerd.socket)
         self.second.configure(plugin_socket="/run/docker/plugins/nuage2.sock")
         self.second.start()
         self.addCleanup(self.second.stop)

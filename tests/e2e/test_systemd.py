@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from lab.host import Host
+from lab.controlled import ControlledHost
 from lab.plugin import TWISTD
 from lab.shell import wait_until
 from lab.systemd import PROGRAM, Systemd
@@ -15,7 +15,7 @@ from tests.e2e.host_support import HostTestCase, demand_programs
 class SystemdTests(HostTestCase):
     """systemd makes the socket and runs the plugin."""
 
-    def demand_host(self) -> Host:
+    def demand_host(self) -> ControlledHost:
         """See HostTestCase."""
         demand_programs(PROGRAM)
         return super().demand_host()
@@ -98,3 +98,18 @@ class SystemdTests(HostTestCase):
             self.wait_for("ActiveState", "active")
             self.assertTrue(creation.result(30))
         self.assertNotEqual(self.property_of("WatchdogTimestampMonotonic"), "0")
+
+    def test_without_controller(self) -> None:
+        """It is not ready without one, and says so; what needs none is answered."""
+        self.stop("nuage-plugin.service")
+        self.addCleanup(self.host.vsc.come_back)
+        self.host.vsc.leave()
+        wait_until("the role is gone", lambda: not self.host.vsc.is_master(self.host), 10)
+        self.create_network("early")
+        connected = "connected to unix:/var/run/openvswitch/db.sock, the cache is current"
+        self.wait_for("StatusText", f"{connected}; waits for the controller: no row of the VRS's table Controller has")
+        self.assertEqual(self.property_of("ActiveState"), "activating")
+        self.host.vsc.come_back()
+        wait_until("the role is back", lambda: self.host.vsc.is_master(self.host), 10)
+        self.wait_for("ActiveState", "active")
+        self.wait_for("StatusText", f"{connected}; a controller is connected")

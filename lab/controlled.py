@@ -1,0 +1,40 @@
+"""One Docker host with a controller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.host import Host
+from lab.shell import Process
+from lab.vsc import TOPOLOGY, Vsc
+
+
+class ControlledHost(Host):
+    """A Docker host whose switch has the stand-in for VRS and VSC for its controller.
+
+    Args:
+        name: Name of the host and of its network namespace.
+        root: Folder below which the host has a folder with all its files.
+        docker_args: Arguments for dockerd.
+        topology: The topology file.
+    """
+
+    def __init__(self, name: str, root: Path, docker_args: Sequence[str] = (), topology: Path = TOPOLOGY) -> None:
+        super().__init__(name, root, docker_args)
+        self.vsc = Vsc(self.folder, [self], topology)
+
+    def processes(self) -> tuple[Process, ...]:
+        """Return all of the host's daemons, and its controller."""
+        return (*super().processes(), self.vsc.process)
+
+    def boot(self, **configuration: object) -> None:
+        """Start all daemons in the namespaces; see :meth:`start`."""
+        self.vsc.start()
+        super().boot(**configuration)
+        self.vsc.control(self)
+
+    def remove(self) -> None:
+        """End everything and remove all files."""
+        self.vsc.stop()
+        super().remove()

@@ -1,0 +1,217 @@
+"""One question to the Docker Engine API and its answer, bounded in time and in size.
+
+Whatever goes wrong between connecting and the last byte is a :class:`nuage.errors.DockerUnavailable`: proxies before
+Docker's socket speak HTTP in many ways, and some addresses are of something that does not speak it at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+from treq.client import HTTPClient
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import URI, Agent, ResponseDone
+from twisted.web.http import PotentialDataLoss
+from twisted.web.iweb import IAgentEndpointFactory, IResponse
+from zope.interface import implementer
+
+from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable, in_words
+
+#: Bytes that an answer may have. A list of 10,000 containers has some 20 MB.
+LARGEST_ANSWER = 64 << 20
+#: Characters of an answer that are shown in a message.
+_EXCERPT = 80
+
+_CANCELLED = (CancelledError, ConnectingCancelledError)
+
+
+@attrs.frozen
+class Answer:
+    """What Docker answered."""
+
+    status: int
+    phrase: str
+    body: bytes
+
+    @property
+    def refused(self) -> bool:
+        """Whether the question is one that is not granted; an error of the daemon itself may pass by itself."""
+        return 400 <= self.status < 500
+
+    @property
+    def message(self) -> str:
+        """The ``message`` of Docker's own form of an error, empty where it is in another form."""
+        try:
+            message = json.loads(self.body)["message"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return ""
+        return message if isinstance(message, str) else ""
+
+    def refusal(self) -> str:
+        """Return what a message says of an answer that is an error, in Docker's words or in those of a proxy."""
+        if self.message:
+            return f"it answered {self.status}: {self.message}"
+        words = excerpt(self.body.decode(errors="replace"))
+        return f"it answered {self.status} {self.phrase}".rstrip() + (f": {words}" if words else "")
+
+
+class Exchange:
+    """Asks one Docker daemon.
+
+    Each question has a connection of its own: a daemon that is told to stop waits for the connections that are open,
+    and on a unix socket a new one costs next to nothing.
+
+    Args:
+        reactor: Makes the connections.
+        address: The daemon's address, ``unix:///path`` or ``tcp://host:port``.
+        clock: Measures the time-outs.
+        timeout: Seconds that one question may take, from connecting to the last byte of the answer.
+        largest: Bytes that an answer may have.
+    """
+
+    def __init__(self, reactor: Any, address: str, clock: IReactorTime, timeout: float, largest: int) -> None:
+        self._http = HTTPClient(Agent.usingEndpointFactory(reactor, _Always(_endpoint(reactor, address))))
+        self.address = address
+        self._clock = clock
+        self._timeout = timeout
+        self._largest = largest
+
+    async def get(self, path: str, query: Mapping[str, str]) -> Answer:
+        """Ask, and return the answer, whatever its status is.
+
+        Raises:
+            DockerUnreachable: Nobody listens there.
+            DockerUnavailable: There was no answer, not in time, or not in HTTP.
+        """
+        asking = Deferred.fromCoroutine(self._ask(path, query))
+        return await asking.addTimeout(self._timeout, self._clock, onTimeoutCancel=self._timed_out(path))
+
+    def refusal(self, path: str, answer: Answer) -> DockerUnavailable:
+        """Return the error of a question about ``path`` whose answer is an error."""
+        return self.unavailable(path, answer.refusal(), DockerRefused if answer.refused else DockerUnavailable)
+
+    def unavailable(
+        self, path: str, reason: str, kind: type[DockerUnavailable] = DockerUnavailable
+    ) -> DockerUnavailable:
+        """Return the error of a question about ``path``."""
+        return kind(f"Docker at {self.address} (DockerEndpoint): GET {path}: {reason}")
+
+    async def _ask(self, path: str, query: Mapping[str, str]) -> Answer:
+        try:
+            response = await self._http.get(
+                f"http://docker{path}", params=query, unbuffered=True, allow_redirects=False
+            )
+        except Exception as problem:
+            raise self._failed(path, problem, "it closed the connection without an answer in HTTP") from problem
+        body = _Body(self._largest)
+        try:
+            response.deliverBody(body)
+            content = await body.whole
+        except Exception as problem:
+            raise self._failed(path, problem, "its answer broke off") from problem
+        return Answer(response.code, excerpt(_phrase(response)), content)
+
+    def _failed(self, path: str, problem: Exception, closed: str) -> Exception:
+        """Return the error for what ended a question; ``closed`` is what is said when the connection was closed."""
+        causes = list(_causes(problem))
+        if any(isinstance(cause, _CANCELLED) for cause in causes):
+            return CancelledError()
+        if any(isinstance(cause, ConnectionClosed) for cause in causes):
+            return self.unavailable(path, closed)
+        kind = DockerUnreachable if isinstance(causes[0], ConnectError | DNSLookupError) else DockerUnavailable
+        return self.unavailable(path, _told(causes[0]), kind)
+
+    def _timed_out(self, path: str) -> Callable[[Any, float], Any]:
+        def report(_outcome: Any, seconds: float) -> Any:
+            raise self.unavailable(path, f"no answer within {seconds:g} seconds")
+
+        return report
+
+
+class _TooLong(Exception):
+    """An answer is longer than is taken."""
+
+
+class _Body(Protocol):
+    """Takes the body of an answer, which a close of the connection ends well where nothing else says how long it is.
+
+    Whether that was all of it is seen when it is decoded.
+    """
+
+    def __init__(self, largest: int) -> None:
+        self.whole: Deferred[bytes] = Deferred(lambda _: self._cut())
+        self._largest = largest
+        self._received = bytearray()
+
+    def dataReceived(self, data: bytes) -> None:
+        self._received += data
+        if len(self._received) > self._largest:
+            self._cut()
+            self._received.clear()
+            self._end(Failure(_TooLong(f"its answer is longer than {self._largest} bytes")))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._end(bytes(self._received) if reason.check(ResponseDone, PotentialDataLoss) else reason)
+
+    def _cut(self) -> None:
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+    def _end(self, outcome: bytes | Failure) -> None:
+        if not self.whole.called:
+            self.whole.callback(outcome)
+
+
+@implementer(IAgentEndpointFactory)
+@attrs.frozen
+class _Always:
+    """Connects to the daemon whatever the address in the request says."""
+
+    endpoint: IStreamClientEndpoint
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: ARG002
+        return self.endpoint
+
+
+def excerpt(text: str) -> str:
+    """Return the beginning of a text that came from outside, in one line of printable characters."""
+    line = " ".join("".join(each if each.isprintable() else " " for each in text[: 4 * _EXCERPT]).split())
+    return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}…"
+
+
+def _endpoint(reactor: Any, address: str) -> IStreamClientEndpoint:
+    scheme, _, place = address.partition("://")
+    if scheme == "unix":
+        return UNIXClientEndpoint(reactor, place)
+    host, _, port = place.rpartition(":")
+    return HostnameEndpoint(reactor, host.strip("[]"), int(port))
+
+
+def _phrase(response: IResponse) -> str:
+    return bytes(response.phrase).decode(errors="replace")
+
+
+def _causes(problem: Exception) -> Iterator[Exception]:
+    """Yield what lies below: a failed request or response only wraps it."""
+    reasons = getattr(problem, "reasons", None)
+    if not reasons:
+        yield problem
+    for reason in reasons or ():
+        yield from _causes(reason.value)
+
+
+def _told(cause: Exception) -> str:
+    """Return in words what ended a question, other than a connection that was closed."""
+    if isinstance(cause, ConnectError | DNSLookupError):
+        return f"cannot connect: {in_words(cause)}"
+    if isinstance(cause, _TooLong):
+        return str(cause)
+    return f"it answered something that is not HTTP ({type(cause).__name__.strip('_')})"

@@ -1,0 +1,158 @@
+"""Whether Docker answers, as all that ask it see it together.
+
+A question may fail because Docker cannot be reached, or because this one question is refused: by a proxy, for instance.
+Both are troubles that begin with a failed question and end with a good answer::
+
+    well --failed--> failing --it lasts--> told (one warning) --answered--> well (one line)
+                        |
+                        +----answered---> well
+
+A Docker that stops or starts fails questions for a while, which is nothing to tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable, NuageError, joined
+
+#: What fails where Docker is not reached at all, whatever was to be asked.
+REACHING = "reaching"
+
+#: Seconds that questions may fail without a word. A dockerd takes up to 15 s to stop with its containers and some 11 s
+#: to start after a crash.
+_RESTART = 30.0
+#: The same where no question has been answered yet, and nobody listens: the address may be wrong.
+_NEVER_THERE = 10.0
+#: Seconds after which what fails is asked again, and the same once it was told. It is asked for as long as it fails:
+#: where there are no containers nobody else asks.
+_AGAIN, _AGAIN_ONCE_TOLD = 10.0, 30.0
+
+_MEANING = "until it answers, containers get no names, no policy from their labels, and no repairs"
+_REMEDY = (
+    "DockerEndpoint has to name the socket of Docker, which this process may open; a proxy before it has to allow "
+    "GET /networks, /networks/ID, /containers/json and /plugins"
+)
+
+Again = Callable[[], Awaitable[object]]
+
+
+@attrs.frozen(eq=False)
+class _Trouble:
+    """A question that fails: why, since when, and how to ask it again."""
+
+    problem: DockerUnavailable
+    since: float
+    again: Again
+
+
+class Presence:
+    """Keeps what is known of one Docker, and tells the log.
+
+    Args:
+        clock: Measures how long something fails.
+        address: Docker's address.
+    """
+
+    name = "Docker"
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, address: str) -> None:
+        self._clock = clock
+        self._address = address
+        self._troubles: dict[str, _Trouble] = {}
+        self._was_there = self._told = self._plugins_refused = False
+        self._started = False
+        self._next: IDelayedCall | None = None
+        self._asking: Deferred[None] | None = None
+
+    @property
+    def there(self) -> bool:
+        """Whether nothing is known to fail."""
+        return not self._troubles
+
+    @property
+    def status(self) -> str:
+        """One sentence on how Docker does."""
+        for trouble in self._troubles.values():
+            return str(trouble.problem)
+        return f"Docker at {self._address} {'answers' if self._was_there else 'has not been asked yet'}"
+
+    def answered(self, question: str) -> None:
+        """Note that a question was answered well."""
+        self._was_there = True
+        if self._troubles.pop(question, None) and not self._troubles:
+            self._unschedule()
+            if self._told:
+                self._told = False
+                self._log.info("Docker at {address} (DockerEndpoint) answers again", address=self._address)
+
+    def failed(self, question: str, problem: DockerUnavailable, again: Again) -> None:
+        """Note that a question failed; ``again`` asks it again."""
+        former, now = self._troubles.get(question), self._clock.seconds()
+        trouble = self._troubles[question] = _Trouble(problem, former.since if former else now, again)
+        if not self._told and now - trouble.since >= self._patience(problem):
+            self._told = True
+            self._log.warn("{trouble}", trouble=joined(str(problem), _MEANING, _REMEDY))
+        self._schedule()
+
+    def without_plugins(self, problem: DockerUnavailable) -> None:
+        """Note that Docker's managed plugins are kept from us, which most hosts can do without."""
+        if not self._plugins_refused:
+            self._plugins_refused = True
+            self._log.info(
+                "{refusal}",
+                refusal=joined(
+                    str(problem),
+                    "networks of managed plugins are not looked at",
+                    "where this driver is one, a proxy before Docker has to allow GET /plugins",
+                ),
+            )
+
+    def start(self) -> None:
+        """Ask again what fails, from now on."""
+        self._started = True
+        self._schedule()
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._started = False
+        self._unschedule()
+        if self._asking is not None:
+            self._asking.cancel()
+
+    def _patience(self, problem: DockerUnavailable) -> float:
+        if isinstance(problem, DockerRefused):
+            return 0.0
+        return _RESTART if self._was_there or not isinstance(problem, DockerUnreachable) else _NEVER_THERE
+
+    def _schedule(self) -> None:
+        if self._started and self._next is None and self._troubles:
+            self._next = self._clock.callLater(_AGAIN_ONCE_TOLD if self._told else _AGAIN, self._ask_again)
+
+    def _unschedule(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        self._next = None
+
+    def _ask_again(self) -> None:
+        self._next = None
+        self._asking = Deferred.fromCoroutine(self._ask([trouble.again for trouble in self._troubles.values()]))
+        self._asking.addErrback(self._ended)
+
+    async def _ask(self, questions: list[Again]) -> None:
+        """Ask again. What comes of it is noted where each question is asked."""
+        for again in questions:
+            with suppress(NuageError):
+                await again()
+
+    def _ended(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("asking Docker again", failure)

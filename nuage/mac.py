@@ -1,0 +1,25 @@
+"""The MAC addresses that endpoints get."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from ipaddress import IPv4Address
+
+from nuage.model import Network
+
+#: First octets of each address: locally administered, of a single interface, and told apart at a glance.
+_PREFIX = b"\x7a\x42"
+
+
+def mac_of(network: Network, address: IPv4Address) -> str:
+    """Return the MAC address of the endpoint that has ``address`` on ``network``.
+
+    It follows from the network's place in the Nuage topology and from the IP address, so a container that is restarted,
+    replaced or run on another host keeps it: its neighbours remember for a minute which MAC address an IP address has.
+    Two addresses of one place never share a MAC address, and equal addresses of two places do not either: the last four
+    octets are the IP address, combined (exclusive or) with four octets of a hash of the place.
+    """
+    place = json.dumps(network.location()).encode()
+    mask = int.from_bytes(sha256(place).digest()[:4], "big")
+    return (_PREFIX + (int(address) ^ mask).to_bytes(4, "big")).hex(":")

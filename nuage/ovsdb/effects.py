@@ -1,0 +1,108 @@
+"""What a transaction must have changed in the mirrored tables.
+
+The server sends the update of a transaction before its reply. So where a transaction certainly changed something that
+is monitored, and no update came before its reply, the monitor has fallen silent. Only what is certain is claimed: a
+transaction may find everything as it should be, and then there is no update.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from ovs.db.schema import DbSchema
+
+from nuage.ovsdb.cache import Cache, Row, Table
+from nuage.ovsdb.notation import Atom, Value
+from nuage.ovsdb.operations import Delete, Insert, Mutate, Operation, Update, Where
+from nuage.ovsdb.results import Affected, Result
+
+_Changing = Mutate | Update
+_Writing = Insert | Delete | _Changing
+
+
+def must_show(schema: DbSchema, cache: Cache, operations: Sequence[Operation], results: Sequence[Result]) -> bool:
+    """Tell whether a transaction that was committed must have changed the monitored tables.
+
+    :param schema: the database's schema.
+    :param cache: the tables as they were before the transaction.
+    :param operations: the transaction.
+    :param results: one for each operation.
+    """
+    found = [
+        operation
+        for operation, result in zip(operations, results, strict=True)
+        if isinstance(operation, Insert | Delete | Mutate | Update)
+        and operation.table in cache.tables
+        and result != Affected(0)
+    ]
+    return _rows_come_or_go(schema, found) or any(_changes_rows(cache, operation) for operation in _alone(found))
+
+
+def _rows_come_or_go(schema: DbSchema, operations: Sequence[_Writing]) -> bool:
+    """Tell whether rows were inserted or deleted for certain.
+
+    A row that nothing refers to goes at once if its table is no root (RFC 7047 section 3.2), and a row may be inserted
+    and deleted by one transaction.
+    """
+    inserted = {operation.table for operation in operations if isinstance(operation, Insert)}
+    deleted = {operation.table for operation in operations if isinstance(operation, Delete)}
+    return bool(deleted - inserted) or any(schema.tables[table].is_root for table in inserted - deleted)
+
+
+def _alone(operations: Sequence[_Writing]) -> Iterator[_Changing]:
+    """Yield those that change rows of a table that no other operation of the transaction touches."""
+    touched = Counter(operation.table for operation in operations)
+    for operation in operations:
+        if isinstance(operation, Mutate | Update) and touched[operation.table] == 1:
+            yield operation
+
+
+def _changes_rows(cache: Cache, operation: _Changing) -> bool:
+    row = _row_of(cache[operation.table], operation.where)
+    if row is None:
+        return False
+    if isinstance(operation, Update):
+        return any(column in row and row[column] != value for column, value in operation.row.items())
+    after: dict[str, Value] = {}
+    for column, mutator, operand in operation.mutations:
+        if column in row:
+            after[column] = _mutated(after.get(column, row[column]), mutator, operand)
+    return any(row[column] != value for column, value in after.items())
+
+
+def _row_of(table: Table, where: Where) -> Row | None:
+    """Return the row that a condition by uuid or by an indexed column finds; None where that cannot be told."""
+    if len(where) != 1 or where[0][1] != "==":
+        return None
+    column, _, value = where[0]
+    if column == "_uuid":
+        return table.rows.get(str(value))
+    try:
+        return table.find(column, value)
+    except KeyError:
+        return None
+
+
+def _mutated(value: Value, mutator: str, operand: Value) -> Value:
+    """Return a map or set after a mutation (RFC 7047 section 5.1); other values as they are."""
+    kind = Mapping if isinstance(value, Mapping) else AbstractSet
+    mutate = _MUTATORS.get((mutator, kind))
+    return mutate(value, operand) if mutate is not None and isinstance(value, kind) else value
+
+
+def _map_without(value: Mapping[Any, Atom], operand: Value) -> Value:
+    if isinstance(operand, Mapping):
+        return {key: item for key, item in value.items() if key not in operand or operand[key] != item}
+    gone = operand if isinstance(operand, AbstractSet) else {operand}
+    return {key: item for key, item in value.items() if key not in gone}
+
+
+_MUTATORS: Mapping[tuple[str, type], Callable[..., Value]] = {
+    ("insert", Mapping): lambda value, operand: {**operand, **value},
+    ("delete", Mapping): _map_without,
+    ("insert", AbstractSet): lambda value, operand: value | operand,
+    ("delete", AbstractSet): lambda value, operand: value - operand,
+}
