@@ -39,6 +39,7 @@ setup(
         "attrs>=23.1",
         "klein>=23.12",
         "ovs>=2.17",
+        "pyopenssl>=23.2",
         "pyroute2>=0.7.3",
         "pyyaml>=6.0",
         "treq>=23.11",

@@ -45,10 +45,11 @@ class RemoveLink:
 
 @attrs.frozen
 class Restore:
-    """An endpoint in use, of which the switch lacks something."""
+    """An endpoint in use, of which the switch lacks something. Its container's labels tell its policy."""
 
     endpoint_id: str
     network_id: str
+    container: Container | None = attrs.field(default=None, eq=False)
 
     def __str__(self) -> str:
         return f"put back what the switch lacks of endpoint {self.endpoint_id}"
@@ -66,7 +67,7 @@ class ForgetNetwork:
 
 @attrs.frozen
 class Name:
-    """An endpoint was attached without its container's name, which Docker tells now."""
+    """An endpoint was attached without its container's name, which Docker tells now, or the container was renamed."""
 
     endpoint_id: str
     container: Container = attrs.field(eq=False)
@@ -226,16 +227,24 @@ def _lacking_endpoints(seen: Observation) -> Iterator[Restore]:
     for endpoint_id, use in _in_use(seen):
         trace, link = seen.traces.get(endpoint_id), seen.links.get(port_name(endpoint_id))
         if link is not None and link.alias == LINK_MARK + endpoint_id:
+            # One that is attached without its container, and perhaps shut until that is known, lacks its name.
+            nameless = trace is not None and trace.attached and trace.marked and trace.container_id is None
             whole = trace is not None and (trace.waiting or (trace.attached and trace.marked and trace.announced))
-            if not whole:
-                yield Restore(endpoint_id, use.network_id)
+            if not (whole or nameless):
+                yield Restore(endpoint_id, use.network_id, use.container)
 
 
 def _nameless_endpoints(seen: Observation) -> Iterator[Name]:
     for endpoint_id, trace in seen.traces.items():
         use = seen.docker.in_use.get(endpoint_id) if seen.docker else None
-        if use is not None and trace.attached and trace.marked and trace.container_id is None:
+        # Docker lists no name for a container that it is removing.
+        if use is not None and use.container.name and trace.attached and not _is_named(trace, use.container):
             yield Name(endpoint_id, use.container)
+
+
+def _is_named(trace: Trace, container: Container) -> bool:
+    # One that lost its marks gets them back with its name.
+    return not trace.marked or (trace.container_id is not None and trace.container_name == container.name)
 
 
 def _faulty_links(seen: Observation) -> Iterator[MendLink | Remark]:

@@ -34,7 +34,7 @@ from nuage.docker.census import Census
 from nuage.driver import Driver
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.links import Links
-from nuage.model import Endpoint
+from nuage.model import Endpoint, Trace
 from nuage.names import LINK_MARK, link_alias, port_name
 from nuage.serial import Turns
 from nuage.told import Told
@@ -140,7 +140,7 @@ class Auditor:
         traces = self._switch.survey()
         subjects = {*traces, *(link.alias.removeprefix(LINK_MARK) for link in links.values())}
         subjects |= {*docker.in_use} if docker else set()
-        self._records |= {endpoint_id: trace.record for endpoint_id, trace in traces.items() if trace.record}
+        self._remember(traces, docker)
         proposals = audit.propose(
             Observation(
                 traces=traces,
@@ -182,8 +182,6 @@ class Auditor:
             if isinstance(proposal, audit.HARMLESS) or begin >= since + self._age:
                 await self._carry_out(proposal)
         self._told.keep(self._since)
-        present = self._switch.survey()
-        self._records = {key: value for key, value in self._records.items() if key in present}
 
     def _tell_unreadable(self, problems: Collection[str]) -> None:
         self._unreadable.keep(problems)
@@ -237,9 +235,16 @@ class Auditor:
     async def _restore(self, proposal: Restore) -> None:
         endpoint = self._remembered(proposal.endpoint_id)
         if endpoint is None:
-            endpoint = await self._census.endpoint(proposal.network_id, proposal.endpoint_id)
+            endpoint = await self._census.endpoint(proposal.network_id, proposal.endpoint_id, proposal.container)
         if endpoint is not None:
-            await self._driver.restore_endpoint(endpoint)
+            await self._driver.restore_endpoint(endpoint, proposal.container)
+
+    def _remember(self, traces: Mapping[str, Trace], docker: audit.Docker | None) -> None:
+        """Keep the records of endpoints for as long as Docker may have them: of what the switch lost, they are left."""
+        self._records |= {endpoint_id: trace.record for endpoint_id, trace in traces.items() if trace.record}
+        if docker is not None:
+            there = {*traces, *docker.in_use}
+            self._records = {key: value for key, value in self._records.items() if key in there}
 
     def _remembered(self, endpoint_id: str) -> Endpoint | None:
         """Return an endpoint as an earlier audit saw it: that of a row which a hand removed."""

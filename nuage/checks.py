@@ -13,14 +13,15 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
-from nuage.names import is_name
+from nuage.given import name_problem
 
 Check = Callable[[Any], Any]
 
 #: Connection methods of an OVSDB that carry a place of their own.
 OVS_SCHEMES = ("unix", "tcp", "ssl")
-#: Spellings of a scope, in small letters, and what is kept; the same of levels of the log.
+#: Spellings of a scope, in small letters, and what is kept; the same of the others.
 SCOPES = {"local": "local", "global": "global"}
+LABEL_POLICIES = {"strict": "strict", "late": "late"}
 LOG_LEVELS = {"debug": "Debug", "info": "Info", "warn": "Warn", "warning": "Warn", "error": "Error"}
 LOG_LEVELS |= {"critical": "Critical"}
 #: RFC 8200, section 5: no link that carries IPv6 may have a smaller MTU.
@@ -55,7 +56,14 @@ def seconds_or_none(value: Any) -> float:
 
 def name(value: Any) -> str:
     """Allow a name as Nuage has it."""
-    if not is_name(value):
+    if name_problem(value):
+        raise ValueError
+    return str(value)
+
+
+def certificate_name(value: Any) -> str:
+    """Allow a name as certificates bear them: of a host, an address, or any text that ``ovs-pki`` was given."""
+    if not isinstance(value, str) or not value.isprintable() or value.strip() != value or not 0 < len(value) <= 253:
         raise ValueError
     return value
 

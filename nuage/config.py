@@ -51,6 +51,10 @@ class Config:
     vrs_ca_certificate: Path | None = attrs.field(
         default=None, metadata=_key("vrs_ca_certificate", checks.readable_file, _PEM)
     )
+    vrs_server_name: str | None = attrs.field(
+        default=None,
+        metadata=_key("vrs_server_name", checks.certificate_name, "the name that the switch's certificate bears"),
+    )
     docker_endpoint: str = attrs.field(
         default="unix:///var/run/docker.sock",
         metadata=_key("DockerEndpoint", checks.docker_endpoint, "unix:///path or tcp://host:port"),
@@ -70,6 +74,10 @@ class Config:
     wire_timeout: float = attrs.field(default=10.0, metadata=_key("wire_timeout", checks.seconds, _SECONDS))
     resolve_timeout: float = attrs.field(
         default=10.0, metadata=_key("resolve_timeout", checks.seconds_or_none, f"0, which does not wait, or {_SECONDS}")
+    )
+    label_policy: str = attrs.field(
+        default="strict",
+        metadata=_key("label_policy", checks.one_of(checks.LABEL_POLICIES), "strict or late"),
     )
     site_id: str | None = attrs.field(default=None, metadata=_key("site_id", checks.name, "a name"))
     docker_timeout: float = attrs.field(default=2.0, metadata=_key("docker_timeout", checks.seconds, _SECONDS))
@@ -271,6 +279,9 @@ def _contradictions(config: Config) -> Iterator[tuple[set[str], str]]:
         if path is not None and not secure:
             text = f'{name}: "{path}" goes with an ssl: endpoint only; VrsEndpoint is "{config.vrs_endpoint}"'
             yield {name, "vrs_endpoint"}, text
+    if config.vrs_server_name is not None and not secure:
+        text = f'vrs_server_name: goes with an ssl: endpoint only; VrsEndpoint is "{config.vrs_endpoint}"'
+        yield {"vrs_server_name", "vrs_endpoint"}, text
     needed = config.vrs_timeout + config.wire_timeout + config.resolve_timeout
     if config.call_timeout <= needed:
         yield (

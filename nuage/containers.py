@@ -2,6 +2,7 @@
 
 Docker does not say it in its calls, and answers no question while it starts. So it is asked early, from the moment
 that an endpoint exists, a Join waits for the answer for a moment at most, and a late answer is passed on when it comes.
+A Docker that does not answer is asked until it does: only what it says can end the search.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from nuage.errors import DockerUnavailable, NuageError
 from nuage.model import Container
 
 #: Seconds before each question. The first is asked right after CreateEndpoint is answered: Docker lists an endpoint
-#: once it has stored it, and calls Join some five milliseconds later. After the last one the endpoint counts as one
+#: once it has stored it, and calls Join some five milliseconds later. After the last answer the endpoint counts as one
 #: without a container, such as those that Swarm makes for itself.
-_PAUSES = (0.0, 0.005, 0.02, 0.1, 0.5, 1.0, *[5.0] * 12)
-#: Seconds that a Join waits for the answer. Docker gives it within 2 ms when it can give it at all.
-_PATIENCE = 0.1
+_PAUSES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, *[5.0] * 12)
+#: Seconds until a Docker that did not answer is asked again. While it starts it lets each question wait besides.
+_SILENCE = 1.0
+#: Seconds that a Join waits for the answer. Docker gives it within 2 ms, or 0.3 s when 40 containers start at once;
+#: one that starts gives none, and all of its Joins wait together.
+_PATIENCE = 0.5
 
 
 class ContainerSource(Protocol):
@@ -55,19 +59,21 @@ class Containers:
     Args:
         clock: Measures pauses and patience.
         source: Answers the questions.
-        found_late: Called with an endpoint's id and its container when nobody waits for the answer.
+        found_late: Called with an endpoint's id and its container, None where it has none, when that is known and
+            nobody waits for it.
     """
 
     _log = Logger()
 
     def __init__(
-        self, clock: IReactorTime, source: ContainerSource, found_late: Callable[[str, Container], None]
+        self, clock: IReactorTime, source: ContainerSource, found_late: Callable[[str, Container | None], None]
     ) -> None:
         self._clock = clock
         self._source = source
         self._found_late = found_late
         self._searches: dict[str, _Search] = {}
         self._silent = False
+        self._heard = -_PATIENCE
 
     def expect(self, network_id: str, endpoint_id: str) -> None:
         """Begin to ask for an endpoint's container."""
@@ -84,7 +90,7 @@ class Containers:
         if search.found is None and not (search.over or self._silent):
             answered: Deferred[None] = Deferred()
             search.waiting.append(answered)
-            answered.addTimeout(_PATIENCE, self._clock, lambda _outcome, _seconds: self._fell_silent())
+            answered.addTimeout(_PATIENCE, self._clock, lambda _outcome, _seconds: self._patience_ended())
             await answered
         return search.found
 
@@ -92,6 +98,11 @@ class Containers:
         """Return the endpoint's container if it has been found already."""
         search = self._searches.get(endpoint_id)
         return search.found if search else None
+
+    def settled(self, endpoint_id: str) -> bool:
+        """Tell whether Docker has told the endpoint's container, or that it has none."""
+        search = self._searches.get(endpoint_id)
+        return search is not None and search.over
 
     def forget(self, endpoint_id: str) -> None:
         """Ask no more for an endpoint that is gone."""
@@ -103,6 +114,11 @@ class Containers:
         """Ask no more at all."""
         for endpoint_id in list(self._searches):
             self.forget(endpoint_id)
+
+    def _patience_ended(self) -> None:
+        # A Docker that answers others has no answer for this one.
+        if self._clock.seconds() - self._heard >= _PATIENCE:
+            self._fell_silent()
 
     def _fell_silent(self) -> None:
         """Have nobody wait before Docker has answered something."""
@@ -118,23 +134,24 @@ class Containers:
     async def _search(self, network_id: str, endpoint_id: str, search: _Search) -> None:
         for pause in _PAUSES:
             await deferLater(self._clock, pause)
-            search.found = await self._ask(network_id, endpoint_id)
+            while not await self._ask(network_id, endpoint_id, search):
+                await deferLater(self._clock, _SILENCE)
             if search.found is not None:
-                if not search.release():
-                    self._found_late(endpoint_id, search.found)
-                return
+                break
         search.over = True
-        search.release()
+        if not search.release():
+            self._found_late(endpoint_id, search.found)
 
-    async def _ask(self, network_id: str, endpoint_id: str) -> Container | None:
+    async def _ask(self, network_id: str, endpoint_id: str, search: _Search) -> bool:
+        """Ask once; return whether Docker answered, whatever it said."""
         try:
-            container = await self._source.container_of(network_id, endpoint_id)
+            search.found = await self._source.container_of(network_id, endpoint_id)
         except DockerUnavailable as problem:
             self._fell_silent()
             self._log.debug("{problem}", problem=str(problem))
-            return None
+            return False
         except NuageError as problem:
             self._log.debug("no container for {endpoint}: {problem}", endpoint=endpoint_id, problem=str(problem))
-            return None
         self._silent = False
-        return container
+        self._heard = self._clock.seconds()
+        return True

@@ -61,7 +61,7 @@ class Parts:
         self._clock = reactor
         self.client = OvsdbClient(
             reactor,
-            parse_remote(config.vrs_remote, _tls_files(config)),
+            parse_remote(config.vrs_remote, _tls_files(config), config.vrs_server_name),
             tables.DATABASE,
             tables.MONITORED,
             check_schema=SchemaCheck(resolving=config.resolve_timeout > 0),
@@ -82,6 +82,7 @@ class Parts:
             scope=config.scope,
             mtu=config.mtu,
             resolve_timeout=config.resolve_timeout,
+            label_policy=config.label_policy,
             switch=self.switch,
             links=self.links,
             containers=self.containers,
@@ -122,6 +123,11 @@ class Parts:
                     grace=_CONTROLLER_LAG,
                 )
             )
+        docker = self.docker.presence
+        # It is not waited for: Docker itself waits for this daemon.
+        watched.append(
+            Watched(name=docker.name, there=lambda: docker.there, status=lambda: docker.status, needed=False)
+        )
         return watched
 
     def start(self) -> None:
@@ -154,10 +160,10 @@ class Parts:
 
         return Deferred.fromCoroutine(end).addTimeout(seconds, self._clock).addErrback(cut_off)
 
-    def _found_late(self, endpoint_id: str, container: Container) -> None:
+    def _found_late(self, endpoint_id: str, container: Container | None) -> None:
         Deferred.fromCoroutine(self.driver.name_endpoint(endpoint_id, container)).addErrback(
             lambda failure: self._log.warn(
-                "endpoint {endpoint} has no name yet: {problem}",
+                "the VRS is not told yet whose endpoint {endpoint} is: {problem}",
                 endpoint=endpoint_id,
                 problem=failure.getErrorMessage(),
             )

@@ -11,19 +11,21 @@ from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
+import attrs
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from nuage import names
 from nuage.cleanup import Cleanup
 from nuage.containers import Containers
-from nuage.errors import Refused
+from nuage.errors import NuageError, Refused
 from nuage.libnetwork import payloads
 from nuage.mac import mac_of
 from nuage.model import Container, Endpoint, Network
 from nuage.networks import Networks
 from nuage.options import network_of
-from nuage.ovsdb.errors import WaitExpired
-from nuage.policy import endpoint_options
+from nuage.ovsdb.errors import NotConnected, WaitExpired
+from nuage.policy import check_labels, endpoint_options
 from nuage.resolution import check_resolution, unresolved
 from nuage.serial import Turns
 from nuage.vrs.switch import Switch
@@ -47,6 +49,8 @@ class Driver:
         scope: "local" or "global"; see :class:`nuage.libnetwork.payloads.Capabilities`.
         mtu: MTU of networks that have none of their own, in bytes.
         resolve_timeout: Seconds that a Join waits for the VRS to resolve the port; 0 does not wait.
+        label_policy: "strict" or "late": whether a port waits for its container's labels, which Docker does not always
+            tell in time, or is opened without the policy that they name until they are known.
         switch: The VRS.
         links: Makes veth pairs.
         containers: Knows whose endpoints are.
@@ -65,6 +69,7 @@ class Driver:
         scope: str,
         mtu: int,
         resolve_timeout: float,
+        label_policy: str,
         switch: Switch,
         links: LinkMaker,
         containers: Containers,
@@ -75,6 +80,7 @@ class Driver:
         self._scope = scope
         self._mtu = mtu
         self._resolve_timeout = resolve_timeout
+        self._label_policy = label_policy
         self._switch = switch
         self._links = links
         self._containers = containers
@@ -202,20 +208,59 @@ class Driver:
         async with self._turns.turn(network_id):
             await self._cleanup.finish(network_id, lambda: self._forget_network(network_id))
 
-    async def restore_endpoint(self, endpoint: Endpoint) -> None:
+    async def restore_endpoint(self, endpoint: Endpoint, container: Container | None) -> None:
         """Put back what the switch lacks of an endpoint that is in use, unless a call changed that meanwhile."""
         async with self._turns.turn(endpoint.id):
             network = self._switch.network(endpoint.network_id)
             if network is not None and not self._switch.trace(endpoint.id).waiting:
-                await self._switch.restore(network, endpoint, self._containers.known(endpoint.id))
+                known = container or self._containers.known(endpoint.id)
+                await self._switch.adopt(endpoint, known)
+                await self._open(network, endpoint, known)
 
-    async def name_endpoint(self, endpoint_id: str, container: Container) -> None:
-        """Tell the VRS the container of an endpoint that was attached without it."""
+    async def name_endpoint(self, endpoint_id: str, container: Container | None) -> None:
+        """Tell the VRS the container of an endpoint that was attached without it.
+
+        An endpoint that was shut until then is opened; so is one that has no container, which ``None`` says.
+        """
         async with self._turns.turn(endpoint_id):
-            endpoint = self._switch.endpoint(endpoint_id)
+            endpoint, trace = self._switch.endpoint(endpoint_id), self._switch.trace(endpoint_id)
             network = self._switch.network(endpoint.network_id) if endpoint else None
-            if endpoint is not None and network is not None:
-                await self._switch.rename(network, endpoint, container)
+            if endpoint is None or network is None or not trace.attached:
+                return
+            if not trace.announced:
+                await self._open(network, endpoint, container)
+            elif container is not None:
+                await self._switch.rename(network, endpoint, self._followed(container))
+
+    async def _open(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
+        """Attach an endpoint whose container has been started. The policy comes with it, or not at all."""
+        if container is not None:
+            check_labels(container)
+        await self._switch.attach(network, endpoint, container)
+        # Nobody waits for what the VRS makes of it, and the endpoint's turn is not to be held up.
+        Deferred.fromCoroutine(self._watch(network, endpoint, container)).addErrback(
+            lambda failure: self._log.failure("watching endpoint {endpoint}", failure, endpoint=endpoint.id)
+        )
+
+    async def _watch(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
+        """Tell the log where the VRS does not resolve an endpoint as a Join would demand it."""
+        try:
+            await self._resolved_gateway(network, endpoint)
+        except NotConnected:
+            return
+        except NuageError as problem:
+            if self._switch.trace(endpoint.id).announced:
+                subject = f'container "{container.name}"' if container else f"endpoint {endpoint.id}"
+                self._log.warn("{subject} is not connected: {problem}", subject=subject, problem=str(problem))
+
+    def _followed(self, container: Container) -> Container:
+        """Return a container that runs with its labels, or without them where they come too late to be refused."""
+        try:
+            check_labels(container)
+        except Refused as problem:
+            self._log.warn("{problem}; its labels are passed over until it is started again", problem=str(problem))
+            return attrs.evolve(container, labels={})
+        return container
 
     async def _attach(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
         """Make the link, then the rows, and return the gateway; nothing of both stays where one fails."""
@@ -228,12 +273,30 @@ class Driver:
                 mtu=network.mtu or self._mtu,
                 alias=names.link_alias(endpoint.id),
             )
-            container = await self._containers.of(network.id, endpoint.id)
-            await self._switch.attach(network, endpoint, container)
-            late = self._containers.known(endpoint.id)
-            if container is None and late is not None:
-                await self._switch.rename(network, endpoint, late)
+            await self._containers.of(network.id, endpoint.id)
+            if self._shut(endpoint.id):
+                await self._switch.plug(endpoint)
+            if self._shut(endpoint.id):
+                self._log.info("endpoint={endpoint} is shut until Docker tells its labels", endpoint=endpoint.id[:12])
+                return network.gateway
+            await self._announce(network, endpoint)
             return await self._resolved_gateway(network, endpoint)
+
+    def _shut(self, endpoint_id: str) -> bool:
+        """Tell whether the endpoint's policy is not known yet and nothing may pass before it is."""
+        if self._label_policy != "strict" or self._containers.settled(endpoint_id):
+            return False
+        return not self._switch.trace(endpoint_id).announced
+
+    async def _announce(self, network: Network, endpoint: Endpoint) -> None:
+        container = self._containers.known(endpoint.id)
+        if container is not None:
+            check_labels(container)
+        await self._switch.attach(network, endpoint, container)
+        late = self._containers.known(endpoint.id)
+        if container is None and late is not None:
+            check_labels(late)
+            await self._switch.rename(network, endpoint, late)
 
     async def _resolved_gateway(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
         """Wait until the VRS has resolved the port, and return its gateway; Docker's where that is not waited for.

@@ -23,6 +23,8 @@ _LEVELS = {
     "Error": LogLevel.error,
     "Critical": LogLevel.critical,
 }
+#: What tells of each connection that it opens and closes, and of each attempt to make one.
+_TALKATIVE = ("twisted.web.client", "twisted.application._client_service")
 
 
 class Log:
@@ -35,8 +37,8 @@ class Log:
 
     def __init__(self, options: Mapping[str, Any], level: str) -> None:
         predicate = LogLevelFilterPredicate(defaultLogLevel=_LEVELS[level])
-        # It tells of each connection that it opens and closes.
-        predicate.setLogLevelForNamespace("twisted.web.client", max(_LEVELS[level], LogLevel.warn))
+        for namespace in _TALKATIVE:
+            predicate.setLogLevelForNamespace(namespace, max(_LEVELS[level], LogLevel.warn))
         self._file = _file(options)
         self.observer: ILogObserver = FilteringLogObserver(_unfiltered(options, self._file), [predicate])
 

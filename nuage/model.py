@@ -136,7 +136,8 @@ class Trace:
     ``record`` is the text that :meth:`Endpoint.from_record` reads, None where there is none. ``attached``: it is
     plugged into the bridge; ``marked``: its interface and its port say whose they are; ``announced``: the VRS is told
     of it, by both of its rows; ``waiting``: it was created and is not joined. ``error`` is why the switch could not
-    open its device, None where it did or has not tried yet.
+    open its device, None where it did or has not tried yet. ``container_id`` and ``container_name`` are what the VRS
+    was told of the container.
     """
 
     network_id: str | None
@@ -145,6 +146,7 @@ class Trace:
     announced: bool
     waiting: bool
     container_id: str | None
+    container_name: str | None
     marked: bool = True
     error: str | None = None
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeGuard
-
 #: Longest name of a network device: IFNAMSIZ in linux/if.h is 16, of which one byte ends the string.
 DEVICE_NAME_LENGTH = 15
 
@@ -17,11 +15,6 @@ LINK_MARK = "nuage endpoint "
 
 #: Longer than any name that a Nuage VSD takes (255), shorter than what a row's text could be abused for.
 NAME_LENGTH = 255
-
-
-def is_name(value: object) -> TypeGuard[str]:
-    """Tell whether a value can be the name of something in Nuage."""
-    return isinstance(value, str) and bool(value.strip()) and value.isprintable() and len(value) <= NAME_LENGTH
 
 
 def port_name(endpoint_id: str) -> str:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from nuage.errors import Refused
+from nuage.given import problem_of
 from nuage.libnetwork.body import shown
 from nuage.libnetwork.payloads import CreateNetwork, Pool4, Pool6
 from nuage.model import Network
-from nuage.names import NAME_LENGTH
-from nuage.suggest import did_you_mean
 
 #: Options that Docker gives a meaning to; they may come with any driver.
 _DOCKER_PREFIX = "com.docker."
@@ -73,30 +72,14 @@ def _named(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         if key.startswith(_DOCKER_PREFIX):
             continue
         name = _ALIASES.get(key.lower(), key.lower())
-        if name not in (*_REQUIRED, *_OPTIONAL):
-            problems.append(_unknown(key))
+        known = (*_REQUIRED, *_OPTIONAL)
+        if problem := problem_of("option", name if name in known else key, value, known, _ALIASES):
+            problems.append(problem)
         elif options.get(name, value) != value:
             problems.append(f'option "{name}" is given twice, as {shown(options[name])} and {shown(value)}; give one')
-        elif problem := _name_problem(value):
-            problems.append(f'option "{name}" {problem}')
         else:
             options[name] = value
     return options, problems
-
-
-def _unknown(key: str) -> str:
-    hint = did_you_mean(key[:NAME_LENGTH], (*_REQUIRED, *_OPTIONAL, *_ALIASES))
-    return f"unknown option {shown(key)}{hint or '; known are ' + ', '.join((*_REQUIRED, *_OPTIONAL))}"
-
-
-def _name_problem(value: str) -> str | None:
-    if not value.strip():
-        return "is empty; give a name"
-    if not value.isprintable():
-        return f"has a character that cannot be printed in {shown(value)}; leave it out"
-    if len(value) > NAME_LENGTH:
-        return f"has {len(value)} characters; {NAME_LENGTH} are allowed"
-    return None
 
 
 def _missing(options: Mapping[str, str]) -> list[str]:

@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nuage.errors import Refused
-from nuage.libnetwork.body import shown
+from nuage.given import problem_of
 from nuage.model import Container, Endpoint, Network
-from nuage.names import NAME_LENGTH, is_name
-from nuage.suggest import did_you_mean
 
-#: Options of an endpoint and labels of a container that are ours start so.
+#: Options of an endpoint and labels of a container that are ours start so, in capitals too: those are misspelt.
 PREFIX = "nuage."
 POLICY_GROUP = "nuage.policy-group"
 REDIRECTION_TARGET = "nuage.redirection-target"
 ORCHESTRATION_ID = "nuage.orchestration-id"
 
 ENDPOINT_OPTIONS = (POLICY_GROUP, REDIRECTION_TARGET)
+LABELS = (POLICY_GROUP, REDIRECTION_TARGET, ORCHESTRATION_ID)
 
 
 def endpoint_options(options: Mapping[str, object]) -> dict[str, str]:
@@ -29,14 +28,22 @@ def endpoint_options(options: Mapping[str, object]) -> dict[str, str]:
     Raises:
         Refused: One is unknown, or its value is no name.
     """
-    ours = {key: value for key, value in options.items() if key.startswith(PREFIX)}
+    ours = _ours(options)
     for key, value in ours.items():
-        if key not in ENDPOINT_OPTIONS:
-            hint = did_you_mean(key[:NAME_LENGTH], ENDPOINT_OPTIONS) or f"; known are {', '.join(ENDPOINT_OPTIONS)}"
-            raise Refused(f"unknown driver-opt {shown(key)}{hint}")
-        if not is_name(value):
-            raise Refused(f"driver-opt {key} is {shown(value)}; it has to be a name of up to {NAME_LENGTH} characters")
+        if problem := problem_of("driver-opt", key, value, ENDPOINT_OPTIONS):
+            raise Refused(problem)
     return {key: str(value) for key, value in ours.items()}
+
+
+def check_labels(container: Container) -> None:
+    """Make sure that the container's labels, as far as they are this driver's, can be followed.
+
+    Raises:
+        Refused: One is unknown, or its value is no name.
+    """
+    for key, value in _ours(container.labels).items():
+        if problem := problem_of("label", key, value, LABELS):
+            raise Refused(f'container "{container.name}": {problem}')
 
 
 def port_metadata(network: Network, endpoint: Endpoint, container: Container | None) -> dict[str, str]:
@@ -61,3 +68,7 @@ def entity_metadata(network: Network, container: Container | None, site_id: str 
 def _first(key: str, endpoint: Endpoint, container: Container | None) -> str | None:
     labels: Mapping[str, str] = container.labels if container else {}
     return endpoint.options.get(key) or labels.get(key)
+
+
+def _ours(given: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in given.items() if key.lower().startswith(PREFIX)}

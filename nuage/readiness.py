@@ -10,6 +10,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from nuage.errors import joined
+
 #: Seconds between two looks.
 _INTERVAL = 1.0
 #: Seconds after which the daemon counts as started though something is missing: the units that come after it, Docker
@@ -25,8 +27,9 @@ class Watched:
         name: What it is called, such as "the VRS".
         there: Tells whether it is there, None where that cannot be told now.
         status: Says in one sentence how it does.
-        promise: What happens once it is there, for the log.
-        needed: Whether the daemon counts as started only once it is there.
+        promise: What happens once it is there, for the log; None where it has log lines of its own.
+        needed: Whether the daemon counts as started only once it is there. What is not needed is in the status only
+            while it is away.
         grace: Seconds that it may be away without a word in the log.
         once: Whether the log has only its first coming from here, and what comes later from elsewhere.
     """
@@ -34,7 +37,7 @@ class Watched:
     name: str
     there: Callable[[], bool | None]
     status: Callable[[], str]
-    promise: str
+    promise: str | None = None
     needed: bool = True
     grace: float = 0.0
     once: bool = False
@@ -92,7 +95,7 @@ class Readiness(Service):
             return
         now = self._clock.seconds()
         assignments = []
-        status = "; ".join(filter(None, (outage.status() for outage in self._outages)))
+        status = joined(*(outage.status() for outage in self._outages))
         if status != self._status:
             self._status = status
             assignments.append(f"STATUS={status}")
@@ -125,14 +128,14 @@ class _Outage:
     def status(self) -> str:
         """Return a sentence for the status, none where nothing can be told."""
         there = self.watched.there()
-        if there is None:
+        if there is None or (there and not self.watched.needed):
             return ""
         return self.watched.status() if there else f"waits for {self.watched.name}: {self.watched.status()}"
 
     def look(self, now: float) -> None:
         """Log what is new."""
         there = self.watched.there()
-        if self._over or (there is None and self._told):
+        if self.watched.promise is None or self._over or (there is None and self._told):
             return
         if there is False:
             self._missed(now)
@@ -145,7 +148,7 @@ class _Outage:
             self._since = now
         if not self._told and now - self._since >= self.watched.grace:
             self._told = True
-            self._log.warn("{status}; {promise}", status=self.status(), promise=self.watched.promise)
+            self._log.warn("{waits}", waits=joined(self.status(), self.watched.promise or ""))
 
     def _found(self, now: float) -> None:
         if self._told and self._since is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from twisted.internet.task import react
 from twisted.logger import ILogObserver, globalLogBeginner
 from twisted.python import usage
 
-from nuage import config, systemd
+from nuage import __version__, config, systemd
 from nuage.clock import measure_steadily
 from nuage.ending import GRACE, LastResort
 from nuage.errors import ConfigurationError, NuageError
@@ -37,6 +38,11 @@ class Options(usage.Options):
     ]
 
     config: config.Config
+
+    def opt_version(self) -> None:
+        """Print the plugin's version and end."""
+        print(f"nuage-plugin {__version__}")
+        sys.exit(0)
 
     def postOptions(self) -> None:
         """Read the configuration, so that what is wrong with it ends the start with one message."""

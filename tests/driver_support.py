@@ -103,6 +103,7 @@ class Plugin:
         vrs: Vrs,
         links: NotedLinks | None = None,
         resolve_timeout: float = 0,
+        label_policy: str = "late",
         wire_timeout: float = 2,
         owner: str | None = None,
         **client_options: Any,
@@ -113,12 +114,13 @@ class Plugin:
         self.client: OvsdbClient = vrs.client(reactor, **client_options)
         self.switch = Switch(self.client, BRIDGE, wire_timeout, owner=owner)
         self.cleanup = Cleanup(reactor, turns)
-        self.late: list[tuple[str, Container]] = []
+        self.late: list[tuple[str, Container | None]] = []
         self.containers = Containers(reactor, self.docker, lambda *found: self.late.append(found))
         self.driver = Driver(
             scope="local",
             mtu=1450,
             resolve_timeout=resolve_timeout,
+            label_policy=label_policy,
             switch=self.switch,
             links=self.links,
             containers=self.containers,

@@ -330,6 +330,7 @@ def driver_on(switch: MemorySwitch, clock: Clock) -> Driver:
         scope="local",
         mtu=1450,
         resolve_timeout=0,
+        label_policy="late",
         switch=cast(Any, switch),
         links=NotedLinks(),
         containers=Containers(clock, docker, lambda _endpoint, _container: None),

@@ -60,6 +60,7 @@ def _trace(endpoint_id: str = ENDPOINT, **changes: Any) -> Trace:
         "announced": True,
         "waiting": False,
         "container_id": WEB.id,
+        "container_name": WEB.name,
     }
     return Trace(**{**whole, **changes})
 
@@ -148,6 +149,16 @@ class Rules(SynchronousTestCase):
         assert self.propose(traces=nameless) == [Name(ENDPOINT, WEB)]
         assert self.propose(traces=nameless, docker=None) == []
         assert self.propose(traces=nameless, busy={ENDPOINT}) == []
+        assert self.propose(traces={ENDPOINT: _trace(container_id=None, announced=False)}) == [Name(ENDPOINT, WEB)]
+
+    def test_a_container_that_was_renamed(self) -> None:
+        """Its new name is told; Docker lists none for a container that it is removing."""
+        renamed = {ENDPOINT: _trace(container_name="former")}
+        assert self.propose(traces=renamed) == [Name(ENDPOINT, WEB)]
+        assert self.propose(traces=renamed, docker=None) == []
+        nameless = Use(network_id=NETWORK, container=attrs.evolve(WEB, name=""))
+        docker = attrs.evolve(_docker(), in_use={ENDPOINT: nameless})
+        assert self.propose(traces=renamed, docker=docker) == []
 
     def test_a_link_without_an_endpoint(self) -> None:
         """It goes, unless somebody uses it, may use it or is about to."""
@@ -246,6 +257,7 @@ traces = st.builds(
     waiting=st.booleans(),
     marked=st.booleans(),
     container_id=st.sampled_from([None, WEB.id]),
+    container_name=st.sampled_from([None, ENDPOINT, "former", WEB.name]),
 )
 
 
@@ -301,8 +313,9 @@ def _carried_out(seen: Observation, proposals: list[Proposal]) -> Observation:
         if isinstance(proposal, Restore):
             traces[proposal.endpoint_id] = _trace(proposal.endpoint_id, network_id=proposal.network_id)
         elif isinstance(proposal, Name):
-            named = attrs.evolve(traces[proposal.endpoint_id], container_id=proposal.container.id)
-            traces[proposal.endpoint_id] = named
+            container, trace = proposal.container, traces[proposal.endpoint_id]
+            told = attrs.evolve(trace, container_id=container.id, container_name=container.name, announced=True)
+            traces[proposal.endpoint_id] = told
         elif isinstance(proposal, MendLink):
             mended = attrs.evolve(
                 links.pop(proposal.name),
@@ -357,6 +370,7 @@ class _Played:
     def __init__(self) -> None:
         self.seen = _seen()
         self.done: list[tuple[str, str]] = []
+        self.restored: list[tuple[Endpoint, Container | None]] = []
         self.failure: Exception | None = None
         self.refusal: Exception | None = None
         self.looked = 0
@@ -380,10 +394,10 @@ class _Played:
         """See nuage.vrs.switch.Switch."""
         return self.seen.traces
 
-    def endpoint(self, endpoint_id: str) -> Endpoint | None:
-        """See nuage.vrs.switch.Switch."""
-        trace = self.seen.traces.get(endpoint_id)
-        return Endpoint.from_record(trace.record) if trace and trace.record else None
+    async def endpoint(self, network_id: str, endpoint_id: str, container: Container | None) -> Endpoint | None:
+        """See nuage.docker.census.Census."""
+        assert container is not None
+        return Endpoint(id=endpoint_id, network_id=network_id, mac="7a:42:00:00:00:03", options={"from": "Docker"})
 
     async def take(self) -> Docker:
         """See nuage.docker.census.Census."""
@@ -420,8 +434,9 @@ class _Played:
         """See nuage.driver.Driver."""
         self.done.append(("forget network", network_id))
 
-    async def restore_endpoint(self, endpoint: Endpoint) -> None:
+    async def restore_endpoint(self, endpoint: Endpoint, container: Container | None) -> None:
         """See nuage.driver.Driver."""
+        self.restored.append((endpoint, container))
         self.done.append(("restore endpoint", endpoint.id))
 
     async def name_endpoint(self, endpoint_id: str, _container: Container) -> None:
@@ -567,6 +582,31 @@ class Auditing(SynchronousTestCase):
             self.auditor.trigger()
             self.clock.advance(5)
             assert done in self.played.done
+
+    def test_what_is_put_back_is_what_was_there(self) -> None:
+        """The options that Docker named once; and the container, whose labels tell the policy."""
+        endpoint = Endpoint(
+            id=ENDPOINT, network_id=NETWORK, mac="7a:42:00:00:00:02", options={"nuage.policy-group": "q"}
+        )
+        self.see(traces={ENDPOINT: _trace(record=endpoint.to_record())})
+        self.auditor.trigger()
+        self.see(traces={})
+        self.auditor.trigger()
+        for _ in range(2):
+            self.clock.advance(5)
+        assert self.played.restored == [(endpoint, WEB)] * 2
+
+    def test_what_no_audit_saw_is_put_back_as_docker_tells_it(self) -> None:
+        """So is what Docker had forgotten meanwhile: nothing is kept for ever."""
+        self.see()
+        self.auditor.trigger()
+        self.see(traces={}, docker=_docker(), links={})
+        self.auditor.trigger()
+        self.see(traces={})
+        self.auditor.trigger()
+        self.clock.advance(5)
+        ((endpoint, container),) = self.played.restored
+        assert (endpoint.options, container) == ({"from": "Docker"}, WEB)
 
     def test_a_name_is_told_at_once(self) -> None:
         """It takes nothing away from anybody."""

@@ -189,6 +189,17 @@ class Refusing(ConfigCase):
         path = self.key_files()["vrs_certificate"]
         self.assertIn("goes with an ssl: endpoint only", self.problems(f"vrs_certificate: {path}"))
 
+    def test_server_name(self) -> None:
+        files = "".join(f"{name}: {path}\n" for name, path in self.key_files().items())
+        for good in ("sw1", "sw1 id:0815", "vrs.example.net"):
+            config = self.load(f"VrsEndpoint: ssl:vrs:6632\n{files}vrs_server_name: {good}")
+            self.assertEqual(config.vrs_server_name, good)
+        for bad in ('""', '" sw1"', '"sw\\n1"', "7", "[sw1]", "x" * 254):
+            with self.subTest(bad):
+                message = self.problems(f"VrsEndpoint: ssl:vrs:6632\n{files}vrs_server_name: {bad}")
+                self.assertIn("is not allowed; allowed is the name that the switch's certificate bears", message)
+        self.assertIn("vrs_server_name: goes with an ssl: endpoint only", self.problems("vrs_server_name: sw1"))
+
     def test_tls_file_that_is_not_there(self) -> None:
         message = self.problems(f"VrsEndpoint: ssl:vrs:6632\nvrs_certificate: {self.folder.absolute()}\n")
         self.assertIn("is not a file", message)
@@ -223,6 +234,7 @@ class Environment(ConfigCase):
             "vrs_port": 7000,
             "vrs_bridge": "br7",
             **files,
+            "vrs_server_name": "sw1",
             "docker_endpoint": "tcp://docker:2375",
             "log_level": "Warn",
             "scope": "local",
@@ -232,6 +244,7 @@ class Environment(ConfigCase):
             "vrs_timeout": 1.0,
             "wire_timeout": 2.0,
             "resolve_timeout": 0.0,
+            "label_policy": "late",
             "site_id": "north",
             "docker_timeout": 3.0,
             "probe_interval": 4.0,
@@ -328,7 +341,8 @@ class Anything(SynchronousTestCase):
         try:
             self.assertIsInstance(load(SHIPPED, environ), Config)
         except ConfigurationError as problem:
-            self.assertTrue(any(name in str(problem) for name in environ) or "has to be longer" in str(problem))
+            contradictions = ("has to be longer", "goes with an ssl: endpoint only")
+            self.assertTrue(any(part in str(problem) for part in (*environ, *contradictions)), str(problem))
 
     @settings(deadline=None, max_examples=200)
     @given(

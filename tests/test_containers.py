@@ -48,7 +48,7 @@ class ContainersCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.docker = Docker()
-        self.late: list[tuple[str, Container]] = []
+        self.late: list[tuple[str, Container | None]] = []
         self.containers = Containers(self.clock, self.docker, lambda *found: self.late.append(found))
         self.addCleanup(self.assert_nothing_left)
 
@@ -90,6 +90,26 @@ class Asking(ContainersCase):
         self.pass_time(LONG)
         assert early < len(self.docker.asked) <= 30
         assert self.clock.getDelayedCalls() == []
+
+    def test_an_endpoint_without_a_container_is_told_at_the_end(self) -> None:
+        """It is settled then, and not before."""
+        self.containers.expect(NETWORK, ENDPOINT)
+        self.pass_time(10)
+        assert not self.containers.settled(ENDPOINT)
+        self.pass_time(LONG)
+        assert self.containers.settled(ENDPOINT)
+        assert self.late == [(ENDPOINT, None)]
+
+    def test_a_docker_that_does_not_answer_ends_nothing(self) -> None:
+        """However long it takes to start: what it has not said is not known."""
+        self.docker.answer = DockerUnavailable("starting")
+        self.containers.expect(NETWORK, ENDPOINT)
+        self.pass_time(LONG)
+        assert not self.containers.settled(ENDPOINT)
+        self.docker.answer = WEB
+        self.pass_time(1.1)
+        assert self.containers.settled(ENDPOINT)
+        assert self.late == [(ENDPOINT, WEB)]
 
     def test_failures_end_nothing(self) -> None:
         """Docker away, or an answer that makes no sense."""
@@ -144,11 +164,11 @@ class Waiting(ContainersCase):
         assert self.late == []
 
     def test_a_late_answer_is_passed_on(self) -> None:
-        """The Join went on without it after a tenth of a second."""
+        """The Join went on without it after half a second."""
         self.docker.answer = waiting = Deferred[Container | None]()
         found = begin(self.containers.of(NETWORK, ENDPOINT))
         self.clock.advance(0)
-        self.clock.advance(0.099)
+        self.clock.advance(0.499)
         self.assertNoResult(found)
         self.clock.advance(0.001)
         assert self.successResultOf(found) is None
@@ -160,7 +180,7 @@ class Waiting(ContainersCase):
         """A daemon that starts restores a hundred containers, and answers nothing before."""
         self.docker.answer = Deferred()
         first, second = (begin(self.containers.of(NETWORK, each)) for each in (ENDPOINT, OTHER))
-        self.clock.advance(0.1)
+        self.clock.advance(0.5)
         assert (self.successResultOf(first), self.successResultOf(second)) == (None, None)
         assert self.successResultOf(begin(self.containers.of(NETWORK, "c" * 64))) is None
 
@@ -173,6 +193,17 @@ class Waiting(ContainersCase):
         self.pass_time(1)
         for each in found:
             self.successResultOf(each)
+
+    def test_one_endpoint_without_an_answer_makes_no_silent_docker(self) -> None:
+        """Swarm's own have no container: Docker answers for the others meanwhile, who are waited for."""
+        found = begin(self.containers.of(NETWORK, ENDPOINT))
+        self.pass_time(0.6)
+        assert self.successResultOf(found) is None
+        other = begin(self.containers.of(NETWORK, OTHER))
+        self.assertNoResult(other)
+        self.docker.answer = WEB
+        self.clock.advance(0)
+        assert self.successResultOf(other) == WEB
 
     def test_a_docker_that_refuses_is_not_waited_for(self) -> None:
         """Its failure to answer is known at once."""
@@ -190,7 +221,7 @@ class Waiting(ContainersCase):
         self.pass_time(1)
         self.docker.answer = None
         self.assertNoResult(begin(self.containers.of(NETWORK, OTHER)))
-        self.clock.advance(0.1)
+        self.clock.advance(0.5)
 
     def test_a_join_that_is_given_up_waits_no_more(self) -> None:
         """The others go on waiting, and the search too."""
@@ -207,5 +238,5 @@ class Waiting(ContainersCase):
         """A Join that waits while the daemon stops goes on when its patience is over."""
         found = begin(self.containers.of(NETWORK, ENDPOINT))
         self.containers.stop()
-        self.clock.advance(0.1)
+        self.clock.advance(0.5)
         assert self.successResultOf(found) is None

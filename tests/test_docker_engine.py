@@ -94,6 +94,16 @@ PLUGINS: list[dict[str, Any]] = [
         ("acme/volumes:latest", True, "volumedriver/1.0", "nuage.sock"),
     )
 ]
+INSPECTED = {
+    "Id": WEB,
+    "NetworkSettings": {
+        "Networks": {
+            "MyNet": {"EndpointID": RUNNING, "DriverOpts": {"nuage.policy-group": "web"}},
+            "bridge": {"EndpointID": "", "DriverOpts": None},
+            "x": None,
+        }
+    },
+}
 OURS = frozenset({"acme/vrs:1.0", "localhost:5000/nuage:2"})
 
 
@@ -174,6 +184,8 @@ def docker(target: str) -> bytes:
     if url.path == "/containers/json":
         everything = "all" in parse_qs(url.query)
         return http(CONTAINERS if everything else CONTAINERS[1:])
+    if url.path == f"/containers/{WEB}/json":
+        return http(INSPECTED)
     if url.path == "/plugins":
         return http(PLUGINS)
     return http({"message": f"network {url.path} not found"}, 404)
@@ -191,6 +203,7 @@ class EngineContract:
     network_name: str
     running: str
     container: Container
+    options = {"nuage.policy-group": "web"}  # noqa: RUF012
 
     async def test_network(self) -> None:
         network = await self.engine.network(self.network_id)
@@ -214,6 +227,16 @@ class EngineContract:
         use = Use(network_id=self.network_id, container=self.container)
         running = await self.engine.running_endpoints()
         assert (running.uses[self.running], running.complete) == (use, True)
+
+    async def test_driver_options_of_an_endpoint(self) -> None:
+        assert await self.engine.driver_options(self.container.id, self.running) == self.options
+        for container_id, endpoint_id in ((self.container.id, "0" * 64), ("0" * 64, self.running)):
+            await failure_of(self.engine.driver_options(container_id, endpoint_id), DockerUnavailable)
+
+    async def test_census_knows_an_endpoint_with_its_options(self) -> None:
+        endpoint = await Census(self.engine, "nuage.sock").endpoint(self.network_id, self.running, self.container)
+        assert endpoint is not None
+        assert (endpoint.id, endpoint.network_id, endpoint.options) == (self.running, self.network_id, self.options)
 
 
 class DaemonCase(TestCase):
@@ -319,7 +342,9 @@ class FakeDaemon(EngineContract, DaemonCase):
         """It is no reason for a traceback."""
         entry = {**NETWORK["Containers"][WEB], "IPv4Address": "x"}
         self.daemon.answer = lambda _: http({**NETWORK, "Containers": {WEB: entry}})
-        problem = await failure_of(Census(self.engine, "nuage.sock").endpoint(NETWORK_ID, RUNNING), DockerUnavailable)
+        problem = await failure_of(
+            Census(self.engine, "nuage.sock").endpoint(NETWORK_ID, RUNNING, None), DockerUnavailable
+        )
         self.assertIn(RUNNING, str(problem))
 
     async def test_no_plugins(self) -> None:

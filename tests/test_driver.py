@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
 from nuage import names
@@ -52,9 +52,10 @@ class DriverTestCase(TestCase):
         self.plugin = self.restarted()
         return ensureDeferred(self.plugin.switch.ready())
 
-    def restarted(self, owner: str | None = None) -> Plugin:
-        """Return another daemon on the same switch, as after a restart."""
-        plugin = Plugin(reactor, self.vrs, resolve_timeout=self.resolve_timeout, owner=owner, **self.client_options)
+    def restarted(self, **options: Any) -> Plugin:
+        """Return another daemon on the same switch, as after a restart; ``options`` are further ones of Plugin."""
+        given = {"resolve_timeout": self.resolve_timeout, **self.client_options, **options}
+        plugin = Plugin(reactor, self.vrs, **given)
         self.addCleanup(lambda: ensureDeferred(plugin.stop()))
         return plugin
 
@@ -63,6 +64,10 @@ class DriverTestCase(TestCase):
         out = self.vrs._run("ovsdb-client", "transact", self.vrs.remote, json.dumps(["Open_vSwitch", _select(table)]))
         rows: list[dict[str, Any]] = json.loads(out)[0]["rows"]
         return rows
+
+    def transact(self, *operations: dict[str, Any]) -> None:
+        """Change the database by hand."""
+        self.vrs._run("ovsdb-client", "transact", self.vrs.remote, json.dumps(["Open_vSwitch", *operations]))
 
     def assert_nothing_left(self) -> None:
         """Assert that no trace of any endpoint is left."""
@@ -424,7 +429,7 @@ class Marks(DriverTestCase):
             assert self.content() != whole
             trace = self.plugin.switch.survey().get(ENDPOINT)
             assert (trace is not None and trace.attached and not trace.marked) is known, (commands, trace)
-            await self.plugin.driver.restore_endpoint(endpoint)
+            await self.plugin.driver.restore_endpoint(endpoint, Container(id="c0ffee", name="web"))
             assert self.content() == whole
             assert self.plugin.switch.survey()[ENDPOINT].marked
         # It was the same port all the time.
@@ -449,7 +454,7 @@ class Owners(DriverTestCase):
 
     async def test_each_leaves_the_others_alone(self) -> None:
         """Networks, endpoints that are attached and those that are not; without an owner they are everybody's."""
-        one, other = self.restarted("nuage.sock"), self.restarted("nuage2.sock")
+        one, other = self.restarted(owner="nuage.sock"), self.restarted(owner="nuage2.sock")
         await one.switch.ready()
         await other.switch.ready()
         attached, waiting = ENDPOINT, "e" * 64
@@ -476,7 +481,7 @@ class Owners(DriverTestCase):
 
     async def test_a_subnet_of_the_other(self) -> None:
         """It is refused, whatever Docker says, with what to do if the other plugin is there no more."""
-        one, other = self.restarted("nuage.sock"), self.restarted("nuage2.sock")
+        one, other = self.restarted(owner="nuage.sock"), self.restarted(owner="nuage2.sock")
         await one.driver.create_network(network_request())
         await other.client.transact()
         remedy = f"ovs-vsctl remove bridge {BRIDGE} external_ids nuage-network-{NETWORK}"
@@ -572,6 +577,32 @@ class Containing(DriverTestCase):
         attachment = self.plugin.switch.attachment(ENDPOINT)
         assert attachment is not None
         assert attachment.container_id == "c0ffee"
+
+    async def test_a_label_that_cannot_be_followed_refuses_the_start(self) -> None:
+        """A container that would be in no group, although its user named one, is not attached."""
+        await self.plugin.driver.create_network(network_request())
+        for label, value in (("nuage.policy-group", "a\nb"), ("nuage.policygroup", "web")):
+            container = Container(id="c0ffee", name="web", labels={label: value})
+            self.plugin.docker.containers[ENDPOINT] = container
+            await self.plugin.driver.create_endpoint(_endpoint())
+            with self.assertRaisesRegex(Refused, f'container "web": .*label "{label}"'):
+                await self.plugin.driver.join(_join())
+            await self.plugin.driver.delete_endpoint(_call())
+            self.assert_nothing_left()
+
+    async def test_a_bad_label_that_is_told_late_is_passed_over(self) -> None:
+        """The container runs: it is named, its labels are left out, and the log says so once."""
+        self.plugin.docker.silent = True
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.create_endpoint(_endpoint())
+        await self.plugin.driver.join(_join())
+        container = Container(id="c0ffee", name="web", labels={"nuage.policy-group": " "})
+        with capturedLogs() as logged:
+            await self.plugin.driver.name_endpoint(ENDPOINT, container)
+        (warning,) = (formatEvent(event) for event in logged if event["log_level"] is LogLevel.warn)
+        assert warning.startswith('container "web": label "nuage.policy-group" is empty; give a name; its labels')
+        assert [row["vm_name"] for row in self.rows(tables.NUAGE_VM)] == ["web"]
+        assert "nuage-policy-group" not in dict(self.rows(tables.NUAGE_PORT)[0]["metadata"][1])
 
     async def test_a_network_made_elsewhere_is_learnt_from_docker(self) -> None:
         """CreateNetwork is called on one host of a cluster only."""

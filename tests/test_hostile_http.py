@@ -293,7 +293,7 @@ class InMemory(SynchronousTestCase):
         for _ in range(20):
             if drained.called:
                 break
-            self.clock.advance(0.01)
+            self.clock.advance(0.1)
         self.successResultOf(drained)
         return wire.answers()
 

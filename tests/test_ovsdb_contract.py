@@ -5,7 +5,6 @@ Without the programs of Open vSwitch these tests are skipped, except in continuo
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import shutil
@@ -16,10 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from ovs.db.schema import DbSchema
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -33,6 +28,7 @@ from nuage.ovsdb.operations import Comment, Delete, Insert, Mutate, Operation, S
 from nuage.ovsdb.remote import TlsFiles, parse_remote
 from nuage.ovsdb.results import Affected, Done, Inserted, Selected
 from nuage.ovsdb.session import MONITOR_FORMS
+from tests.tls_support import certificates
 
 MONITORED = [
     Monitored(
@@ -110,38 +106,6 @@ class Server:
         subprocess.run(["ovsdb-client", "convert", f"unix:{self.folder}/sock", self.folder / "schema"], check=True)
 
 
-def certificates(folder: Path) -> TlsFiles:
-    """Make a throw-away CA and a key with a certificate of it; a second, unrelated CA is in ``other.pem``."""
-
-    def key_and_certificate(name: str, issuer: Any = None, issuer_key: Any = None) -> tuple[Any, Any]:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        now = datetime.datetime.now(datetime.timezone.utc)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer.subject if issuer else subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        )
-        return key, builder.sign(issuer_key or key, hashes.SHA256())
-
-    def write(name: str, certificate: Any) -> Path:
-        (folder / name).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        return folder / name
-
-    ca_key, ca = key_and_certificate("throw-away CA")
-    key, certificate = key_and_certificate("a switch, not a host name", ca, ca_key)
-    write("other.pem", key_and_certificate("unrelated CA")[1])
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return TlsFiles(folder / "key.pem", write("certificate.pem", certificate), write("ca.pem", ca))
-
-
 def endpoint(name: str, network: str = "n") -> list[Operation]:
     """Return the operations that add an endpoint to bridge ``br``."""
     ids = {"nuage-endpoint": f"e-{name}", "nuage-network": network}
@@ -167,10 +131,14 @@ class ContractCase(TestCase):
         folder = TemporaryDirectory(prefix="ovsdb")
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
-        self.tls = certificates(self.folder)
+        self.prepare()
         self.server = Server(self.folder, *(option.format(folder=folder.name) for option in self.options))
         self.addCleanup(self.server.stop)
         self.server.start()
+
+    def prepare(self) -> None:
+        """Make what the server's options name."""
+        self.tls = certificates(self.folder)
 
     def remote(self) -> str:
         return f"unix:{self.folder}/sock"
@@ -464,4 +432,4 @@ class OverTls(OverTcp):
         files = TlsFiles(self.tls.private_key, self.tls.certificate, self.folder / "other.pem")
         client = self.client(tls=files)
         failure: Any = await self.assertFailure(Deferred.fromCoroutine(client.when_synced(0.5)), errors.NotConnected)
-        self.assertIn("certificate verify failed", str(failure))
+        self.assertIn(f'comes from "throw-away CA", who is not in {self.folder}/other.pem', str(failure))

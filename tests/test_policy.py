@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.errors import Refused
 from nuage.model import Container, Endpoint, Network
-from nuage.policy import endpoint_options, entity_metadata, port_metadata
+from nuage.policy import check_labels, endpoint_options, entity_metadata, port_metadata
 
 
 def _network(policy_group: str | None = None) -> Network:
@@ -72,8 +73,41 @@ class EndpointOptions(SynchronousTestCase):
         """With the nearest known name, or what a value has to be."""
         for options, message in (
             ({"nuage.policygroup": "web"}, 'unknown driver-opt "nuage.policygroup"; did you mean "nuage.policy-group"'),
-            ({"nuage.policy-group": " "}, "it has to be a name"),
-            ({"nuage.policy-group": ["web"]}, "it has to be a name"),
+            ({"Nuage.Policy-Group": "web"}, 'unknown driver-opt "Nuage.Policy-Group"; did you mean "nuage.policy-grou'),
+            ({"nuage.policy-group": " "}, 'driver-opt "nuage.policy-group" is empty; give a name'),
+            ({"nuage.policy-group": ["web"]}, 'driver-opt "nuage.policy-group" is a list; give a name'),
         ):
             with self.assertRaisesRegex(Refused, message):
                 endpoint_options(options)
+
+
+class Labels(SynchronousTestCase):
+    """Labels of a container."""
+
+    def test_others_are_passed_over(self) -> None:
+        """Whatever they hold; ours are any names."""
+        ours = {"nuage.policy-group": "Wüb 2", "nuage.redirection-target": "x" * 255, "nuage.orchestration-id": "job-7"}
+        check_labels(Container(id="c", name="w", labels={**ours, "com.docker.compose": "", "maintainer": "a\nb"}))
+
+    def test_refused(self) -> None:
+        """The message names the container, the label, its value and the remedy."""
+        for label, value, message in (
+            ("nuage.policy-group", "a\nb", r'a character that cannot be printed in "a\\nb"; leave it out'),
+            ("nuage.policy-group", " ", "is empty; give a name"),
+            ("nuage.policy-group", "", "is empty; give a name"),
+            ("nuage.redirection-target", "x" * 300, "has 300 characters; 255 are allowed"),
+            ("nuage.orchestration-id", "x" * 65536, "has 65536 characters; 255 are allowed"),
+        ):
+            with self.assertRaisesRegex(Refused, f'^container "web": label "{label}" .*{message}$'):
+                check_labels(Container(id="c", name="web", labels={label: value}))
+
+    def test_unknown(self) -> None:
+        """A misspelt label would leave the container in no group; it is told with the nearest known one."""
+        for label, message in (
+            ("nuage.policygroup", 'unknown label "nuage.policygroup"; did you mean "nuage.policy-group"?'),
+            ("NUAGE.policy-group", 'unknown label "NUAGE.policy-group"; did you mean "nuage.policy-group"?'),
+            ("nuage." + "z" * 70000, "known are nuage.policy-group, nuage.redirection-target, nuage.orchestration-id"),
+        ):
+            with self.assertRaisesRegex(Refused, re.escape(message)) as caught:
+                check_labels(Container(id="c", name="web", labels={label: "web"}))
+            assert len(str(caught.exception)) < 300

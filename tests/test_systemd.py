@@ -371,7 +371,7 @@ class ReadinessTests(SynchronousTestCase):
     def note(self, event: Any) -> None:
         """Keep an event of the log."""
         if event["log_namespace"].startswith("nuage."):
-            self.logged.append((event["log_level"], event["log_format"].format(**event)))
+            self.logged.append((event["log_level"], formatEvent(event)))
 
     def started(self, watchdog: float | None = None) -> Readiness:
         """Return a service that has been started."""
@@ -493,16 +493,19 @@ class ReadinessTests(SynchronousTestCase):
         self.finish(readiness)
 
     def test_what_is_not_needed(self) -> None:
-        """It is told of, and not waited for."""
-        docker = Watched(
-            name="Docker", there=lambda: False, status=lambda: "refused", promise="labels are read then", needed=False
-        )
+        """It is in the status while it is away and keeps nothing from being ready. It has log lines of its own."""
+        refused = "GET /networks: refused"
+        there = False
+        docker = Watched(name="Docker", there=lambda: there, status=lambda: refused, needed=False)
         self.watched.append(docker)
-        self.database.synced, self.database.status = True, "the cache is current"
+        self.database.synced, self.database.status = True, "the cache is current."
         readiness = self.started()
         readiness.look()
-        self.assertEqual(self.told, ["STATUS=the cache is current; waits for Docker: refused", "READY=1"])
-        self.assertEqual(self.logged, [(LogLevel.warn, "waits for Docker: refused; labels are read then")])
+        self.assertEqual(self.told, [f"STATUS=the cache is current; waits for Docker: {refused}", "READY=1"])
+        there = True
+        self.clock.advance(1)
+        self.assertEqual(self.told[2:], ["STATUS=the cache is current"])
+        self.assertEqual(self.logged, [])
         self.finish(readiness)
 
     def test_watchdog(self) -> None:
@@ -526,12 +529,12 @@ class WatchedTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """The controller is looked at where a container's start waits for it."""
-        self.assertEqual([each.name for each in self.watched(10)], ["the VRS", "the controller"])
-        self.assertEqual([each.name for each in self.watched(0)], ["the VRS"])
+        self.assertEqual([each.name for each in self.watched(10)], ["the VRS", "the controller", "Docker"])
+        self.assertEqual([each.name for each in self.watched(0)], ["the VRS", "Docker"])
 
     def test_nothing_is_known_yet(self) -> None:
         """A database that is away says nothing of a controller."""
-        self.assertEqual([each.there() for each in self.watched(10)], [False, None])
+        self.assertEqual([each.there() for each in self.watched(10)], [False, None, True])
 
 
 class UnitTests(SynchronousTestCase):

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError as NotListening
 from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.internet.task import deferLater
 from twisted.internet.utils import getProcessOutputAndValue
@@ -29,7 +30,7 @@ from nuage.logs import observer
 from nuage.model import Endpoint
 from nuage.tap import Options
 from tests.driver_support import ENDPOINT, NETWORK
-from tests.http_support import asynchronous, connect, post, post_json
+from tests.http_support import Client, asynchronous, connect, post, post_json
 from tests.test_docker_engine import Daemon, http
 from tests.vrs_support import BRIDGE, Vrs, demand_programs
 
@@ -42,6 +43,8 @@ JOIN = post_json(
 )
 LEAVE = post_json("NetworkDriver.Leave", {"NetworkID": NETWORK, "EndpointID": ENDPOINT})
 PROJECT = Path(nuage.__file__).parent.parent
+#: What of Twisted's own is heard from Warn on: it tells of each connection and each attempt to make one.
+TALKATIVE = ("twisted.web.client._HTTP11ClientFactory", "twisted.application._client_service.ClientService")
 
 
 class _Daemon(ProcessProtocol):
@@ -112,6 +115,14 @@ class CommandCase(TestCase):
             check=False,
         )
 
+    async def connected(self) -> Client:
+        """Connect to the daemon, whose socket has its name a moment before it is listened on."""
+        while True:
+            try:
+                return await connect(reactor, self.socket)
+            except NotListening:  # noqa: PERF203
+                await deferLater(reactor, 0.01)
+
     async def started(self, *twistd: str) -> _Daemon:
         """Run the daemon until its reactor runs."""
         daemon = _Daemon()
@@ -122,7 +133,7 @@ class CommandCase(TestCase):
             await deferLater(reactor, 0.01)
         assert not daemon.ended.called, daemon.output
         # It listens before the reactor runs, which takes signals.
-        client = await connect(reactor, self.socket)
+        client = await self.connected()
         assert (await client.ask(post("Plugin.Activate", b""))).status == 200
         client.hang_up()
         return daemon
@@ -130,7 +141,7 @@ class CommandCase(TestCase):
     async def served(self, *twistd: str) -> _Daemon:
         """Run the daemon until it listens, then end it; it has to end well and remove its socket."""
         daemon = await self.started(*twistd)
-        client = await connect(reactor, self.socket)
+        client = await self.connected()
         daemon.signal(signal.SIGTERM)
         assert await daemon.ended == signal.SIGTERM, daemon.output
         await client.lost
@@ -259,6 +270,17 @@ class DryRuns(CommandCase):
         assert status == 1
 
 
+class Version(CommandCase):
+    """``--version``."""
+
+    def test_version(self) -> None:
+        """It is the plugin's, and needs no configuration."""
+        done = subprocess.run(
+            [*self.argv()[:-1], "--version"], env=self.environ, capture_output=True, text=True, timeout=20, check=False
+        )
+        self.assertEqual((done.returncode, done.stdout), (0, f"nuage-plugin {nuage.__version__}\n"), done.stderr)
+
+
 class Logging(CommandCase):
     """LogLevel and the log's place."""
 
@@ -309,14 +331,15 @@ class Logging(CommandCase):
             path = self.folder / name
             log = observer({"logfile": str(path)}, name)
             for level in levels:
-                for namespace in ("nuage.x", "twisted.web.client._HTTP11ClientFactory"):
+                for namespace in ("nuage.x", *TALKATIVE):
                     event = {"log_level": level, "log_namespace": namespace, "log_format": level.name, "log_time": 0}
                     log(cast(Any, event))
             written = path.read_text().splitlines()
             ours = [line.split()[-1] for line in written if "nuage.x" in line]
             assert ours == [level.name for level in levels[number:]]
-            theirs = [line.split()[-1] for line in written if "twisted.web.client" in line]
-            assert theirs == [level.name for level in levels[max(number, 2) :]]
+            for namespace in TALKATIVE:
+                theirs = [line.split()[-1] for line in written if namespace in line]
+                assert theirs == [level.name for level in levels[max(number, 2) :]]
 
     def kill(self, pidfile: Path) -> None:
         """End a daemon that the test did not end."""

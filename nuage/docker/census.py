@@ -12,7 +12,8 @@ from nuage.audit import Docker
 from nuage.docker.engine import AnswerUnreadable, Engine, Network, NetworkUnknown
 from nuage.docker.networks import NetworkUnreadable, as_request
 from nuage.libnetwork.payloads import CreateNetwork
-from nuage.model import Endpoint
+from nuage.model import Container, Endpoint
+from nuage.policy import endpoint_options
 
 
 class Census:
@@ -55,12 +56,18 @@ class Census:
         elsewhere = [network_id for network_id in unlisted if await self._has(network_id)]
         return attrs.evolve(docker, elsewhere=frozenset(elsewhere))
 
-    async def endpoint(self, network_id: str, endpoint_id: str) -> Endpoint | None:
-        """Return an endpoint as Docker describes it, without its options; None where Docker has it no more.
+    async def endpoint(self, network_id: str, endpoint_id: str, container: Container | None) -> Endpoint | None:
+        """Return an endpoint as Docker describes it, None where Docker has it no more.
+
+        Args:
+            network_id: The endpoint's network.
+            endpoint_id: The endpoint.
+            container: Whose it is; it is Docker's description of the container that has the endpoint's options.
 
         Raises:
             NetworkUnknown: Docker has no such network.
             DockerUnavailable: Docker does not answer.
+            Refused: An option cannot be followed.
         """
         found = (await self._engine.network(network_id)).endpoints.get(endpoint_id)
         if found is None or not found.mac or not found.ipv4:
@@ -69,7 +76,15 @@ class Census:
             address, address_v6 = IPv4Interface(found.ipv4), IPv6Interface(found.ipv6) if found.ipv6 else None
         except ValueError as problem:
             raise AnswerUnreadable(f"what Docker says of endpoint {endpoint_id} cannot be read: {problem}") from None
-        return Endpoint(id=endpoint_id, network_id=network_id, mac=found.mac, address=address, address_v6=address_v6)
+        given = await self._engine.driver_options(container.id, endpoint_id) if container else {}
+        return Endpoint(
+            id=endpoint_id,
+            network_id=network_id,
+            mac=found.mac,
+            address=address,
+            address_v6=address_v6,
+            options=endpoint_options(given),
+        )
 
     async def _endpoints(self, network_id: str) -> Collection[str] | None:
         """Return the endpoints of a network, None where they cannot be read."""

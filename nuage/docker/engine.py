@@ -1,7 +1,8 @@
 """The Docker Engine API, as far as the driver asks it: networks, the containers of endpoints, managed plugins.
 
 Every call is bounded in time, because dockerd answers nothing while it starts and waits for this driver meanwhile.
-``GET /containers/{id}/json`` is never used: inside a Join it waits for the lock that the Join itself is called under.
+``GET /containers/{id}/json`` is used by no call of Docker's: inside a Join it waits for the lock that the Join itself
+is called under.
 Paths carry no version, which every daemon serves.
 """
 
@@ -194,6 +195,21 @@ class Engine:
         }
         return Running(uses, complete)
 
+    async def driver_options(self, container_id: str, endpoint_id: str) -> Mapping[str, str]:
+        """Return the driver options that an endpoint of a container was given; not good during its Join.
+
+        Docker tells them here alone (20.10 and 26.1): its list of containers has a field for them and leaves it empty.
+
+        Raises:
+            DockerUnavailable: Docker did not answer, not in time, or not of this endpoint.
+        """
+        path = f"/containers/{quote(container_id, safe='')}/json"
+
+        def read(answer: Answer) -> Mapping[str, str]:
+            return self._understood(path, answer, lambda item: _driver_options(item)[endpoint_id])
+
+        return await self._ask("/containers/ID/json", path, read)
+
     async def _list(
         self, path: str, parse: Callable[[Any], _Value], query: Mapping[str, str] | None = None
     ) -> tuple[list[_Value], bool]:
@@ -324,3 +340,9 @@ def _container(item: Any) -> tuple[Container, dict[str, str]]:
     container = Container(id=item["Id"], name=names[0] if names else "", labels=dict(item.get("Labels") or {}))
     joined = {each["EndpointID"]: each.get("NetworkID") or "" for each in networks if each and each.get("EndpointID")}
     return container, joined
+
+
+def _driver_options(item: Any) -> dict[str, dict[str, str]]:
+    """Return the driver options of a container's endpoints by their ids."""
+    networks = item["NetworkSettings"]["Networks"].values()
+    return {each["EndpointID"]: dict(each.get("DriverOpts") or {}) for each in networks if each}

@@ -139,10 +139,12 @@ class OvsdbClient:
             return f"connected to {self._remote}, the cache is current"
         if not self._started:
             return f"not started: no connection to {self._remote} is wanted"
+        reason = in_words(self._failure) if self._failure else ""
         if self._session is not None:
-            return f"connected to {self._remote}, the database is being loaded"
-        reason = in_words(self._failure) if self._failure else "no attempt has finished yet"
-        return f"not connected to {self._remote}: {reason}"
+            # A server may end each connection a moment after it was made: what the last one ended with stays told.
+            before = f"; before that: {reason}" if reason else ""
+            return f"connected to {self._remote}, the database is being loaded{before}"
+        return f"not connected to {self._remote}: {reason or 'no attempt has finished yet'}"
 
     async def when_synced(self, timeout: float | None = None) -> None:
         """Return once the cache is current.

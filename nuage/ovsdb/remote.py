@@ -3,46 +3,39 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import attrs
-from OpenSSL import SSL
-from OpenSSL.crypto import FILETYPE_PEM, X509, load_certificate, load_privatekey
-from OpenSSL.crypto import Error as CryptoError
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
-from twisted.internet.ssl import Certificate, CertificateOptions, trustRootFromCertificates
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from nuage.errors import ConfigurationError
+from nuage.ovsdb.errors import OvsdbError
+from nuage.ovsdb.tls import TlsAttempt, TlsFiles
+
+__all__ = ["Remote", "TlsFiles", "parse_remote"]
 
 #: Seconds for a connection to be established.
 CONNECTING_TIME = 10.0
 
 _FORMS = "unix:/path, tcp:host:port or ssl:host:port, an IPv6 address in brackets"
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
-_PEM_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+#: How a TLS server tells that what came is no TLS: an alert (RFC 8446, section 5.1), of any version.
+_TLS_ALERT = b"\x15\x03"
 
 
 class Remote(Protocol):
     """An address of a server; ``str()`` of it is the OVS connection method."""
 
     def endpoint(self, reactor: Any) -> IStreamClientEndpoint:
-        """Return what connects there.
-
-        :raises ConfigurationError: when files that are needed for it cannot be used.
-        """
-
-
-@attrs.frozen
-class TlsFiles:
-    """The PEM files of the client's end of a TLS connection: its private key, its certificate, and the CA's."""
-
-    private_key: Path
-    certificate: Path
-    ca_certificate: Path
+        """Return what connects there, as often as it is told to."""
 
 
 @attrs.frozen(str=False)
@@ -73,21 +66,26 @@ class TcpRemote:
 
     def endpoint(self, reactor: Any) -> IStreamClientEndpoint:
         """See Remote."""
-        return HostnameEndpoint(reactor, self.host, self.port, timeout=CONNECTING_TIME)
+        plain = HostnameEndpoint(reactor, self.host, self.port, timeout=CONNECTING_TIME)
+        return _Explained(lambda: (plain, _explain_plain))
 
 
 @attrs.frozen(str=False)
 class TlsRemote:
     """A TCP port, encrypted and with certificates on both sides.
 
-    The server's certificate must come from the CA. Its name is **not** compared with the host: the certificates that
-    Open vSwitch's own tool makes (``ovs-pki``) bear a name of the switch and no host name, and Open vSwitch does not
-    compare either. The CA should therefore be one that serves the switches alone.
+    The server's certificate must come from the CA. Its name is compared with ``server_name`` where that is given, and
+    never with the host: the certificates that Open vSwitch's own tool makes (``ovs-pki``) bear a name of the switch and
+    no host name, and Open vSwitch does not compare either. Without a name the CA should be one that serves the switches
+    alone.
+
+    The files are read at each attempt to connect: what was renewed on disk is used from the next one on.
     """
 
     host: str
     port: int
     files: TlsFiles
+    server_name: str | None = None
 
     def __str__(self) -> str:
         """Return the connection method."""
@@ -96,43 +94,85 @@ class TlsRemote:
     def endpoint(self, reactor: Any) -> IStreamClientEndpoint:
         """See Remote."""
         plain = HostnameEndpoint(reactor, self.host, self.port, timeout=CONNECTING_TIME)
-        return wrapClientTLS(_ChainVerification(_options(self.files)), plain)
+
+        def begin() -> tuple[IStreamClientEndpoint, Explanation]:
+            attempt = TlsAttempt(self.files, self.server_name)
+            return wrapClientTLS(attempt, plain, clock=reactor), lambda problem, _: attempt.explain(problem)
+
+        return _Explained(begin)
 
 
-@implementer(IOpenSSLClientConnectionCreator)
-class _ChainVerification:
-    """Makes TLS connections that verify the server's chain and not its name."""
-
-    def __init__(self, options: CertificateOptions) -> None:
-        self._options = options
-
-    def clientConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: ARG002
-        return SSL.Connection(self._options.getContext(), None)
+#: Says in words why a connection ended, given whether anything was heard; nothing where there is no more to say.
+Explanation = Callable[[BaseException | None, bool], str]
 
 
-def _options(files: TlsFiles) -> CertificateOptions:
-    key = load_privatekey(FILETYPE_PEM, files.private_key.read_bytes())
-    certificate, *intermediate = _certificates(files.certificate)
-    roots = [Certificate(pem) for pem in _certificates(files.ca_certificate)]
-    trust = trustRootFromCertificates(roots)
-    return CertificateOptions(key, certificate, extraCertChain=intermediate, trustRoot=trust)
+def _explain_plain(problem: BaseException | None, heard: bool) -> str:
+    if heard or not isinstance(problem, ConnectionDone | ConnectionLost):
+        return ""
+    return "the server closed the connection without a word; where it speaks TLS, write ssl: for tcp:"
 
 
-def _certificates(path: Path) -> list[X509]:
-    found = [load_certificate(FILETYPE_PEM, pem) for pem in _PEM_CERTIFICATE.findall(path.read_bytes())]
-    if not found:
-        raise ValueError(f"{path} holds no PEM certificate")
-    return found
+@implementer(IStreamClientEndpoint)
+class _Explained:
+    """Connects, and says in words why a connection ended.
+
+    Args:
+        begin: Returns the endpoint for one attempt and what explains its end.
+    """
+
+    def __init__(self, begin: Callable[[], tuple[IStreamClientEndpoint, Explanation]]) -> None:
+        self._begin = begin
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
+        """Connect once. What makes that impossible fails the attempt and not those that come later."""
+        try:
+            endpoint, explain = self._begin()
+        except ConfigurationError:
+            return fail()
+        connecting: Deferred[Any] = endpoint.connect(_Listeners(factory, explain))
+        return connecting.addCallback(lambda listener: listener.wrappedProtocol)
+
+
+class _Listener(ProtocolWrapper):
+    """Stands between a connection and its user."""
+
+    factory: _Listeners
+    _heard = False
+    _refusal = ""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Pass bytes on, unless they begin as those of a server that speaks TLS. Twisted's name."""
+        if not self._heard and data.startswith(_TLS_ALERT):
+            self._refusal = "the server speaks TLS; write ssl: for tcp:"
+            self.loseConnection()
+        self._heard = True
+        if not self._refusal:
+            super().dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Pass the end on. Twisted's name."""
+        words = self._refusal or self.factory.explain(reason.value, self._heard)
+        super().connectionLost(Failure(OvsdbError(words)) if words else reason)
+
+
+class _Listeners(WrappingFactory):
+    protocol = _Listener
+    noisy = False
+
+    def __init__(self, factory: IProtocolFactory, explain: Explanation) -> None:
+        super().__init__(factory)
+        self.explain = explain
 
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def parse_remote(text: str, tls: TlsFiles | None = None) -> Remote:
+def parse_remote(text: str, tls: TlsFiles | None = None, server_name: str | None = None) -> Remote:
     """Return the remote that an OVS connection method names.
 
     :param tls: the files for ``ssl:``.
+    :param server_name: the name that the server's certificate has to bear, for ``ssl:``; None for any.
     :raises ConfigurationError: when ``text`` is not a connection method, or ``ssl:`` comes without files or with files
         that cannot be used.
     """
@@ -147,14 +187,6 @@ def parse_remote(text: str, tls: TlsFiles | None = None) -> Remote:
         return TcpRemote(host, port)
     if tls is None:
         raise ConfigurationError(f"{text!r} needs the files of a private key, a certificate and a CA certificate")
-    _check_files(tls)
-    return TlsRemote(host, port, tls)
-
-
-def _check_files(files: TlsFiles) -> None:
-    try:
-        _options(files)
-    except (OSError, ValueError, CryptoError, SSL.Error) as error:
-        raise ConfigurationError(
-            f"the TLS files {files.private_key}, {files.certificate} and {files.ca_certificate} cannot be used: {error}"
-        ) from error
+    # Files that cannot be used are told at the start, though they are read again for each connection.
+    TlsAttempt(tls, server_name)
+    return TlsRemote(host, port, tls, server_name)

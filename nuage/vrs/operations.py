@@ -46,10 +46,41 @@ def attach(
 
     The record kept since the endpoint was created moves to the Interface.
     """
-    name = port_name(endpoint.id)
     ids = _vm_ids(endpoint, container)
     return [
-        Insert(tables.INTERFACE, {"name": name, "external_ids": {**ids, **_marks(endpoint, container)}}, "interface"),
+        *_plug(bridge, endpoint, ids, {**ids, **_marks(endpoint, container)}),
+        *_announce(bridge, network, endpoint, container, site_id),
+    ]
+
+
+def plug(bridge: str, endpoint: Endpoint) -> list[Operation]:
+    """Plug the endpoint into the bridge and tell the VRS nothing of it: no rows, and no ids that its agent reads."""
+    return _plug(bridge, endpoint, {}, _marks(endpoint, None))
+
+
+def announce(
+    interface: str,
+    port: str | None,
+    bridge: str,
+    network: Network,
+    endpoint: Endpoint,
+    container: Container | None,
+    site_id: str | None,
+) -> list[Operation]:
+    """Tell the VRS of an endpoint that is plugged in already.
+
+    ``interface`` and ``port`` are the uuids of the endpoint's rows.
+    """
+    return [
+        *_identify(interface, port, endpoint, container),
+        *_announce(bridge, network, endpoint, container, site_id),
+    ]
+
+
+def _plug(bridge: str, endpoint: Endpoint, ids: dict[str, str], marks: dict[str, str]) -> list[Operation]:
+    name = port_name(endpoint.id)
+    return [
+        Insert(tables.INTERFACE, {"name": name, "external_ids": marks}, "interface"),
         Insert(tables.PORT, {"name": name, "interfaces": frozenset({Named("interface")}), "external_ids": ids}, "port"),
         _bridge_exists(bridge),
         Mutate(
@@ -60,11 +91,10 @@ def attach(
                 ("external_ids", "delete", frozenset({tables.ENDPOINT_RECORD + endpoint.id})),
             ],
         ),
-        *announce(bridge, network, endpoint, container, site_id),
     ]
 
 
-def announce(
+def _announce(
     bridge: str, network: Network, endpoint: Endpoint, container: Container | None, site_id: str | None
 ) -> list[Operation]:
     """Tell the VRS of an endpoint; rows that an endpoint of that id has in the Nuage tables are replaced."""
@@ -97,26 +127,18 @@ def mark(interface: str, port: str | None, endpoint: Endpoint, container: Contai
 
     ``interface`` and ``port`` are the uuids of the endpoint's rows.
     """
-    ids = _vm_ids(endpoint, container)
-    marks = {**ids, **_marks(endpoint, container)}
-    steps: list[Operation] = [Mutate(tables.INTERFACE, [("_uuid", "==", interface)], _overwrite("external_ids", marks))]
-    if port is not None:
-        steps.append(Mutate(tables.PORT, [("_uuid", "==", port)], _overwrite("external_ids", ids)))
-    return steps
+    return _identify(interface, port, endpoint, container)
 
 
 def rename(
-    interface: str, port: str, network: Network, endpoint: Endpoint, container: Container, site_id: str | None
+    interface: str, port: str | None, network: Network, endpoint: Endpoint, container: Container, site_id: str | None
 ) -> list[Operation]:
     """Write the container's name, and what its labels say, into the rows of an endpoint that was attached without them.
 
     ``interface`` and ``port`` are the uuids of the endpoint's rows.
     """
-    ids = _vm_ids(endpoint, container)
-    marks = {**ids, tables.CONTAINER: container.id}
     return [
-        Mutate(tables.INTERFACE, [("_uuid", "==", interface)], _overwrite("external_ids", marks)),
-        Mutate(tables.PORT, [("_uuid", "==", port)], _overwrite("external_ids", ids)),
+        *_identify(interface, port, endpoint, container),
         Mutate(
             tables.NUAGE_PORT,
             _named(port_name(endpoint.id)),
@@ -128,6 +150,15 @@ def rename(
             {"vm_name": container.name, "metadata": policy.entity_metadata(network, container, site_id)},
         ),
     ]
+
+
+def _identify(interface: str, port: str | None, endpoint: Endpoint, container: Container | None) -> list[Operation]:
+    ids = _vm_ids(endpoint, container)
+    marks = {**ids, **_marks(endpoint, container)}
+    of_port: list[Operation] = []
+    if port is not None:
+        of_port = [Mutate(tables.PORT, [("_uuid", "==", port)], _overwrite("external_ids", ids))]
+    return [Mutate(tables.INTERFACE, [("_uuid", "==", interface)], _overwrite("external_ids", marks)), *of_port]
 
 
 def _withdraw(endpoint_id: str, *, owns_name: bool = True) -> list[Operation]:

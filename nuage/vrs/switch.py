@@ -166,14 +166,16 @@ class Switch:
         waiting = self._waiting(endpoint_id) if not ids else None
         entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
         port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
-        marked = interface is not None and is_marked(interface, self._port(interface))
+        announced = entity is not None and is_ours(entity) and port is not None
+        marked = interface is not None and is_marked(interface, self._port(interface), announced=announced)
         return Trace(
             network_id=waiting.network_id if waiting else ids.get(tables.NETWORK),
             record=waiting.to_record() if waiting else ids.get(tables.RECORD),
             attached=interface is not None,
-            announced=entity is not None and is_ours(entity) and port is not None,
+            announced=announced,
             waiting=waiting is not None,
             container_id=ids.get(tables.CONTAINER),
+            container_name=ids.get(tables.VM_NAME),
             marked=marked,
             error=None if interface is None else failure_of(interface),
         )
@@ -222,46 +224,81 @@ class Switch:
         return await self._client.wait_until(tables.NUAGE_PORT, port.uuid if port else "", answer, timeout)
 
     async def attach(self, network: Network, endpoint: Endpoint, container: Container | None) -> Attachment:
-        """Plug the endpoint's link into the bridge, tell the VRS of it and wait until it carries traffic.
+        """Plug the endpoint's link into the bridge, tell the VRS of it and wait until it is wired.
+
+        What is there of it already stays; what is missing comes in one transaction.
 
         Raises:
             SwitchError: The switch could not; what it says is in the message. The endpoint may be half attached.
         """
+        found, trace = self.attachment(endpoint.id), self.trace(endpoint.id)
+        told = (self._bridge, network, self._own(endpoint), container, self._site_id)
+        if found is None:
+            await self._commit(operations.attach(*told), lambda: self._interface(endpoint.id) is not None)
+        elif not trace.announced:
+            steps = operations.announce(found.interface_uuid, found.port_uuid, *told)
+            await self._commit(steps, lambda: self.trace(endpoint.id).announced)
+        elif not trace.marked and (interface := self._interface(endpoint.id)) is not None:
+            await self._mark(interface, endpoint, container)
+        return await self.wired(endpoint.id)
+
+    async def plug(self, endpoint: Endpoint) -> Attachment:
+        """Plug the endpoint's link into the bridge without a word to the VRS, and wait until it is wired.
+
+        The VRS resolves no port that it is not told of, and lets nothing in or out. :meth:`attach` tells it later.
+
+        Raises:
+            SwitchError: See :meth:`attach`.
+        """
         if self._interface(endpoint.id) is None:
             endpoint = self._own(endpoint)
             await self._commit(
-                operations.attach(self._bridge, network, endpoint, container, self._site_id),
-                lambda: self._interface(endpoint.id) is not None,
+                operations.plug(self._bridge, endpoint), lambda: self._interface(endpoint.id) is not None
             )
         return await self.wired(endpoint.id)
 
     async def wired(self, endpoint_id: str) -> Attachment:
-        """Wait until the port of an endpoint that is attached carries traffic. It does not while ovs-vswitchd restarts.
+        """Wait until the switch has opened an endpoint's device, as its ofport shows (ovs-vswitchd.conf.db(5)).
+
+        It carries no traffic before, nor while ovs-vswitchd restarts.
 
         Raises:
             SwitchError: The switch could not open it; what it says is in the message.
         """
-        interface = self._interface(endpoint_id)
-        if interface is None:
-            raise SwitchError(f"port {port_name(endpoint_id)} was removed from the switch while it was being attached")
-        return await self._wired(interface.uuid, port_name(endpoint_id))
+        name, interface = port_name(endpoint_id), self._interface(endpoint_id)
 
-    async def restore(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
-        """Put back what is missing of an endpoint that is in use, whose link is there with the alias that proves it.
+        def settled(row: Row | None) -> Attachment | None:
+            if row is None:
+                raise SwitchError(f"port {name} was removed from the switch while it was being attached")
+            found = self._seen(row)
+            return found if found.ofport is not None or found.error else None
 
-        So an interface of the link's name is the endpoint's, whatever marks it has lost.
+        try:
+            attachment = await self._client.wait_until(
+                tables.INTERFACE, interface.uuid if interface else "", settled, timeout=self._wire_timeout
+            )
+        except WaitExpired:
+            raise SwitchError(
+                f"the switch did not open port {name} within {self._wire_timeout:g} s; is ovs-vswitchd running?"
+            ) from None
+        if attachment.failure:
+            raise SwitchError(f"the switch could not open port {name}: {attachment.failure}")
+        return attachment
+
+    async def adopt(self, endpoint: Endpoint, container: Container | None) -> None:
+        """Mark the interface of an endpoint in use again that has lost all its marks.
+
+        The caller has seen the endpoint's link, by the alias that proves it: so an interface of its name, which is not
+        said to be anybody's, is the endpoint's.
         """
-        interface = self._interface(endpoint.id) or self._unmarked(endpoint.id)
-        if interface is None:
-            await self.attach(network, endpoint, container)
-            return
-        trace, port, endpoint = self.trace(endpoint.id), self._port(interface), self._own(endpoint)
-        steps: list[Operation] = []
-        if not trace.marked:
-            steps += operations.mark(interface.uuid, port.uuid if port else None, endpoint, container)
-        if not trace.announced:
-            steps += operations.announce(self._bridge, network, endpoint, container, self._site_id)
-        await self._commit(steps, lambda: self._is_whole(endpoint.id))
+        interface = self._unmarked(endpoint.id)
+        if interface is not None:
+            await self._mark(interface, endpoint, container)
+
+    async def _mark(self, interface: Row, endpoint: Endpoint, container: Container | None) -> None:
+        port = self._port(interface)
+        port_uuid = None if port is None else port.uuid
+        await self._commit(operations.mark(interface.uuid, port_uuid, self._own(endpoint), container))
 
     async def unplug(self, endpoint_id: str) -> None:
         """Take the endpoint from the bridge and from the VRS, and keep it in mind for a later attach."""
@@ -292,7 +329,7 @@ class Switch:
     async def rename(self, network: Network, endpoint: Endpoint, container: Container) -> None:
         """Tell the VRS of the container of an endpoint that was attached without it: name, and what its labels say."""
         attachment = self.attachment(endpoint.id)
-        if attachment is not None and attachment.port_uuid is not None:
+        if attachment is not None:
             await self._commit(
                 operations.rename(
                     attachment.interface_uuid, attachment.port_uuid, network, endpoint, container, self._site_id
@@ -324,27 +361,6 @@ class Switch:
             if not done():
                 await self._client.transact(*steps)
 
-    async def _wired(self, interface_uuid: str, name: str) -> Attachment:
-        """Wait until the switch has opened the device, as its ofport shows (ovs-vswitchd.conf.db(5))."""
-
-        def settled(row: Row | None) -> Attachment | None:
-            if row is None:
-                raise SwitchError(f"port {name} was removed from the switch while it was being attached")
-            found = self._seen(row)
-            return found if found.ofport is not None or found.error else None
-
-        try:
-            attachment = await self._client.wait_until(
-                tables.INTERFACE, interface_uuid, settled, timeout=self._wire_timeout
-            )
-        except WaitExpired:
-            raise SwitchError(
-                f"the switch did not open port {name} within {self._wire_timeout:g} s; is ovs-vswitchd running?"
-            ) from None
-        if attachment.failure:
-            raise SwitchError(f"the switch could not open port {name}: {attachment.failure}")
-        return attachment
-
     def _interface(self, endpoint_id: str) -> Row | None:
         """Return the endpoint's interface: by its mark, or by its port's or its entity's where that was removed."""
         interface = self._client.cache[tables.INTERFACE].find("external_ids", endpoint_id, tables.ENDPOINT)
@@ -369,10 +385,6 @@ class Switch:
 
     def _port(self, interface: Row) -> Row | None:
         return self._client.cache[tables.PORT].find("name", interface["name"])
-
-    def _is_whole(self, endpoint_id: str) -> bool:
-        trace = self.trace(endpoint_id)
-        return trace.attached and trace.marked and trace.announced
 
     def _seen(self, interface: Row) -> Attachment:
         return attachment_of(interface, self._port(interface))

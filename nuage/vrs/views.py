@@ -12,7 +12,8 @@ from nuage.ovsdb.notation import Value
 from nuage.vrs import tables
 
 _PORT_MARKS = frozenset({tables.VM_UUID, tables.VM_NAME})
-_INTERFACE_MARKS = _PORT_MARKS | {tables.ENDPOINT, tables.NETWORK, tables.RECORD}
+_OWN_MARKS = frozenset({tables.ENDPOINT, tables.NETWORK, tables.RECORD})
+_INTERFACE_MARKS = _OWN_MARKS | _PORT_MARKS
 
 
 @attrs.frozen(str=False)
@@ -123,8 +124,13 @@ def owner_of(port: Row) -> str | None:
     return endpoint_id if endpoint_id and port["name"] == port_name(endpoint_id) else None
 
 
-def is_marked(interface: Row, port: Row | None) -> bool:
-    """Tell whether an endpoint's interface and port carry all that they were attached with."""
+def is_marked(interface: Row, port: Row | None, *, announced: bool) -> bool:
+    """Tell whether an endpoint's interface and port carry all that they were attached with.
+
+    What the VRS's agent reads is there once the VRS is told of the endpoint.
+    """
+    if not announced:
+        return ids_of(interface).keys() >= _OWN_MARKS
     return ids_of(interface).keys() >= _INTERFACE_MARKS and (port is None or ids_of(port).keys() >= _PORT_MARKS)
 
 

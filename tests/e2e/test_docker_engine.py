@@ -34,7 +34,8 @@ class RealDaemon(EngineContract, TestCase):
             *(*options, self.network_name),
         ).stdout.strip()
         self.addCleanup(docker, "rm", "-f", "one.1")
-        run = docker("run", "-d", "--name", "one.1", "--net", "contract", "--label", "tier=web", IMAGE, "sleep", "1000")
+        network = "name=contract,driver-opt=nuage.policy-group=web"
+        run = docker("run", "-d", "--name", "one.1", "--net", network, "--label", "tier=web", IMAGE, "sleep", "1000")
         self.container = Container(id=run.stdout.strip(), name="one.1", labels={"tier": "web"})
         (inspected,) = json.loads(docker("inspect", "one.1").stdout)
         self.running = inspected["NetworkSettings"]["Networks"]["contract"]["EndpointID"]

@@ -134,6 +134,11 @@ class RefusedTests(ResolutionTestCase):
         self.assertIn("the VRS did not resolve the port within 2 s", said)
         self.assertIn('there is no policy group "wbe" in domain "Domain"', self.vsc.process.tail())
 
+    def test_misspelt_label(self) -> None:
+        """The container would run in no group, although its user named one."""
+        said = self.refused_container("web", WEB, "--label=nuage.policygroup=web")
+        self.assertIn('container "web": unknown label "nuage.policygroup"; did you mean "nuage.policy-group"?', said)
+
     def test_wrong_cidr(self) -> None:
         """Docker's mask and gateway are shown beside those of Nuage."""
         said = self.refused_container("web", attrs.evolve(WEB, pool="10.21.59.0/25", gateway="10.21.59.126"))
