@@ -90,6 +90,29 @@ class Suspect:
 
 
 @attrs.frozen
+class MendLink:
+    """The host end of an endpoint in use is not as it was made: down, renamed, or without its alias."""
+
+    endpoint_id: str
+    name: str
+    faults: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"mend link {self.name} of endpoint {self.endpoint_id}: {', '.join(self.faults)}"
+
+
+@attrs.frozen
+class Remark:
+    """Something about an endpoint in use that only the operator can judge or mend."""
+
+    endpoint_id: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"leave endpoint {self.endpoint_id} alone: {self.text}"
+
+
+@attrs.frozen
 class Learn:
     """A network that was made on another host of the cluster, or while this daemon did not run."""
 
@@ -100,30 +123,40 @@ class Learn:
         return f"learn network {self.network_id} from Docker"
 
 
-Proposal = Forget | RemoveLink | Restore | ForgetNetwork | Name | Learn | Suspect
+Proposal = Forget | RemoveLink | Restore | ForgetNetwork | Name | Learn | MendLink | Suspect | Remark
 
 #: What takes nothing away and gives nothing to anybody: it need not be seen twice.
 HARMLESS = (Name, Learn)
+#: What is only told.
+TOLD = (Suspect, Remark)
 
 
 @attrs.frozen(kw_only=True)
 class Docker:
     """What Docker says: the endpoints of running containers, and the networks of this driver.
 
-    ``networks`` are as they would have been created here. ``others`` are endpoints that Docker knows and that belong to
-    no running container, of those that were asked for.
+    ``networks`` are as they would have been created here; of those that are ``unreadable``, what is wrong with them.
+    ``others`` are endpoints that Docker knows and that belong to no running container, of those that were asked for;
+    ``untold`` are the networks of those whose endpoints could not be read.
+    ``elsewhere`` are networks that Docker has and does not list as ours: those of another plugin. Where it is not
+    ``complete`` Docker named containers that could not be read.
     """
 
     in_use: Mapping[str, Use]
     networks: Mapping[str, CreateNetwork]
     others: Collection[str] = ()
+    unreadable: Mapping[str, str] = attrs.field(factory=dict)
+    untold: Collection[str] = ()
+    elsewhere: Collection[str] = ()
+    complete: bool = True
 
 
 @attrs.frozen(kw_only=True)
 class Observation:
     """All that is compared. ``docker`` is None where it does not answer, which is no reason to remove anything.
 
-    ``busy`` are endpoints that a call is about at this moment.
+    ``busy`` are endpoints that a call is about at this moment, ``foreign`` those of other plugins on the same switch.
+    ``mtus`` are those, in bytes, of the networks that were given one.
     """
 
     traces: Mapping[str, Trace]
@@ -131,6 +164,19 @@ class Observation:
     links: Mapping[str, Link]
     docker: Docker | None
     busy: Collection[str] = ()
+    foreign: Collection[str] = ()
+    mtus: Mapping[str, int] = attrs.field(factory=dict)
+
+    def links_by_owner(self) -> dict[str, Link]:
+        """Return the links by the endpoints that they are of, whatever their names are now."""
+        return {endpoint_id: link for link in self.links.values() if (endpoint_id := self.owner_of(link))}
+
+    def owner_of(self, link: Link) -> str:
+        """Return the endpoint of a link: the one that its alias names, or that has its name where it has no alias."""
+        if link.alias:
+            return link.alias.removeprefix(LINK_MARK)
+        known = {*self.traces, *(self.docker.in_use if self.docker else ())}
+        return next((endpoint_id for endpoint_id in known if port_name(endpoint_id) == link.name), "")
 
 
 def propose(seen: Observation) -> list[Proposal]:
@@ -139,6 +185,7 @@ def propose(seen: Observation) -> list[Proposal]:
         *_stale_endpoints(seen),
         *_lacking_endpoints(seen),
         *_nameless_endpoints(seen),
+        *_faulty_links(seen),
         *_stale_links(seen),
         *_stale_networks(seen),
         *_unknown_networks(seen),
@@ -151,24 +198,38 @@ def missing_in_docker(traces: Collection[str], docker: Docker) -> set[str]:
     return set(traces) - set(docker.in_use)
 
 
+def unlisted_in_docker(networks: Collection[str], docker: Docker) -> set[str]:
+    """Return the networks that Docker does not list: to be forgotten, if it says so of each."""
+    return set(networks) - {*docker.networks, *docker.unreadable}
+
+
 def _stale_endpoints(seen: Observation) -> Iterator[Proposal]:
-    if seen.docker is None:
+    # An endpoint may be that of a container which could not be read.
+    if seen.docker is None or not seen.docker.complete:
         return
+    links = seen.links_by_owner()
     for endpoint_id in missing_in_docker(seen.traces, seen.docker) - set(seen.docker.others):
-        link = seen.links.get(port_name(endpoint_id))
+        link = links.get(endpoint_id)
+        if seen.traces[endpoint_id].network_id in seen.docker.untold:
+            continue
         yield Suspect(endpoint_id) if link is not None and link.carrier else Forget(endpoint_id)
+
+
+def _in_use(seen: Observation) -> Iterator[tuple[str, Use]]:
+    """Yield the endpoints of running containers on our networks, but those of another plugin."""
+    for endpoint_id, use in (seen.docker.in_use if seen.docker else {}).items():
+        if use.network_id in seen.networks and endpoint_id not in seen.foreign:
+            yield endpoint_id, use
 
 
 def _lacking_endpoints(seen: Observation) -> Iterator[Restore]:
     """Find endpoints in use that are not wholly in the switch. Without a link there is nothing to attach."""
-    if seen.docker is None:
-        return
-    for endpoint_id, use in seen.docker.in_use.items():
+    for endpoint_id, use in _in_use(seen):
         trace, link = seen.traces.get(endpoint_id), seen.links.get(port_name(endpoint_id))
-        if use.network_id in seen.networks and link is not None and link.alias == LINK_MARK + endpoint_id:
+        if link is not None and link.alias == LINK_MARK + endpoint_id:
             # One that is attached without its container, and perhaps shut until that is known, lacks its name.
-            nameless = trace is not None and trace.attached and trace.container_id is None
-            whole = trace is not None and (trace.waiting or (trace.attached and trace.announced))
+            nameless = trace is not None and trace.attached and trace.marked and trace.container_id is None
+            whole = trace is not None and (trace.waiting or (trace.attached and trace.marked and trace.announced))
             if not (whole or nameless):
                 yield Restore(endpoint_id, use.network_id, use.container)
 
@@ -182,18 +243,58 @@ def _nameless_endpoints(seen: Observation) -> Iterator[Name]:
 
 
 def _is_named(trace: Trace, container: Container) -> bool:
-    return trace.container_id is not None and trace.container_name == container.name
+    # One that lost its marks gets them back with its name.
+    return not trace.marked or (trace.container_id is not None and trace.container_name == container.name)
+
+
+def _faulty_links(seen: Observation) -> Iterator[MendLink | Remark]:
+    """Find links of endpoints in use that somebody changed by hand, and endpoints in use that have none."""
+    links = seen.links_by_owner()
+    for endpoint_id, use in _in_use(seen):
+        link, trace = links.get(endpoint_id), seen.traces.get(endpoint_id)
+        if link is None:
+            yield Remark(endpoint_id, _without_link(endpoint_id, use))
+        elif faults := _faults(endpoint_id, link):
+            yield MendLink(endpoint_id, link.name, faults)
+        else:
+            yield from (Remark(endpoint_id, text) for text in _oddities(link, trace, seen.mtus.get(use.network_id)))
+
+
+def _without_link(endpoint_id: str, use: Use) -> str:
+    return (
+        f'container "{use.container.name}" uses it, but there is no link {port_name(endpoint_id)} in this network '
+        "namespace; move it back if somebody moved it, or restart the container"
+    )
+
+
+def _faults(endpoint_id: str, link: Link) -> tuple[str, ...]:
+    faults = {
+        f"its name is not {port_name(endpoint_id)}": link.name != port_name(endpoint_id),
+        "it has lost its alias": not link.alias,
+        "it is down": not link.up,
+    }
+    return tuple(text for text, there in faults.items() if there)
+
+
+def _oddities(link: Link, trace: Trace | None, mtu: int | None) -> Iterator[str]:
+    if mtu is not None and link.mtu != mtu:
+        yield (
+            f"the MTU of its link is {link.mtu}, that of its network {mtu}: packets may get lost; "
+            f"ip link set {link.name} mtu {mtu}"
+        )
+    if trace is not None and trace.error:
+        yield f"the switch could not open its port: {trace.error}; ovs-vsctl del-port {link.name} has it attached anew"
 
 
 def _stale_links(seen: Observation) -> Iterator[RemoveLink]:
     """Find links of endpoints that the switch does not have attached, and that no container uses."""
     for name, link in seen.links.items():
-        endpoint_id = link.alias.removeprefix(LINK_MARK)
+        endpoint_id = seen.owner_of(link)
         trace = seen.traces.get(endpoint_id)
         attached = trace is not None and (trace.attached or trace.announced)
         used = seen.docker is not None and endpoint_id in seen.docker.in_use
         busy = endpoint_id in seen.busy or (not link.alias and bool(seen.busy))
-        if not (attached or used or link.carrier or busy):
+        if not (attached or used or link.carrier or busy or endpoint_id in seen.foreign):
             yield RemoveLink(name, link.alias)
 
 
@@ -201,7 +302,7 @@ def _stale_networks(seen: Observation) -> Iterator[ForgetNetwork]:
     if seen.docker is None:
         return
     occupied = {trace.network_id for trace in seen.traces.values()}
-    for network_id in set(seen.networks) - set(seen.docker.networks) - occupied:
+    for network_id in unlisted_in_docker(seen.networks, seen.docker) - {*seen.docker.elsewhere, *occupied}:
         yield ForgetNetwork(network_id)
 
 

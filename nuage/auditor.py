@@ -1,32 +1,60 @@
 """Makes the switch, the kernel and Docker agree again, from time to time and after each interruption.
 
-What is to be removed or put back has to be proposed by two audits in a row: what a call is doing at this very moment
-looks like a fault to the first and is gone at the second.
+What is to be removed or put back has to be seen for some seconds, by each audit in between: what a call is doing at
+this very moment looks like a fault as well, and is gone soon. It is a time and not a number of audits that is waited
+for, because an audit which is asked for while one is under way follows it at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nuage import audit
-from nuage.audit import Forget, ForgetNetwork, Learn, Name, Observation, Proposal, RemoveLink, Restore, Suspect
+from nuage.audit import (
+    Forget,
+    ForgetNetwork,
+    Learn,
+    MendLink,
+    Name,
+    Observation,
+    Proposal,
+    Remark,
+    RemoveLink,
+    Restore,
+    Suspect,
+)
 from nuage.docker.census import Census
 from nuage.driver import Driver
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.links import Links
 from nuage.model import Endpoint, Trace
-from nuage.names import LINK_MARK
+from nuage.names import LINK_MARK, link_alias, port_name
 from nuage.serial import Turns
+from nuage.told import Told
 from nuage.vrs.switch import Switch
 
-#: Seconds after which an audit is confirmed that proposed something, where the interval is longer.
+#: Seconds that something has to be seen before it is acted upon, where the interval is not shorter.
 _CONFIRMATION = 5.0
+
+
+@attrs.frozen(kw_only=True)
+class Findings:
+    """What one look at everything comes to.
+
+    ``unreadable`` says what was left out because it makes no sense. ``docker_problem`` is why Docker could not be
+    asked, None where it could: without it next to nothing can be proposed.
+    """
+
+    proposals: list[Proposal]
+    unreadable: tuple[str, ...] = ()
+    docker_problem: str | None = None
 
 
 class Auditor:
@@ -62,9 +90,12 @@ class Auditor:
         self._census = census
         self._driver = driver
         self._turns = turns
-        self._former: frozenset[Proposal] = frozenset()
+        self._age = min(interval, _CONFIRMATION)
+        self._since: dict[Proposal, float] = {}
         self._records: dict[str, str] = {}
-        self._refusals: dict[Proposal, str] = {}
+        self._told = Told()
+        self._unreadable = Told()
+        self._bugs = Told()
         self._next: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
         self._again = False
@@ -90,7 +121,7 @@ class Auditor:
             self._running.cancel()
         self._unschedule()
 
-    async def proposals(self, *, sparing: bool = False) -> list[Proposal]:
+    async def look(self, *, sparing: bool = False) -> Findings:
         """Look at everything once and return what should be done, without doing it.
 
         Args:
@@ -102,69 +133,104 @@ class Auditor:
         """
         await self._switch.ready()
         links = await self._links.owned(LINK_MARK)
-        networks = {network.id for network in self._switch.networks()}
-        idle = sparing and not (links or self._former or self._switch.survey())
-        docker = None if idle else await self._docker()
+        networks = {network.id: network for network in self._switch.networks()}
+        idle = sparing and not (links or self._since or self._switch.survey())
+        docker, docker_problem = (None, None) if idle else await self._docker()
         # The switch last: what the answers above took time for cannot make it look older than they are.
         traces = self._switch.survey()
         subjects = {*traces, *(link.alias.removeprefix(LINK_MARK) for link in links.values())}
+        subjects |= {*docker.in_use} if docker else set()
         self._remember(traces, docker)
-        return audit.propose(
+        proposals = audit.propose(
             Observation(
                 traces=traces,
                 networks=networks,
                 links=links,
                 docker=docker,
                 busy={subject for subject in subjects if self._turns.taken(subject)},
+                foreign=self._switch.foreign_endpoints(),
+                mtus={network.id: network.mtu for network in networks.values() if network.mtu is not None},
             )
         )
+        unreadable = tuple(docker.unreadable.values()) if docker else ()
+        return Findings(proposals=proposals, unreadable=unreadable, docker_problem=docker_problem)
 
-    async def _docker(self) -> audit.Docker | None:
+    async def _docker(self) -> tuple[audit.Docker | None, str | None]:
+        """Return what Docker says, or why it says nothing."""
         try:
             docker = await self._census.take()
             traces = self._switch.survey()
             missing = audit.missing_in_docker(traces, docker)
             networks = {network_id for missed in missing if (network_id := traces[missed].network_id)}
-            return await self._census.with_others(docker, networks)
+            docker = await self._census.with_others(docker, networks)
+            remembered = [network.id for network in self._switch.networks()]
+            return await self._census.with_elsewhere(docker, audit.unlisted_in_docker(remembered, docker)), None
         except DockerUnavailable as problem:
             self._log.debug("the audit does without Docker: {problem}", problem=str(problem))
-            return None
+            return None, str(problem)
 
     async def _audit(self, *, sparing: bool) -> None:
-        proposals = await self.proposals(sparing=sparing)
-        self._log.debug("audit: {count} proposals", count=len(proposals))
-        former, self._former = self._former, frozenset(proposals)
-        for proposal in proposals:
-            if isinstance(proposal, Suspect):
-                if proposal not in former:
-                    self._log.warn("audit: {proposal}", proposal=str(proposal))
-            elif proposal in former or isinstance(proposal, audit.HARMLESS):
+        begin = self._clock.seconds()
+        findings = await self.look(sparing=sparing)
+        end = self._clock.seconds()
+        self._log.debug("audit: {count} proposals", count=len(findings.proposals))
+        self._bugs.clear()
+        self._tell_unreadable(findings.unreadable)
+        # What one look saw had been there at its end at the latest, and what the next one sees is there at its begin.
+        self._since = {proposal: self._since.get(proposal, end) for proposal in findings.proposals}
+        for proposal, since in tuple(self._since.items()):
+            if isinstance(proposal, audit.HARMLESS) or begin >= since + self._age:
                 await self._carry_out(proposal)
-        self._refusals = {proposal: told for proposal, told in self._refusals.items() if proposal in self._former}
+        self._told.keep(self._since)
+
+    def _tell_unreadable(self, problems: Collection[str]) -> None:
+        self._unreadable.keep(problems)
+        for problem in problems:
+            if self._unreadable.is_new(problem):
+                self._log.warn("audit: {problem}", problem=problem)
 
     async def _carry_out(self, proposal: Proposal) -> None:
+        """Do what was proposed. What goes wrong with it does not keep the others from being done."""
         try:
             await self._steps()[type(proposal)](proposal)
+        except CancelledError:
+            raise
         except NuageError as problem:
             self._refused(proposal, str(problem))
+        except Exception as problem:
+            if self._told.is_new(proposal, repr(problem)):
+                self._log.failure("audit: cannot {proposal}", proposal=str(proposal))
         else:
-            self._log.info("audit: {proposal}", proposal=str(proposal))
+            # What is put off is proposed again, and carried out again, until it is true.
+            if self._told.is_new(proposal):
+                tell = self._log.warn if isinstance(proposal, audit.TOLD) else self._log.info
+                tell("audit: {proposal}", proposal=str(proposal))
 
     def _refused(self, proposal: Proposal, problem: str) -> None:
         """Log a refusal. It is tried again at each audit, and told again when its reason is another."""
-        if self._refusals.get(proposal) != problem:
-            self._refusals[proposal] = problem
+        if self._told.is_new(proposal, problem):
             self._log.warn("audit: cannot {proposal}: {problem}", proposal=str(proposal), problem=problem)
 
     def _steps(self) -> Mapping[type, Callable[..., Awaitable[object]]]:
         return {
             Forget: lambda proposal: self._driver.forget_endpoint(proposal.endpoint_id),
             ForgetNetwork: lambda proposal: self._driver.forget_network(proposal.network_id),
+            MendLink: self._mend,
             RemoveLink: lambda proposal: self._links.remove(proposal.name, proposal.alias),
             Name: lambda proposal: self._driver.name_endpoint(proposal.endpoint_id, proposal.container),
             Learn: lambda proposal: self._driver.create_network(proposal.request),
             Restore: self._restore,
+            Suspect: self._leave_alone,
+            Remark: self._leave_alone,
         }
+
+    async def _leave_alone(self, _proposal: Suspect | Remark) -> None:
+        """Do nothing: it is only told."""
+
+    async def _mend(self, proposal: MendLink) -> None:
+        endpoint_id = proposal.endpoint_id
+        async with self._turns.turn(endpoint_id):
+            await self._links.mend(proposal.name, port_name(endpoint_id), link_alias(endpoint_id))
 
     async def _restore(self, proposal: Restore) -> None:
         endpoint = self._remembered(proposal.endpoint_id)
@@ -188,9 +254,11 @@ class Auditor:
             return None
 
     def _failed(self, failure: Failure) -> None:
+        # Nobody knows what was there meanwhile.
+        self._since.clear()
         if failure.check(NuageError):
             self._log.debug("no audit: {problem}", problem=failure.getErrorMessage())
-        elif not failure.check(CancelledError):
+        elif not failure.check(CancelledError) and self._bugs.is_new("", repr(failure.value)):
             self._log.failure("the audit failed", failure)
 
     def _ended(self, _result: object) -> None:
@@ -200,9 +268,15 @@ class Auditor:
             self.trigger()
             return
         # What needs no second look was done, and is tried again in time where it could not be.
-        due = [proposal for proposal in self._former if not isinstance(proposal, (Suspect, *audit.HARMLESS))]
-        pause = min(self._interval, _CONFIRMATION) if due else self._interval
+        due = [
+            proposal for proposal in self._since if not isinstance(proposal, audit.HARMLESS) and self._is_due(proposal)
+        ]
+        pause = self._age if due else self._interval
         self._next = self._clock.callLater(pause, partial(self._begin, sparing=True))
+
+    def _is_due(self, proposal: Proposal) -> bool:
+        """Tell whether the next audit should not wait: something is to be done, or to be told if it is there still."""
+        return not isinstance(proposal, audit.TOLD) or not self._told.knows(proposal)
 
     def _unschedule(self) -> None:
         if self._next is not None and self._next.active():

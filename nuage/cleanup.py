@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from nuage.errors import SwitchError
 from nuage.serial import Turns
+from nuage.told import Told
 
 Step = Callable[[], Awaitable[None]]
 
@@ -35,6 +36,8 @@ class Cleanup:
         self._clock = clock
         self._turns = turns
         self._steps: dict[str, Step] = {}
+        self._put_off: set[str] = set()
+        self._told = Told()
         self._retry: IDelayedCall | None = None
 
     @property
@@ -53,6 +56,7 @@ class Cleanup:
     def cancel(self, subject: str) -> None:
         """Leave the subject as it is: it is in use again."""
         self._steps.pop(subject, None)
+        self._tell_end()
 
     def resume(self) -> None:
         """Carry out all that is due, one after the other. To be called when the switch is there again."""
@@ -64,6 +68,7 @@ class Cleanup:
     def stop(self) -> None:
         """Try no more."""
         self._steps.clear()
+        self._put_off.clear()
         if self._retry is not None and self._retry.active():
             self._retry.cancel()
 
@@ -76,9 +81,10 @@ class Cleanup:
     async def _attempt_logged(self, subject: str) -> None:
         try:
             await self._attempt(subject)
-        except Exception:
+        except Exception as problem:
             # A bug in one step does not keep the others from being carried out.
-            self._log.failure("clean-up of {subject}", subject=subject)
+            if self._told.is_new(subject, repr(problem)):
+                self._log.failure("clean-up of {subject}", subject=subject)
 
     async def _attempt(self, subject: str) -> bool:
         step = self._steps[subject]
@@ -89,11 +95,31 @@ class Cleanup:
             self._schedule()
             if not isinstance(problem, SwitchError):
                 raise
-            self._log.warn("clean-up of {subject} is put off: {problem}", subject=subject, problem=str(problem))
+            self._tell_put_off(subject, str(problem))
             return False
         if self._steps.get(subject) is step:
             del self._steps[subject]
+            self._tell_end()
         return True
+
+    def _tell_put_off(self, subject: str, problem: str) -> None:
+        """Log that a step is put off, once for each reason: an outage puts off hundreds, again every few seconds."""
+        self._put_off.add(subject)
+        tell = self._log.warn if self._told.is_new("", problem) else self._log.debug
+        tell(
+            "clean-up of {subject} is put off: {problem}; what else is put off for this reason is not logged",
+            subject=subject,
+            problem=problem,
+        )
+
+    def _tell_end(self) -> None:
+        if self._steps or not self._put_off:
+            return
+        self._log.info(
+            "the clean-up that was put off is finished, of {count} endpoints and networks", count=len(self._put_off)
+        )
+        self._put_off.clear()
+        self._told.clear()
 
     def _schedule(self) -> None:
         if self._steps and (self._retry is None or not self._retry.active()):

@@ -8,14 +8,14 @@ from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Any
 
-from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.application.service import MultiService
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as WaitedTooLong
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nuage import __version__, systemd
-from nuage.auditor import Auditor
+from nuage.auditor import Auditor, Findings
 from nuage.cleanup import Cleanup
 from nuage.config import Config
 from nuage.containers import Containers
@@ -69,7 +69,9 @@ class Parts:
             probe_interval=config.probe_interval,
             witnesses=tables.WITNESSES,
         )
-        self.switch = Switch(self.client, config.vrs_bridge, config.wire_timeout, config.site_id)
+        self.switch = Switch(
+            self.client, config.vrs_bridge, config.wire_timeout, config.site_id, config.plugin_socket.name
+        )
         self.links = Links(reactor, reactor)
         self.cleanup = Cleanup(reactor, turns)
         self.docker = docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)
@@ -234,38 +236,41 @@ class NuagePlugin(MultiService):
         self._parts.auditor.trigger()
 
 
-class DryRun(Service):
-    """Audits once, prints what the daemon would do after seeing the same a second time, does nothing, and ends.
+async def dry_run(reactor: Any, config: Config) -> int:
+    """Audit once, print what the daemon would do once it had seen the same for a while, and do nothing.
 
     Args:
-        reactor: Does all input and output, keeps the time. It is stopped at the end.
+        reactor: Does all input and output, keeps the time.
         config: What the user configured.
+
+    Returns:
+        The status to exit with: 0, or 1 where not all could be compared.
     """
+    parts = Parts(reactor, config)
+    parts.start()
+    try:
+        return _say_all(await parts.auditor.look())
+    except CancelledError:
+        _say("no audit: it was interrupted")
+    except NuageError as problem:
+        _say(f"no audit: {problem}")
+    except Exception as problem:
+        _say(f"no audit: a bug: {problem!r}")
+    finally:
+        await parts.stop(GRACE - _LAST_STEPS)
+    return 1
 
-    def __init__(self, reactor: Any, config: Config) -> None:
-        self._reactor = reactor
-        self._parts = Parts(reactor, config)
 
-    def startService(self) -> None:
-        """Audit, then stop the reactor."""
-        super().startService()
-        self._parts.start()
-        Deferred.fromCoroutine(self._audit()).addBoth(lambda _: self._reactor.stop())
-
-    def stopService(self) -> Deferred[None]:
-        """Stop everything."""
-        super().stopService()
-        return Deferred.fromCoroutine(self._parts.stop(GRACE - _LAST_STEPS))
-
-    async def _audit(self) -> None:
-        try:
-            proposals = await self._parts.auditor.proposals()
-        except NuageError as problem:
-            _say(f"no audit: {problem}")
-            return
-        for proposal in proposals:
-            _say(f"would {proposal}")
-        _say(f"{len(proposals)} proposals; nothing was done")
+def _say_all(findings: Findings) -> int:
+    for problem in findings.unreadable:
+        _say(f"passed over: {problem}")
+    for proposal in findings.proposals:
+        _say(f"would {proposal}")
+    _say(f"{len(findings.proposals)} proposals; nothing was done")
+    if findings.docker_problem is None:
+        return 0
+    _say(f"no complete audit: {findings.docker_problem}")
+    return 1
 
 
 def _say(line: str) -> None:

@@ -213,7 +213,9 @@ class Driver:
         async with self._turns.turn(endpoint.id):
             network = self._switch.network(endpoint.network_id)
             if network is not None and not self._switch.trace(endpoint.id).waiting:
-                await self._open(network, endpoint, container or self._containers.known(endpoint.id))
+                known = container or self._containers.known(endpoint.id)
+                await self._switch.adopt(endpoint, known)
+                await self._open(network, endpoint, known)
 
     async def name_endpoint(self, endpoint_id: str, container: Container | None) -> None:
         """Tell the VRS the container of an endpoint that was attached without it.

@@ -23,6 +23,7 @@ from twisted.python.threadpool import ThreadPool
 
 from nuage import linklist, veth
 from nuage.errors import LinkError
+from nuage.told import Told
 from nuage.veth import Link, Netlink, NotOurs, Pair
 
 _Result = TypeVar("_Result")
@@ -138,6 +139,8 @@ class Links:
         self._listing = _Lane(reactor, open_netlink, "links-list")
         self._lanes = (self._making, self._listing, *self._removing)
         self._removals: dict[str, _Removal] = {}
+        self._told = Told()
+        self._put_off = 0
 
     def start(self) -> None:
         """Start the threads."""
@@ -187,6 +190,15 @@ class Links:
         lane = self._removing[crc32(host_name.encode()) % len(self._removing)]
         return await lane.run(partial(veth.remove, host_name=host_name, alias=alias))
 
+    async def mend(self, name: str, host_name: str, alias: str) -> None:
+        """Give the host end ``name`` its name ``host_name`` and its alias back, and set it up, if ``alias`` owns it.
+
+        Raises:
+            LinkError: The kernel refused.
+            nuage.veth.NotOurs: The link is somebody else's, or somebody else's link has the name.
+        """
+        await self._making.run(partial(veth.mend, name=name, host_name=host_name, alias=alias))
+
     async def owned(self, mark: str) -> Mapping[str, Link]:
         """Return each link in this namespace whose alias starts with ``mark``, by its name.
 
@@ -199,7 +211,7 @@ class Links:
         return await self._listing.run(lambda _netlink: _owned(mark))
 
     def remove_soon(self, host_name: str, alias: str) -> None:
-        """Remove the pair in the background, again and again until it is gone. Only the first failure is logged."""
+        """Remove the pair in the background, again and again until it is gone. A reason to fail is logged once."""
         if host_name not in self._removals:
             removal = self._removals[host_name] = _Removal(alias)
             Deferred.fromCoroutine(self._keep_removing(host_name, removal)).addErrback(
@@ -214,22 +226,31 @@ class Links:
     async def _keep_removing(self, host_name: str, removal: _Removal) -> None:
         pause = _FIRST_PAUSE
         try:
-            while removal.wanted and not await self._removed(host_name, removal, first=pause == _FIRST_PAUSE):
+            while removal.wanted and not await self._removed(host_name, removal):
+                self._put_off += pause == _FIRST_PAUSE
                 await self._paused(removal, pause)
                 pause = min(2 * pause, _LAST_PAUSE)
         finally:
             del self._removals[host_name]
+            self._tell_end()
             for waiter in removal.waiting:
                 waiter.callback(None)
 
-    async def _removed(self, host_name: str, removal: _Removal, *, first: bool) -> bool:
+    def _tell_end(self) -> None:
+        if self._put_off and not self._removals:
+            self._log.info("no link waits for its removal any more; {count} had to", count=self._put_off)
+            self._put_off = 0
+            self._told.clear()
+
+    async def _removed(self, host_name: str, removal: _Removal) -> bool:
         """Try once; return whether there is nothing left to be done."""
         try:
             await self.remove(host_name, removal.alias)
         except LinkError as problem:
             hopeless = isinstance(problem, NotOurs)
-            if first or hopeless:
-                self._log.warn("link {name} is not removed: {problem}", name=host_name, problem=str(problem))
+            new = self._told.is_new("", str(problem))
+            tell = self._log.warn if new or hopeless else self._log.debug
+            tell("link {name} is not removed: {problem}", name=host_name, problem=str(problem))
             return hopeless
         return True
 

@@ -16,6 +16,9 @@ import attrs
 
 Recorded = TypeVar("Recorded", bound=attrs.AttrsInstance)
 
+#: What the fields of a record are that are no texts.
+_KINDS: Mapping[str, type] = {"internal": bool, "mtu": int, "options": dict}
+
 
 @attrs.frozen(kw_only=True)
 class Network:
@@ -23,7 +26,8 @@ class Network:
 
     ``zone`` and ``subnet`` are None for an L2 domain, which has neither. A gateway of None means that Docker was not
     told of one. ``mtu`` (bytes) is None where the daemon's own setting applies. The policy group and the redirection
-    target are those of endpoints that name none of their own.
+    target are those of endpoints that name none of their own. ``owner`` is the plugin that keeps the network, by the
+    file name of its socket; a record of release 1.0 names none.
     """
 
     id: str
@@ -40,6 +44,7 @@ class Network:
     mtu: int | None = None
     policy_group: str | None = None
     redirection_target: str | None = None
+    owner: str | None = None
 
     def place(self) -> str:
         """Name the network's place in the topology, for messages."""
@@ -82,6 +87,7 @@ class Endpoint:
     """One attachment of one container to one network.
 
     ``options`` are the driver options of the endpoint: Docker names them when it creates the endpoint, never again.
+    ``owner`` is as that of a network.
     """
 
     id: str
@@ -90,6 +96,7 @@ class Endpoint:
     address: IPv4Interface | None = None
     address_v6: IPv6Interface | None = None
     options: Mapping[str, str] = attrs.field(factory=dict)
+    owner: str | None = None
 
     def to_record(self) -> str:
         """Return the text that :meth:`from_record` reads."""
@@ -127,8 +134,10 @@ class Trace:
     """What the switch has of an endpoint.
 
     ``record`` is the text that :meth:`Endpoint.from_record` reads, None where there is none. ``attached``: it is
-    plugged into the bridge; ``announced``: the VRS is told of it, by both of its rows; ``waiting``: it was created and
-    is not joined. ``container_id`` and ``container_name`` are what the VRS was told of the container.
+    plugged into the bridge; ``marked``: its interface and its port say whose they are; ``announced``: the VRS is told
+    of it, by both of its rows; ``waiting``: it was created and is not joined. ``error`` is why the switch could not
+    open its device, None where it did or has not tried yet. ``container_id`` and ``container_name`` are what the VRS
+    was told of the container.
     """
 
     network_id: str | None
@@ -138,6 +147,8 @@ class Trace:
     waiting: bool
     container_id: str | None
     container_name: str | None
+    marked: bool = True
+    error: str | None = None
 
 
 def _to_record(value: Network | Endpoint) -> str:
@@ -150,9 +161,19 @@ def _from_record(cls: type[Recorded], text: str, **address_types: type) -> Recor
     try:
         fields = json.loads(text)
         known = {a.name: fields[a.name] for a in attrs.fields(cls) if a.name in fields}
+        for name, value in known.items():
+            _demand_kind(name, value)
         for name, address_type in address_types.items():
             if name in known:
                 known[name] = address_type(known[name])
         return cls(**known)
-    except (TypeError, KeyError) as problem:
+    except (TypeError, KeyError, RecursionError) as problem:
         raise ValueError(f"not a record of a {cls.__name__}: {text!r} ({problem})") from problem
+
+
+def _demand_kind(name: str, value: object) -> None:
+    """Make sure that a field of a record is of the kind that was written; addresses were written as texts."""
+    if not isinstance(value, _KINDS.get(name, str)):
+        raise TypeError(f"{name} is {value!r}")
+    if isinstance(value, dict) and not all(isinstance(each, str) for each in value.values()):
+        raise TypeError(f"{name} is {value!r}")

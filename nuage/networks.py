@@ -14,6 +14,7 @@ from nuage.model import Network
 from nuage.options import network_of
 from nuage.serial import Turns
 from nuage.vrs.switch import Switch
+from nuage.vrs.tables import NETWORK_RECORD
 
 #: Finds a network that this host was not told of, as the request that would have created it; None where there is none.
 NetworkFinder = Callable[[str], Awaitable[payloads.CreateNetwork | None]]
@@ -65,8 +66,16 @@ class Networks:
     async def _demand_subnet_of_its_own(self, network: Network) -> None:
         """Make sure that no other network assigns the addresses of the same Nuage subnet.
 
-        One that Docker does not know any more is forgotten instead: Docker does not always say when it drops one.
+        One that Docker does not know any more is forgotten instead: Docker does not always say when it drops one. That
+        of another plugin on this switch is not ours to judge.
         """
+        for other in self._switch.foreign_networks():
+            if other.id != network.id and other.competes_with(network):
+                raise Refused(
+                    f"network {other.id} of the plugin {other.owner} stands for {other.place()} already, with the "
+                    f"subnet {other.pool}: use that network, or remove it first; if that plugin is there no more, "
+                    f"ovs-vsctl remove bridge {self._switch.bridge} external_ids {NETWORK_RECORD}{other.id}"
+                )
         for other in list(self._switch.networks()):
             if other.id != network.id and other.competes_with(network):
                 if not await self._is_gone(other.id):
@@ -87,7 +96,8 @@ class Networks:
         """Tell whether Docker has a network, or could not say that it has not."""
         try:
             return await self._find_network(network_id) is not None
-        except DockerUnavailable:
+        except (DockerUnavailable, Refused):
+            # Docker has it where what it says of it cannot be read.
             return True
 
     async def _learnt_network(self, network_id: str) -> Network:

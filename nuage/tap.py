@@ -8,18 +8,19 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred
-from twisted.logger import ILogObserver
+from twisted.internet.task import react
+from twisted.logger import ILogObserver, globalLogBeginner
 from twisted.python import usage
 
 from nuage import __version__, config, systemd
 from nuage.clock import measure_steadily
 from nuage.ending import GRACE, LastResort
 from nuage.errors import ConfigurationError, NuageError
-from nuage.logs import Log
+from nuage.logs import Log, observer
 
 
 class Options(usage.Options):
@@ -89,17 +90,38 @@ class _Application(MultiService):
         super().setServiceParent(parent)
 
 
+def _end_with_dry_run(options: Options) -> NoReturn:
+    """Carry out a dry run here and now: ``twistd`` itself has no way to exit with a status of its service's choice."""
+    from nuage.daemon import dry_run
+
+    async def exit_with_status(reactor: Any) -> None:
+        raise SystemExit(await dry_run(reactor, options.config))
+
+    def begin(reactor: Any) -> Deferred[None]:
+        running = Deferred.fromCoroutine(exit_with_status(reactor))
+
+        def interrupted() -> Deferred[None]:
+            running.cancel()
+            return running
+
+        reactor.addSystemEventTrigger("before", "shutdown", interrupted)
+        return running
+
+    globalLogBeginner.beginLoggingTo(
+        [observer({**(options.parent or {}), "nodaemon": True}, "Error")], redirectStandardIO=False
+    )
+    react(begin)
+
+
 def makeService(options: Options) -> IService:
     """Build the daemon. ``twistd`` looks for this name."""
     from twisted.internet import reactor
 
-    from nuage.daemon import DryRun, NuagePlugin
+    from nuage.daemon import NuagePlugin
 
     measure_steadily(reactor)
     if options["dry-run"]:
-        application = _Application(options, "Error")
-        DryRun(reactor, options.config).setServiceParent(application)
-        return application
+        _end_with_dry_run(options)
     application = _Application(options, options.config.log_level)
     try:
         plugin = NuagePlugin(reactor, options.config, systemd.environment())

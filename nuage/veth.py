@@ -121,6 +121,27 @@ def remove(netlink: Netlink, host_name: str, alias: str) -> bool:
         raise _refused(f"cannot remove the link {host_name}", problem) from None
 
 
+def mend(netlink: Netlink, name: str, host_name: str, alias: str) -> None:
+    """Give the link ``name`` its name ``host_name`` and its alias back, and set it up, where ``alias`` owns it.
+
+    Raises:
+        LinkError: The kernel refused, or the link is gone.
+        NotOurs: The link is somebody else's, or a link of somebody else has the name.
+    """
+    try:
+        link = find(netlink, name)
+        if link is None:
+            raise LinkError(f"link {name} is there no more")
+        _demand_ownership(link, alias)
+        try:
+            if link.name != host_name:
+                _rename(netlink, link, host_name)
+        finally:
+            netlink.link("set", index=link.index, ifalias=alias, state="up")
+    except NetlinkError as problem:
+        raise _refused(f"cannot mend the link {name}", problem) from None
+
+
 def find(netlink: Netlink, name: str) -> Link | None:
     """Return the link of this name, or None where there is none."""
     try:
@@ -176,6 +197,14 @@ def _make_way(netlink: Netlink, pair: Pair) -> None:
             f"link {end.name} exists and is not the other end of {pair.host_name}, "
             f'which "{pair.alias}" needs it for: remove or rename it'
         )
+
+
+def _rename(netlink: Netlink, link: Link, name: str) -> None:
+    if find(netlink, name) is not None:
+        raise NotOurs(f"another link has the name {name}, which belongs to link {link.name}: remove or rename it")
+    # The kernel renames a link only while it is down.
+    netlink.link("set", index=link.index, state="down")
+    netlink.link("set", index=link.index, ifname=name)
 
 
 def _demand_ownership(link: Link, alias: str) -> None:

@@ -105,13 +105,14 @@ class Plugin:
         resolve_timeout: float = 0,
         label_policy: str = "late",
         wire_timeout: float = 2,
+        owner: str | None = None,
         **client_options: Any,
     ) -> None:
         turns = Turns(reactor)
         self.links = links or NotedLinks()
         self.docker = PlayedDocker()
         self.client: OvsdbClient = vrs.client(reactor, **client_options)
-        self.switch = Switch(self.client, BRIDGE, wire_timeout)
+        self.switch = Switch(self.client, BRIDGE, wire_timeout, owner=owner)
         self.cleanup = Cleanup(reactor, turns)
         self.late: list[tuple[str, Container | None]] = []
         self.containers = Containers(reactor, self.docker, lambda *found: self.late.append(found))

@@ -252,6 +252,10 @@ class MemorySwitch:
         known = [self.network(id_) for kind, id_ in self.records if kind is Network]
         return iter([each for each in known if each is not None])
 
+    def foreign_networks(self) -> Iterator[Network]:
+        """See nuage.vrs.switch.Switch."""
+        return iter(())
+
     async def remember_network(self, network: Network) -> None:
         """See nuage.vrs.switch.Switch."""
         for name in (network.organization, network.user, network.domain, network.zone, network.subnet):

@@ -117,7 +117,7 @@ class Load:
         )
         with _turns(spent) as turns:
             # All that it looks at is as it should be: there is nothing to be done.
-            assert await auditor.proposals() == []
+            assert (await auditor.look()).proposals == []
         return max(turns)
 
     async def _sample(self, number: int) -> Cost:
@@ -190,6 +190,10 @@ class _Played:
     async def with_others(self, docker: Docker, _networks: object) -> Docker:
         """See nuage.docker.census.Census."""
         await waiting(self._reactor, 0.01)
+        return docker
+
+    async def with_elsewhere(self, docker: Docker, _unlisted: object) -> Docker:
+        """See nuage.docker.census.Census."""
         return docker
 
 

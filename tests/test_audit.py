@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -10,11 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage import audit
-from nuage.audit import Docker, Forget, ForgetNetwork, Learn, Name, Observation, Proposal, RemoveLink, Restore, Suspect
+from nuage.audit import (
+    Docker,
+    Forget,
+    ForgetNetwork,
+    Learn,
+    MendLink,
+    Name,
+    Observation,
+    Proposal,
+    Remark,
+    RemoveLink,
+    Restore,
+    Suspect,
+)
 from nuage.auditor import Auditor
 from nuage.errors import DockerUnavailable, Refused, SwitchError
 from nuage.libnetwork.payloads import CreateNetwork
@@ -106,21 +119,25 @@ class Rules(SynchronousTestCase):
         assert self.propose(**unknown, links={}, busy={ENDPOINT}) == []
         assert self.propose(docker=_docker(others=(ENDPOINT,)), links={}) == []
         assert self.propose(docker=None, links={}) == []
+        assert self.propose(docker=attrs.evolve(_docker(), untold={NETWORK}), links={}) == []
+        # It may be that of a container which could not be read.
+        assert self.propose(docker=attrs.evolve(_docker(), complete=False), links={}) == []
 
     def test_an_endpoint_that_was_created_only(self) -> None:
         """Docker knows it before it has a link; where Docker does not, it is stale."""
         waiting = {"traces": {ENDPOINT: _trace(attached=False, announced=False, waiting=True)}, "links": {}}
         assert self.propose(**waiting, docker=_docker(others=(ENDPOINT,))) == []
-        assert self.propose(**waiting, docker=_docker(ENDPOINT)) == []
+        assert {*map(type, self.propose(**waiting, docker=_docker(ENDPOINT)))} == {Remark}
         assert self.propose(**waiting, docker=_docker()) == [Forget(ENDPOINT)]
 
     def test_what_the_switch_lacks_of_an_endpoint_in_use(self) -> None:
         """Its port or its rows are put back where there is a link of its own to be plugged in."""
         restore = [Restore(ENDPOINT, NETWORK)]
-        for lacking in ({}, {ENDPOINT: _trace(attached=False)}, {ENDPOINT: _trace(announced=False)}):
+        for change in ({"attached": False}, {"announced": False}, {"marked": False, "container_id": None}, None):
+            lacking = {} if change is None else {ENDPOINT: _trace(**change)}
             assert self.propose(traces=lacking) == restore
-            assert self.propose(traces=lacking, links={}) == []
-            assert self.propose(traces=lacking, links=_by_name(_link(alias="mine", carrier=True))) == []
+            for links in ({}, _by_name(_link(alias="mine", carrier=True))):
+                assert {*map(type, self.propose(traces=lacking, links=links))} == {Remark}
             assert self.propose(traces=lacking, busy={ENDPOINT}) == []
             assert self.propose(traces=lacking, docker=None) == []
         unknown = self.propose(traces={}, networks=set())
@@ -160,10 +177,52 @@ class Rules(SynchronousTestCase):
         assert self.propose(**half) == [RemoveLink(port_name(ENDPOINT), "")]
         assert self.propose(**half, busy={ENDPOINTS[1]}) == []
 
+    def test_a_link_of_another_plugin(self) -> None:
+        """Its endpoint is known by its owner."""
+        alone: dict[str, Any] = {"traces": {}, "links": _by_name(_link()), "docker": _docker()}
+        assert self.propose(**alone, foreign={ENDPOINT}) == []
+
+    def test_a_link_that_somebody_changed(self) -> None:
+        """It is mended where a container uses it: it was set down, renamed, or has lost its alias."""
+        name = port_name(ENDPOINT)
+        for change, found, faults in (
+            ({"up": False}, name, ("it is down",)),
+            ({"name": "eth7"}, "eth7", (f"its name is not {name}",)),
+            ({"alias": ""}, name, ("it has lost its alias",)),
+            ({"name": "eth7", "up": False}, "eth7", (f"its name is not {name}", "it is down")),
+        ):
+            for carrier in (True, False):
+                links = _by_name(attrs.evolve(_link(carrier=carrier), **change))
+                assert self.propose(links=links) == [MendLink(ENDPOINT, found, faults)]
+                assert self.propose(links=links, busy={ENDPOINT}) == []
+                assert self.propose(links=links, foreign={ENDPOINT}, traces={}) == []
+                assert self.propose(links=links, docker=None) == []
+        # One of an endpoint that nobody uses is none of these.
+        renamed = _by_name(attrs.evolve(_link(), name="eth7"))
+        assert self.propose(links=renamed, docker=_docker(), traces={}) == [RemoveLink("eth7", link_alias(ENDPOINT))]
+        carrying = _by_name(attrs.evolve(_link(carrier=True), name="eth7"))
+        assert self.propose(links=carrying, docker=_docker()) == [Suspect(ENDPOINT)]
+
+    def test_what_only_the_operator_can_mend(self) -> None:
+        """A link that is gone, another MTU than the network's, a device that the switch could not open."""
+        (gone,) = self.propose(links={})
+        assert f'container "web" uses it, but there is no link {port_name(ENDPOINT)}' in str(gone)
+        assert self.propose(links={}, docker=_docker(ENDPOINT, networks=()), networks=set()) == []
+        (narrow,) = self.propose(mtus={NETWORK: 9000})
+        assert "the MTU of its link is 1450, that of its network 9000: packets may get lost; ip link set" in str(narrow)
+        assert self.propose(mtus={NETWORK: 1450}) == []
+        (unopened,) = self.propose(traces={ENDPOINT: _trace(error="No such device")})
+        assert "the switch could not open its port: No such device; ovs-vsctl del-port" in str(unopened)
+        assert {type(each) for each in (gone, narrow, unopened)} == {Remark}
+
     def test_a_network_that_docker_does_not_know(self) -> None:
         """It is forgotten, unless an endpoint is on it."""
         assert self.propose(traces={}, links={}, docker=_docker(networks=())) == [ForgetNetwork(NETWORK)]
         assert self.propose(traces={}, links={}, docker=None) == []
+        unreadable = attrs.evolve(_docker(networks=()), unreadable={NETWORK: "its subnet is none"})
+        assert self.propose(traces={}, links={}, docker=unreadable) == []
+        elsewhere = attrs.evolve(_docker(networks=()), elsewhere={NETWORK})
+        assert self.propose(traces={}, links={}, docker=elsewhere) == []
         left = {"traces": {ENDPOINT: _trace()}, "links": {}, "docker": _docker(networks=())}
         assert self.propose(**left) == [Forget(ENDPOINT)]
 
@@ -182,6 +241,8 @@ class Rules(SynchronousTestCase):
             ForgetNetwork(NETWORK),
             Name(ENDPOINT, WEB),
             Suspect(ENDPOINT),
+            MendLink(ENDPOINT, "eth7", ("it is down",)),
+            Remark(ENDPOINT, "its link is gone"),
             Learn(NETWORK, _request(NETWORK)),
         ):
             assert any(word in str(proposal) for word in (ENDPOINT, NETWORK, "nuaaa"))
@@ -194,6 +255,7 @@ traces = st.builds(
     attached=st.booleans(),
     announced=st.booleans(),
     waiting=st.booleans(),
+    marked=st.booleans(),
     container_id=st.sampled_from([None, WEB.id]),
     container_name=st.sampled_from([None, ENDPOINT, "former", WEB.name]),
 )
@@ -210,10 +272,13 @@ def observations(draw: st.DrawFn) -> Observation:
         network, record = draw(st.sampled_from([None, *NETWORKS])), draw(st.sampled_from([None, _record(endpoint_id)]))
         return attrs.evolve(draw(traces), network_id=network, record=record)
 
-    links = [
-        _link(endpoint_id, carrier=draw(st.booleans()), alias=draw(st.sampled_from([None, "", LINK_MARK + "e" * 64])))
-        for endpoint_id in some(ENDPOINTS)
-    ]
+    def link(endpoint_id: str) -> Link:
+        alias = draw(st.sampled_from([None, "", LINK_MARK + "e" * 64]))
+        name = draw(st.sampled_from([port_name(endpoint_id), f"eth{endpoint_id[0]}"]))
+        made = _link(endpoint_id, carrier=draw(st.booleans()), alias=alias)
+        return attrs.evolve(made, name=name, up=draw(st.booleans()))
+
+    links = [link(endpoint_id) for endpoint_id in some(ENDPOINTS)]
     known = some(NETWORKS)
     uses = {
         endpoint_id: Use(network_id=draw(st.sampled_from(NETWORKS)), container=WEB) for endpoint_id in some(ENDPOINTS)
@@ -251,6 +316,14 @@ def _carried_out(seen: Observation, proposals: list[Proposal]) -> Observation:
             container, trace = proposal.container, traces[proposal.endpoint_id]
             told = attrs.evolve(trace, container_id=container.id, container_name=container.name, announced=True)
             traces[proposal.endpoint_id] = told
+        elif isinstance(proposal, MendLink):
+            mended = attrs.evolve(
+                links.pop(proposal.name),
+                name=port_name(proposal.endpoint_id),
+                alias=link_alias(proposal.endpoint_id),
+                up=True,
+            )
+            links[mended.name] = mended
     return attrs.evolve(seen, traces=traces, links=links, networks=networks)
 
 
@@ -264,9 +337,9 @@ class Properties(SynchronousTestCase):
         used = set() if seen.docker is None else {*seen.docker.in_use, *seen.docker.others}
         for proposal in audit.propose(seen):
             if isinstance(proposal, Forget):
-                link = seen.links.get(port_name(proposal.endpoint_id))
                 assert proposal.endpoint_id not in used | set(seen.busy)
-                assert link is None or not link.carrier
+                links = [each for each in seen.links.values() if each.alias == link_alias(proposal.endpoint_id)]
+                assert not any(link.carrier for link in links)
             if isinstance(proposal, RemoveLink):
                 owner = proposal.alias.removeprefix(LINK_MARK)
                 assert owner not in seen.busy
@@ -286,7 +359,7 @@ class Properties(SynchronousTestCase):
         """After three rounds nothing is left to propose but what an operator has to judge."""
         for _ in range(3):
             seen = _carried_out(seen, audit.propose(seen))
-        assert {type(each) for each in audit.propose(seen)} <= {Suspect}
+        assert {type(each) for each in audit.propose(seen)} <= {Suspect, Remark}
 
 
 class _Played:
@@ -299,8 +372,9 @@ class _Played:
         self.done: list[tuple[str, str]] = []
         self.restored: list[tuple[Endpoint, Container | None]] = []
         self.failure: Exception | None = None
-        self.refusal: Refused | None = None
+        self.refusal: Exception | None = None
         self.looked = 0
+        self.elsewhere: list[str] = []
 
     async def ready(self) -> None:
         """See nuage.vrs.switch.Switch."""
@@ -331,14 +405,26 @@ class _Played:
             raise DockerUnavailable("Docker did not answer")
         return self.seen.docker
 
+    def foreign_endpoints(self) -> Collection[str]:
+        """See nuage.vrs.switch.Switch."""
+        return self.seen.foreign
+
     async def with_others(self, docker: Docker, _networks: object) -> Docker:
         """See nuage.docker.census.Census."""
         return docker
+
+    async def with_elsewhere(self, docker: Docker, unlisted: Collection[str]) -> Docker:
+        """See nuage.docker.census.Census."""
+        return attrs.evolve(docker, elsewhere=[each for each in unlisted if each in self.elsewhere])
 
     async def remove(self, name: str, _alias: str) -> bool:
         """See nuage.links.Links."""
         self.done.append(("remove link", name))
         return True
+
+    async def mend(self, name: str, host_name: str, _alias: str) -> None:
+        """See nuage.links.Links."""
+        self.done.append(("mend link", f"{name} {host_name}"))
 
     async def forget_endpoint(self, endpoint_id: str) -> None:
         """See nuage.driver.Driver."""
@@ -368,6 +454,11 @@ def _played() -> Any:
     return _Played()
 
 
+def _lines(events: Sequence[LogEvent]) -> list[str | None]:
+    """Return the lines of the log but those for debugging."""
+    return [formatEvent(event) for event in events if event["log_level"] > LogLevel.debug]
+
+
 class Auditing(SynchronousTestCase):
     """When what was proposed is carried out."""
 
@@ -391,12 +482,76 @@ class Auditing(SynchronousTestCase):
         """Have it seen that something differs from a state in which all is well."""
         self.played.seen = _seen(**changes)
 
-    def test_what_is_stale_is_removed_after_two_audits(self) -> None:
-        """Not after one: it may be what a call is doing at that moment. The second does not wait for the interval."""
+    def test_what_is_stale_is_removed_after_five_seconds(self) -> None:
+        """Not earlier: it may be what a call is doing at that moment. The next audit does not wait for the interval."""
         self.see(docker=_docker(), links={})
+        self.auditor.trigger()
+        self.clock.advance(4.9)
+        assert self.played.done == []
+        self.clock.advance(0.1)
+        assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def test_audits_that_are_asked_for_confirm_nothing_earlier(self) -> None:
+        """However many there are within the five seconds."""
+        self.see(docker=_docker(), links={})
+        for _ in range(10):
+            self.auditor.trigger()
+            self.clock.advance(0.4)
+        assert self.played.looked == 10
+        assert self.played.done == []
+        self.clock.advance(0.6)
         self.auditor.trigger()
         assert self.played.done == []
         self.clock.advance(5)
+        assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def test_an_audit_that_takes_long_confirms_nothing_by_that(self) -> None:
+        """What it saw at its end is five seconds old when the next one begins five seconds later."""
+        answered: Deferred[None] = Deferred()
+
+        async def take() -> Docker:
+            if not answered.called:
+                await answered
+            return _docker()
+
+        self.see(docker=_docker(), links={})
+        self.played.take = take
+        self.auditor.trigger()
+        self.clock.advance(60)
+        self.auditor.trigger()
+        answered.callback(None)
+        assert self.played.looked == 2
+        assert self.played.done == []
+        self.clock.advance(5)
+        assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def test_an_audit_that_fails_confirms_nothing(self) -> None:
+        """What is seen after an outage of the switch may have begun with its end."""
+        self.see(docker=_docker(), links={})
+        self.auditor.trigger()
+        self.played.failure = SwitchError("away")
+        self.clock.advance(5)
+        self.played.failure = None
+        self.clock.advance(30)
+        assert self.played.done == []
+        self.clock.advance(5)
+        assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def test_a_short_interval(self) -> None:
+        """It takes the place of the five seconds."""
+        auditor = Auditor(
+            self.clock,
+            1.0,
+            switch=self.played,
+            links=self.played,
+            census=self.played,
+            driver=self.played,
+            turns=self.turns,
+        )
+        self.addCleanup(auditor.stop)
+        self.see(docker=_docker(), links={})
+        auditor.trigger()
+        self.clock.advance(1)
         assert self.played.done == [("forget endpoint", ENDPOINT)]
 
     def test_what_is_well_at_the_second_look_stays(self) -> None:
@@ -417,6 +572,7 @@ class Auditing(SynchronousTestCase):
             ({"docker": _docker(), "links": {}}, ("forget endpoint", ENDPOINT)),
             ({"traces": {}, "docker": _docker(), "links": _by_name(_link())}, ("remove link", port_name(ENDPOINT))),
             ({"traces": {ENDPOINT: _trace(attached=False)}}, ("restore endpoint", ENDPOINT)),
+            ({"links": _by_name(attrs.evolve(_link(), name="x"))}, ("mend link", f"x {port_name(ENDPOINT)}")),
             ({"traces": {ENDPOINT: _trace(container_id=None)}}, ("name endpoint", ENDPOINT)),
             ({"traces": {}, "links": {}, "docker": _docker(networks=())}, ("forget network", NETWORK)),
             ({"traces": {}, "links": {}, "networks": set(), "docker": _docker()}, ("create network", NETWORK)),
@@ -424,7 +580,7 @@ class Auditing(SynchronousTestCase):
             self.played.done.clear()
             self.see(**changes)
             self.auditor.trigger()
-            self.auditor.trigger()
+            self.clock.advance(5)
             assert done in self.played.done
 
     def test_what_is_put_back_is_what_was_there(self) -> None:
@@ -435,8 +591,9 @@ class Auditing(SynchronousTestCase):
         self.see(traces={ENDPOINT: _trace(record=endpoint.to_record())})
         self.auditor.trigger()
         self.see(traces={})
-        for _ in range(3):
-            self.auditor.trigger()
+        self.auditor.trigger()
+        for _ in range(2):
+            self.clock.advance(5)
         assert self.played.restored == [(endpoint, WEB)] * 2
 
     def test_what_no_audit_saw_is_put_back_as_docker_tells_it(self) -> None:
@@ -447,7 +604,7 @@ class Auditing(SynchronousTestCase):
         self.auditor.trigger()
         self.see(traces={})
         self.auditor.trigger()
-        self.auditor.trigger()
+        self.clock.advance(5)
         ((endpoint, container),) = self.played.restored
         assert (endpoint.options, container) == ({"from": "Docker"}, WEB)
 
@@ -472,15 +629,65 @@ class Auditing(SynchronousTestCase):
         assert told == [f"{learning}bad", f"{learning}worse"]
         assert self.played.done == [("create network", NETWORK)] * 3
 
-    def test_a_suspect_is_left_alone(self) -> None:
-        """However often it is seen, and it does not hasten the next audit."""
-        self.see(docker=_docker())
+    def test_what_is_put_off_is_told_once(self) -> None:
+        """A clean-up that the switch refuses is tried at each audit."""
+        self.see(docker=_docker(), links={})
+        with capturedLogs() as events:
+            self.auditor.trigger()
+            for _ in range(4):
+                self.clock.advance(5)
+        assert self.played.done == [("forget endpoint", ENDPOINT)] * 4
+        assert len(_lines(events)) == 1
+
+    def test_ids_in_a_reason_make_no_difference(self) -> None:
+        """The switch names the row that it refused by a uuid, which is another one each time."""
+        self.see(traces={}, links={}, networks=set())
+        with capturedLogs() as events:
+            for uuid in ("0a1b2c3d-0000-4000-8000-0123456789ab", "fedcba98-7654-4210-8000-0123456789ab"):
+                self.played.refusal = Refused(f"row {uuid} of port nu0123456789abc")
+                self.auditor.trigger()
+        assert len(_lines(events)) == 1
+
+    def test_what_cannot_be_read_is_told_once(self) -> None:
+        """And told anew when it comes again, or when what is wrong is something else."""
+        unreadable = attrs.evolve(_docker(ENDPOINT), unreadable={NETWORKS[1]: "bad"})
+        with capturedLogs() as events:
+            for docker in (unreadable, unreadable, _docker(ENDPOINT), unreadable):
+                self.see(docker=docker)
+                self.auditor.trigger()
+        assert _lines(events) == ["audit: bad"] * 2
+
+    def test_a_bug_in_one_repair_does_not_keep_the_others_from_being_done(self) -> None:
+        """It is logged once, and tried again."""
+        self.see(traces={ENDPOINT: _trace(container_id=None)}, networks=set())
+        self.played.refusal = ZeroDivisionError()
+        for _ in range(2):
+            self.auditor.trigger()
+        assert self.played.done == [("name endpoint", ENDPOINT), ("create network", NETWORK)] * 2
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+
+    def test_docker_is_asked_before_a_network_is_forgotten(self) -> None:
+        """A network that it does not list is another plugin's where Docker has it all the same."""
+        self.see(traces={}, links={}, networks=set(NETWORKS), docker=_docker(networks=()))
+        self.played.elsewhere = [NETWORK]
         self.auditor.trigger()
-        for _ in range(3):
-            self.clock.advance(29)
-            assert self.played.done == []
-            self.clock.advance(1)
-        assert self.played.looked == 4
+        self.clock.advance(5)
+        assert self.played.done == [("forget network", NETWORKS[1])]
+
+    def test_a_suspect_is_left_alone(self) -> None:
+        """However often it is seen. It is told once, and does not hasten the audits after that."""
+        self.see(docker=_docker())
+        with capturedLogs() as events:
+            self.auditor.trigger()
+            assert _lines(events) == []
+            self.clock.advance(5)
+            assert _lines(events) == [f"audit: {Suspect(ENDPOINT)}"]
+            for looks in (2, 3, 4):
+                assert self.played.looked == looks
+                self.clock.advance(29)
+                assert self.played.looked == looks
+                self.clock.advance(1)
+        assert len(_lines(events)) == 1
         assert self.played.done == []
 
     def test_what_a_call_is_about_is_left_alone(self) -> None:
@@ -507,12 +714,17 @@ class Auditing(SynchronousTestCase):
         assert self.played.done == [("forget endpoint", ENDPOINT)]
 
     def test_a_bug_does_not_end_the_audits(self) -> None:
-        """It is logged, and the next audit takes place."""
+        """It is logged once, and the next audit takes place."""
         self.played.failure = RuntimeError("a bug")
         self.auditor.trigger()
         assert len(self.flushLoggedErrors(RuntimeError)) == 1
         self.clock.advance(30)
         assert self.played.looked == 2
+        assert self.flushLoggedErrors(RuntimeError) == []
+        self.played.failure = None
+        self.clock.advance(30)
+        self.played.failure = RuntimeError("a bug")
+        self.clock.advance(30)
         assert len(self.flushLoggedErrors(RuntimeError)) == 1
 
     def test_one_at_a_time(self) -> None:
@@ -536,8 +748,8 @@ class Auditing(SynchronousTestCase):
         """So a dry run does."""
         self.see(docker=_docker(), links={})
         for _ in range(2):
-            proposals = self.successResultOf(Deferred.fromCoroutine(self.auditor.proposals()))
-            assert proposals == [Forget(ENDPOINT)]
+            findings = self.successResultOf(Deferred.fromCoroutine(self.auditor.look()))
+            assert findings.proposals == [Forget(ENDPOINT)]
         assert self.played.done == []
         assert self.clock.getDelayedCalls() == []
 

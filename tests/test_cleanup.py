@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.cleanup import Cleanup
@@ -163,6 +164,41 @@ class Finishing(SynchronousTestCase):
         self.step.failure = None
         self.clock.advance(5)
         assert self.cleanup.unfinished == frozenset()
+
+    def test_what_is_put_off_is_told_once(self) -> None:
+        """For each reason, however many subjects there are and however often they are tried; and so is its end."""
+        subjects = [f"{number:064x}" for number in range(200)]
+        with capturedLogs() as events:
+            for subject in subjects:
+                self.step.failure = SwitchError(f"away, nu{subject[:13]} too")
+                self.successResultOf(self.finish(subject, self.step))
+            for _ in range(12):
+                self.clock.advance(5)
+            self.step.failure = SwitchError("full")
+            self.clock.advance(5)
+            self.cleanup.cancel(subjects[0])
+            self.step.failure = None
+            self.clock.advance(5)
+        told = [str(formatEvent(event)) for event in events if event["log_level"] > LogLevel.debug]
+        put_off, others = (
+            f"clean-up of {subjects[0]} is put off: ",
+            "; what else is put off for this reason is not logged",
+        )
+        assert told == [
+            f"{put_off}away, nu{subjects[0][:13]} too{others}",
+            f"{put_off}full{others}",
+            "the clean-up that was put off is finished, of 200 endpoints and networks",
+        ]
+        assert self.step.attempts == 200 * 15 - 1
+
+    def test_a_bug_is_told_once(self) -> None:
+        """Though it is tried again."""
+        self.successResultOf(self.finish("a", self.step))
+        self.step.failure = ZeroDivisionError()
+        self.clock.advance(5)
+        self.clock.advance(5)
+        assert self.step.attempts == 3
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
 
     def test_nothing_is_tried_after_the_end(self) -> None:
         """No timer is left, not even by an attempt that was under way."""

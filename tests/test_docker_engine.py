@@ -12,9 +12,11 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from nuage.audit import Docker
 from nuage.docker.census import Census
 from nuage.docker.engine import Endpoint, Engine, NetworkUnknown, Pool, connect
 from nuage.errors import DockerUnavailable
@@ -223,7 +225,8 @@ class EngineContract:
 
     async def test_running_endpoints(self) -> None:
         use = Use(network_id=self.network_id, container=self.container)
-        assert (await self.engine.running_endpoints())[self.running] == use
+        running = await self.engine.running_endpoints()
+        assert (running.uses[self.running], running.complete) == (use, True)
 
     async def test_driver_options_of_an_endpoint(self) -> None:
         assert await self.engine.driver_options(self.container.id, self.running) == self.options
@@ -295,6 +298,55 @@ class FakeDaemon(EngineContract, DaemonCase):
         census = await Census(self.engine, "nuage.sock").take()
         self.assertEqual(({*census.networks}, {*census.in_use}), (set(), {RUNNING}))
 
+    async def test_items_that_cannot_be_read(self) -> None:
+        """They are told once and left out, of networks, plugins, containers and a network's endpoints."""
+        good = {**NETWORK, "Driver": "nuage"}
+        bad: list[Any] = [None, 7, "x", {}, {"Id": {}}, {**NETWORK, "Id": "7", "IPAM": {"Config": [None]}}]
+        worse: list[Any] = [*bad, {"Id": "8", "Names": 7}, {"Id": "9", "NetworkSettings": ["x"]}]
+        endpoints = {**NETWORK["Containers"], "none": None, "seven": 7}
+        answers = {
+            "/networks": [*bad, good, {**good, "Id": "unreadable", "IPAM": {"Config": [{"Subnet": "x"}]}}],
+            "/plugins": [*bad, *PLUGINS],
+            "/containers/json": [*worse, *CONTAINERS],
+            f"/networks/{NETWORK_ID}": {**NETWORK, "Containers": endpoints},
+        }
+        self.daemon.answer = lambda target: http(answers[urlsplit(target).path])
+        census = Census(self.engine, "nuage.sock")
+        for told in (True, False):
+            with capturedLogs() as events:
+                docker = await census.take()
+            self.assertEqual(({*docker.networks}, {*docker.in_use}), ({NETWORK_ID}, {RUNNING}))
+            self.assertEqual(({*docker.unreadable}, docker.complete), ({"unreadable"}, False))
+            lines = [line for event in events if "is passed over" in (line := str(formatEvent(event)))]
+            self.assertEqual(any("the item with Id '7'" in line for line in lines), told)
+            self.assertEqual(any("the item with Id '9'" in line for line in lines), told)
+            self.assertEqual(bool(lines), told)
+        self.assertIn(RUNNING, (await self.engine.network(NETWORK_ID)).endpoints)
+        self.assertEqual(await self.engine.container_of(NETWORK_ID, JOINING), self.container)
+
+    async def test_what_is_asked_about_single_networks(self) -> None:
+        """Those that Docker has, has not, and describes in a way that makes no sense; a silent Docker is no answer."""
+        census, docker = Census(self.engine, "nuage.sock"), Docker(in_use={}, networks={})
+        answers = {"/networks/odd": http([7]), f"/networks/{NETWORK_ID}": http(NETWORK)}
+        gone = http({"message": "no such network"}, 404)
+        self.daemon.answer = lambda target: answers.get(target, gone)
+        asked = ("odd", NETWORK_ID, "gone")
+        found = await census.with_elsewhere(await census.with_others(docker, asked), asked)
+        self.assertEqual((found.others, found.untold), ({RUNNING, JOINING, NAMELESS}, {"odd"}))
+        self.assertEqual(found.elsewhere, {"odd", NETWORK_ID})
+        answers["/networks/odd"] = http({"message": "busy"}, 500)
+        await failure_of(census.with_others(docker, asked), DockerUnavailable)
+        await failure_of(census.with_elsewhere(docker, asked), DockerUnavailable)
+
+    async def test_an_endpoint_that_cannot_be_read(self) -> None:
+        """It is no reason for a traceback."""
+        entry = {**NETWORK["Containers"][WEB], "IPv4Address": "x"}
+        self.daemon.answer = lambda _: http({**NETWORK, "Containers": {WEB: entry}})
+        problem = await failure_of(
+            Census(self.engine, "nuage.sock").endpoint(NETWORK_ID, RUNNING, None), DockerUnavailable
+        )
+        self.assertIn(RUNNING, str(problem))
+
     async def test_no_plugins(self) -> None:
         answer: Any
         for answer in ([], None):
@@ -341,7 +393,7 @@ class Misbehaviour(DaemonCase):
         self.assertIn("it answered 500: out of luck", await self.unavailable())
 
     async def test_nonsense(self) -> None:
-        for body in (b"<html>", b'[{"Id":', b'["x"]', b'{"a": 1}', b"7", b"\xff", b"[" * 100000):
+        for body in (b"<html>", b'[{"Id":', b'{"a": 1}', b"7", b"\xff", b"[" * 100000):
             with self.subTest(body[:10]):
                 daemon = Daemon(lambda _, body=body: http(body))  # type: ignore[misc]
                 port = reactor.listenUNIX(str(self.path), daemon)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.docker.engine import Network, Pool
-from nuage.docker.networks import as_request
+from nuage.docker.networks import NetworkUnreadable, as_request
 
 
 class Gateways(SynchronousTestCase):
@@ -19,9 +19,30 @@ class Gateways(SynchronousTestCase):
             (Pool(subnet="10.0.0.0/24", ip_range="10.0.0.0/25"), "10.0.0.1"),
             (Pool(subnet="10.0.0.0/24", ip_range="10.0.0.128/25"), "10.0.0.128"),
             (Pool(subnet="10.0.0.0/24", ip_range="10.0.0.128/25", gateway="10.0.0.1"), "10.0.0.1"),
+            (Pool(subnet="10.0.0.7/24"), "10.0.0.1"),
+            (Pool(subnet="10.0.0.0/24", ip_range="10.0.0.130/25"), "10.0.0.128"),
         ):
             (found,) = as_request(Network(id="n", name="n", driver="nuage", ipv4=(pool,))).pools
-            assert str(found.gateway) == gateway
+            assert (str(found.subnet), str(found.gateway)) == ("10.0.0.0/24", gateway)
+
+    def test_host_bits_of_ipv6(self) -> None:
+        """They are cut off too."""
+        pool = Pool(subnet="fd00:59::5/64")
+        (found,) = as_request(Network(id="n", name="n", driver="nuage", ipv6=(pool,))).pools_v6
+        assert (str(found.subnet), str(found.gateway)) == ("fd00:59::/64", "fd00:59::1")
+
+    def test_what_makes_no_sense_is_refused(self) -> None:
+        """By the network's name and id, with what is wrong and what to do."""
+        for pool in (
+            Pool(subnet="10.0.0.0/33"),
+            Pool(subnet="x"),
+            Pool(subnet="10.0.0.0/24", ip_range="?"),
+            Pool(subnet="10.0.0.0/24", gateway="gw"),
+        ):
+            with self.assertRaisesRegex(
+                NetworkUnreadable, r'network "web" \(7\) cannot be read: .*; remove the network'
+            ):
+                as_request(Network(id="7", name="web", driver="nuage", ipv4=(pool,)))
 
     def test_dual_stack(self) -> None:
         """Both families, each with its gateway."""

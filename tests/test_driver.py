@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from ipaddress import IPv4Interface
 from typing import Any
@@ -18,7 +19,8 @@ from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
 from nuage.model import Container, Endpoint
 from nuage.ovsdb.errors import NotConnected
-from nuage.vrs import tables
+from nuage.ovsdb.operations import Mutate
+from nuage.vrs import operations, tables
 from tests.driver_support import ENDPOINT, NETWORK, Plugin, endpoint_body, network_body, network_request
 from tests.vrs_support import BRIDGE, Vrs, waiting
 
@@ -371,6 +373,181 @@ class Attaching(DriverTestCase):
         assert len(self.vrs.vsctl("list-ports", BRIDGE).split()) == 100
         await gatherResults([ensureDeferred(driver.delete_endpoint(_call(endpoint_id))) for endpoint_id in ids])
         self.assert_nothing_left()
+
+
+class Marks(DriverTestCase):
+    """What proves whose a port is, and was removed by hand."""
+
+    #: How each of the marks is removed: the interface's, the port's, the rows of the VRS's tables.
+    interface = ("clear", "Interface", PORT, "external_ids")
+    port = ("clear", "Port", PORT, "external_ids")
+
+    async def attached(self) -> Endpoint:
+        """Attach an endpoint and return it."""
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.create_endpoint(_endpoint())
+        self.plugin.docker.containers[ENDPOINT] = Container(id="c0ffee", name="web")
+        await self.plugin.driver.join(_join())
+        endpoint = self.plugin.switch.endpoint(ENDPOINT)
+        assert endpoint is not None
+        return endpoint
+
+    async def damage(self, *commands: tuple[str, ...], rows: bool = False) -> None:
+        """Remove marks, the VRS's rows too, and wait until that is mirrored."""
+        for command in commands:
+            self.vrs.vsctl(*command)
+        if rows:
+            nothing: list[Any] = []
+            deletions = [
+                {"op": "delete", "table": each, "where": nothing} for each in (tables.NUAGE_PORT, tables.NUAGE_VM)
+            ]
+            self.vrs._run("ovsdb-client", "transact", self.vrs.remote, json.dumps(["Open_vSwitch", *deletions]))
+        # The reply comes after the updates of whatever was committed before.
+        await self.plugin.client.transact()
+
+    def content(self) -> list[dict[str, Any]]:
+        """Return what is marked, without what the database makes of it."""
+        rows = [row for table in (tables.INTERFACE, tables.PORT) for row in self.rows(table) if row["name"] == PORT]
+        shown = [{key: row[key] for key in ("name", "external_ids")} for row in rows]
+        entities = [*self.rows(tables.NUAGE_PORT), *self.rows(tables.NUAGE_VM)]
+        return shown + [{k: v for k, v in row.items() if k not in ("_uuid", "_version")} for row in entities]
+
+    async def test_what_was_removed_is_put_back(self) -> None:
+        """Whatever of the marks is left; where nothing is, the link's alias proves it, of which the audit knows."""
+        endpoint = await self.attached()
+        whole = self.content()
+        ofport = self.vrs.vsctl("get", "Interface", PORT, "ofport")
+        for commands, rows, known in (
+            ([self.interface], False, True),
+            ([self.port], False, True),
+            ([self.interface, self.port], False, True),
+            ([self.interface], True, True),
+            ([("remove", "Interface", PORT, "external_ids", tables.RECORD)], False, True),
+            ([self.interface, self.port], True, False),
+        ):
+            await self.damage(*commands, rows=rows)
+            assert self.content() != whole
+            trace = self.plugin.switch.survey().get(ENDPOINT)
+            assert (trace is not None and trace.attached and not trace.marked) is known, (commands, trace)
+            await self.plugin.driver.restore_endpoint(endpoint, Container(id="c0ffee", name="web"))
+            assert self.content() == whole
+            assert self.plugin.switch.survey()[ENDPOINT].marked
+        # It was the same port all the time.
+        assert self.vrs.vsctl("get", "Interface", PORT, "ofport") == ofport
+
+    async def test_what_lost_its_marks_is_removed(self) -> None:
+        """Docker removes the container before an audit has seen it."""
+        for commands, rows in (
+            ([self.interface], False),
+            ([self.interface, self.port], False),
+            ([self.interface], True),
+        ):
+            await self.attached()
+            await self.damage(*commands, rows=rows)
+            await self.plugin.driver.leave(_call())
+            await self.plugin.driver.delete_endpoint(_call())
+            self.assert_nothing_left()
+
+
+class Owners(DriverTestCase):
+    """Two plugins, with sockets of two names, on one switch, on which a release kept records that had no owners."""
+
+    async def test_each_leaves_the_others_alone(self) -> None:
+        """Networks, endpoints that are attached and those that are not; without an owner they are everybody's."""
+        one, other = self.restarted(owner="nuage.sock"), self.restarted(owner="nuage2.sock")
+        await one.switch.ready()
+        await other.switch.ready()
+        attached, waiting = ENDPOINT, "e" * 64
+        await one.driver.create_network(network_request())
+        for number, endpoint_id in enumerate((attached, waiting), 2):
+            interface = {"Address": f"10.21.59.{number}/24"}
+            await one.driver.create_endpoint(_endpoint(EndpointID=endpoint_id, Interface=interface))
+        await one.driver.join(_join())
+        await other.client.transact()
+        ours = {attached, waiting}
+        assert ({each.id for each in one.switch.networks()}, {*one.switch.survey()}) == ({NETWORK}, ours)
+        assert (one.switch.foreign_endpoints(), [*one.switch.foreign_networks()]) == (set(), [])
+        assert ([*other.switch.networks()], other.switch.survey()) == ([], {})
+        assert other.switch.foreign_endpoints() == ours
+        assert [each.id for each in other.switch.foreign_networks()] == [NETWORK]
+        for record in (f"nuage-network-{NETWORK}", f"nuage-endpoint-{waiting}"):
+            text = self.bridge_ids()[record].replace(',"owner":"nuage.sock"', "")
+            await other.client.transact(*operations.remember(BRIDGE, record, text))
+        self.vrs.vsctl("remove", "Interface", PORT, "external_ids", tables.OWNER)
+        await other.client.transact()
+        await one.client.transact()
+        for plugin in (one, other):
+            assert ({each.id for each in plugin.switch.networks()}, {*plugin.switch.survey()}) == ({NETWORK}, ours)
+
+    async def test_a_subnet_of_the_other(self) -> None:
+        """It is refused, whatever Docker says, with what to do if the other plugin is there no more."""
+        one, other = self.restarted(owner="nuage.sock"), self.restarted(owner="nuage2.sock")
+        await one.driver.create_network(network_request())
+        await other.client.transact()
+        remedy = f"ovs-vsctl remove bridge {BRIDGE} external_ids nuage-network-{NETWORK}"
+        with self.assertRaisesRegex(Refused, f"of the plugin nuage.sock stands for .*{remedy}"):
+            await other.driver.create_network(network_request(NetworkID="2" * 64))
+        # A network that Docker tells of is the plugin's that is told, such as one whose socket has another name now.
+        await other.driver.create_network(network_request())
+        assert [each.id for each in other.switch.networks()] == [NETWORK]
+
+
+class Garbage(DriverTestCase):
+    """What somebody wrote under the plugin's keys."""
+
+    async def test_it_is_told_once_and_stands_in_nobodys_way(self) -> None:
+        """With the key and the command that removes it; what can be read is read."""
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.create_endpoint(_endpoint())
+        await self.plugin.driver.join(_join())
+        network = self.bridge_ids()[f"nuage-network-{NETWORK}"]
+        whole = json.loads(network)
+        garbage = {
+            f"nuage-network-{'2' * 64}": "rubbish",
+            f"nuage-network-{'3' * 64}": network,
+            f"nuage-network-{'4' * 64}": json.dumps({**whole, "id": "4" * 64, "domain": 7}),
+            f"nuage-network-{'5' * 64}": json.dumps({**whole, "id": "5" * 64, "pool": "x"}),
+            f"nuage-network-{'6' * 64}": json.dumps({**whole, "id": "6" * 64, "pool": 7}),
+            f"nuage-network-{'7' * 64}": json.dumps([7]),
+            "nuage-network-": "{}",
+            f"nuage-endpoint-{'2' * 64}": "[" * 100000,
+            f"nuage-endpoint-{'3' * 64}": json.dumps(
+                {"id": "3" * 64, "network_id": NETWORK, "mac": "", "options": {"a": 1}}
+            ),
+            'nuage-endpoint-it\'s "x"': "null",
+        }
+        for key, value in garbage.items():
+            await self.plugin.client.transact(*operations.remember(BRIDGE, key, value))
+        interface = [("name", "==", PORT)]
+        unreadable: list[Any] = [
+            ("external_ids", "delete", frozenset({tables.RECORD})),
+            ("external_ids", "insert", {tables.RECORD: "?"}),
+        ]
+        await self.plugin.client.transact(Mutate(tables.INTERFACE, interface, unreadable))
+        with capturedLogs() as events:
+            for _ in range(3):
+                assert [each.id for each in self.plugin.switch.networks()] == [NETWORK]
+                assert {*self.plugin.switch.survey()} == {ENDPOINT}
+                assert self.plugin.switch.endpoint(ENDPOINT) is None
+        assert {(event["name"], event["key"]) for event in events} == {(BRIDGE, key) for key in garbage} | {
+            (PORT, tables.RECORD)
+        }
+        assert len(events) == len(garbage) + 1
+        for event in events:
+            line = str(formatEvent(event))
+            assert len(line) < 600
+            self.vrs.vsctl(*shlex.split(line.partition("remove it: ovs-vsctl ")[2]))
+        await self.plugin.client.transact()
+        assert self.bridge_ids() == {f"nuage-network-{NETWORK}": network}
+        assert not self.plugin.switch.survey()[ENDPOINT].marked
+
+    async def test_a_network_of_which_the_record_cannot_be_read(self) -> None:
+        """It is learnt from Docker again, and kept in the place of what was there."""
+        garbled = operations.remember(BRIDGE, f"nuage-network-{NETWORK}", "rubbish")
+        await self.plugin.client.transact(*garbled)
+        self.plugin.docker.networks[NETWORK] = network_request()
+        await self.plugin.driver.create_endpoint(_endpoint())
+        assert self.plugin.switch.network(NETWORK) is not None
 
 
 class Containing(DriverTestCase):

@@ -15,8 +15,8 @@ from pyroute2 import IPRoute, NetlinkError
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads
-from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.internet.task import Clock, deferLater
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SkipTest, TestCase
 
 from nuage import links, veth
@@ -257,6 +257,37 @@ class RealKernel(TestCase):
         """Return the alias of each link that is owned, by its name."""
         return {name: link.alias for name, link in (await self.links.owned(mark)).items()}
 
+    async def test_mend(self) -> None:
+        """Down, renamed, without its alias, and all at once: it is the same link afterwards."""
+        await self.create()
+        index, end = self.found(HOST).index, self.found(END).index
+        for name, changes in (
+            (HOST, {"state": "down"}),
+            ("eth7", {"ifname": "eth7"}),
+            (HOST, {"ifalias": ""}),
+            ("eth7", {"ifname": "eth7", "ifalias": ""}),
+        ):
+            self.link("set", index=index, state="down")
+            self.link("set", index=index, **changes)
+            await self.links.mend(name, HOST, ALIAS)
+            link = self.found(HOST)
+            self.assertEqual((link.index, link.alias, link.up, link.peer), (index, ALIAS, True, end))
+        self.assertIsNone(self.find("eth7"))
+
+    async def test_what_cannot_be_mended(self) -> None:
+        """A link that is gone, one of another owner, a name that somebody else's link has: nothing is changed."""
+        self.assertIn("is there no more", str(await failure_of(self.links.mend(HOST, HOST, ALIAS), LinkError)))
+        await self.create()
+        await failure_of(self.links.mend(HOST, HOST, OTHER), NotOurs)
+        index = self.found(HOST).index
+        self.link("set", index=index, state="down")
+        self.link("set", index=index, ifname="eth7")
+        self.link("add", kind="bridge", ifname=HOST)
+        problem = await failure_of(self.links.mend("eth7", HOST, ALIAS), NotOurs)
+        self.assertIn(f"another link has the name {HOST}, which belongs to link eth7", str(problem))
+        # It is up at least.
+        self.assertEqual((self.found("eth7").index, self.found("eth7").up), (index, True))
+
     async def test_owned_names_only_what_is_marked(self) -> None:
         await self.create()
         await self.links.create_pair("nu1", "nc1", mac="7a:42:00:00:00:01", mtu=1450, alias=OTHER)
@@ -404,7 +435,33 @@ class Failures(TestCase):
         await drained
         self.assertIsNone(netlink.alias)
         self.assertEqual(self.clock.begun, [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0])
-        self.assertEqual([event["name"] for event in self.events], [HOST])
+        self.assertEqual(
+            self.told(),
+            [
+                f"link {HOST} is not removed: cannot remove the link {HOST}: Device or resource busy",
+                "no link waits for its removal any more; 1 had to",
+            ],
+        )
+
+    def told(self) -> list[str | None]:
+        """Return the lines of the log but those for debugging."""
+        return [formatEvent(event) for event in self.events if event["log_level"] > LogLevel.debug]
+
+    async def test_a_reason_that_many_removals_have_is_told_once(self) -> None:
+        """It is the kernel's, and not that of one link."""
+        netlink = FakeNetlink("get", [NetlinkError(errno.EPERM) for _ in range(100)])
+        netlink.alias = None
+        links = self.links(netlink)
+        for number in range(50):
+            links.remove_soon(f"nu{number:013x}", ALIAS)
+        drained = Deferred.fromCoroutine(links.drained())
+        while not drained.called:
+            self.clock.advance(1)
+            await deferLater(cast(Any, reactor), 0)
+        lines = self.told()
+        self.assertEqual(len(lines), 2)
+        self.assertIn("CAP_NET_ADMIN", str(lines[0]))
+        self.assertEqual(lines[1], "no link waits for its removal any more; 50 had to")
 
     async def test_removal_of_what_is_not_ours_is_not_tried_again(self) -> None:
         netlink = FakeNetlink("del", [])

@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, ServerFactory
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogLevel, formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogLevel, capturedLogs, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from twisted.web.resource import Resource
 
@@ -223,7 +223,20 @@ class AcceptTests(_Sockets):
         self.assertEqual(self.reactor.readers, [])
 
     def test_no_descriptors(self) -> None:
-        """Where a connection cannot be accepted it pauses for a second instead of trying without end."""
+        """Where no connection can be accepted it pauses for a second instead of trying on, and says so once."""
+        with capturedLogs() as events:
+            for _ in range(3):
+                self.fail_to_accept()
+            self.reactor.failure = None
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(self.path))
+                self.adopted.doRead()
+        told = ["no connection can be accepted: [Errno 24] Too many open files", "connections are accepted again"]
+        self.assertEqual([formatEvent(event) for event in events], told)
+        self.adopted.stop()
+
+    def fail_to_accept(self) -> None:
+        """Have a connection fail, and the pause pass that follows."""
         self.reactor.failure = OSError(errno.EMFILE, "Too many open files")
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(self.path))
@@ -231,7 +244,6 @@ class AcceptTests(_Sockets):
         self.assertEqual(self.reactor.readers, [])
         self.reactor.advance(1)
         self.assertEqual(self.reactor.readers, [self.adopted])
-        self.adopted.stop()
 
     def test_stopped_in_pause(self) -> None:
         """A pause ends with the service."""

@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError as NotListening
 from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
 from twisted.internet.task import deferLater
+from twisted.internet.utils import getProcessOutputAndValue
 from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
@@ -30,6 +31,7 @@ from nuage.model import Endpoint
 from nuage.tap import Options
 from tests.driver_support import ENDPOINT, NETWORK
 from tests.http_support import Client, asynchronous, connect, post, post_json
+from tests.test_docker_engine import Daemon, http
 from tests.vrs_support import BRIDGE, Vrs, demand_programs
 
 reactor = cast(Any, _reactor)
@@ -199,6 +201,73 @@ class BadStart(CommandCase):
         self.configure(Scope="planet")
         with self.assertRaisesRegex(UsageError, "line 4: Scope: 'planet' is not allowed; allowed is local or global"):
             Options().parseOptions([f"--config={self.config}"])
+
+
+class DryRuns(CommandCase):
+    """What a dry run prints, and its exit status."""
+
+    def network(self, **changes: object) -> dict[str, object]:
+        """Return a network as Docker lists it; the driver is named after the socket."""
+        options = {"organization": "E", "user": "u", "domain": "D"}
+        whole = {"Id": "a" * 64, "Name": "x", "Driver": "nuage", "Options": options}
+        return {**whole, "IPAM": {"Config": [{"Subnet": "10.21.59.7/24"}]}, **changes}
+
+    def beside(self, networks: object = None, *, switch: bool = True) -> None:
+        """Configure it for a switch, and for a Docker with these networks, unless there is to be none."""
+        places = {}
+        if switch:
+            vrs = Vrs()
+            self.addCleanup(vrs.stop)
+            places["VrsEndpoint"] = vrs.remote
+        if networks is not None:
+            path = self.folder / "docker.sock"
+            daemon = Daemon(lambda target: http(networks if target == "/networks" else []))
+            self.addCleanup(reactor.listenUNIX(str(path), daemon).stopListening)
+            places["DockerEndpoint"] = f"unix://{path}"
+        self.configure(vrs_timeout=2, **places)
+
+    async def dry_run(self, *twistd: str) -> tuple[list[str], int]:
+        """Return what it prints and its exit status."""
+        argv = [*self.argv(*twistd), "--dry-run"]
+        out, err, status = await getProcessOutputAndValue(argv[0], argv[1:], self.environ, str(self.folder))
+        assert err == b"", err
+        return out.decode().splitlines(), status
+
+    @asynchronous
+    async def test_all_is_compared(self) -> None:
+        """The proposals are printed, also without ``-n``; host bits of a subnet are no obstacle."""
+        self.beside([self.network()])
+        done = ([f"would learn network {'a' * 64} from Docker", "1 proposals; nothing was done"], 0)
+        assert await self.dry_run("-n") == done
+        assert await self.dry_run() == done
+
+    @asynchronous
+    async def test_a_network_that_cannot_be_read(self) -> None:
+        """It is named and left out; the others are compared."""
+        bad = self.network(Id="b" * 64, Name="bad", IPAM={"Config": [{"Subnet": "10.0.0.0/99"}]})
+        self.beside([bad, self.network()])
+        lines, status = await self.dry_run("-n")
+        assert lines[0].startswith(f'passed over: what Docker says of network "bad" ({"b" * 64}) cannot be read')
+        assert lines[1:] == [f"would learn network {'a' * 64} from Docker", "1 proposals; nothing was done"]
+        assert status == 0
+
+    @asynchronous
+    async def test_without_docker(self) -> None:
+        """What was compared is printed; that this is not all is told, and is a failure."""
+        self.beside()
+        lines, status = await self.dry_run("-n")
+        assert lines[0] == "0 proposals; nothing was done"
+        assert lines[1].startswith("no complete audit: Docker at unix://")
+        assert (len(lines), status) == (2, 1)
+
+    @asynchronous
+    async def test_without_a_switch(self) -> None:
+        """It is a failure, with its reason."""
+        self.beside([], switch=False)
+        lines, status = await self.dry_run("-n")
+        assert len(lines) == 1
+        assert lines[0].startswith("no audit: the switch's database at unix:")
+        assert status == 1
 
 
 class Version(CommandCase):

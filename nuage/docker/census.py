@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import PurePath
 
 import attrs
 
 from nuage.audit import Docker
-from nuage.docker.engine import Engine, NetworkUnknown
-from nuage.docker.networks import as_request
+from nuage.docker.engine import AnswerUnreadable, Engine, Network, NetworkUnknown
+from nuage.docker.networks import NetworkUnreadable, as_request
+from nuage.libnetwork.payloads import CreateNetwork
 from nuage.model import Container, Endpoint
 from nuage.policy import endpoint_options
 
@@ -39,13 +40,21 @@ class Census:
         """
         drivers = {PurePath(self._socket).stem, *await self._engine.managed_drivers(self._socket)}
         listed = await self._engine.networks(drivers.__contains__)
-        networks = {each.id: as_request(each) for each in listed}
-        return Docker(in_use=await self._engine.running_endpoints(), networks=networks)
+        networks, unreadable = _requests(listed)
+        running = await self._engine.running_endpoints()
+        return Docker(in_use=running.uses, complete=running.complete, networks=networks, unreadable=unreadable)
 
     async def with_others(self, docker: Docker, networks: Collection[str]) -> Docker:
         """Add the endpoints on ``networks`` that belong to no running container: those being created, or Swarm's."""
-        others = [endpoint_id for network_id in networks for endpoint_id in await self._endpoints(network_id)]
-        return attrs.evolve(docker, others=frozenset(others))
+        found = {network_id: await self._endpoints(network_id) for network_id in networks}
+        others = frozenset(endpoint_id for endpoints in found.values() if endpoints for endpoint_id in endpoints)
+        untold = frozenset(network_id for network_id, endpoints in found.items() if endpoints is None)
+        return attrs.evolve(docker, others=others, untold=untold)
+
+    async def with_elsewhere(self, docker: Docker, unlisted: Collection[str]) -> Docker:
+        """Add those of the networks that Docker has all the same: its list is read by the names of our drivers."""
+        elsewhere = [network_id for network_id in unlisted if await self._has(network_id)]
+        return attrs.evolve(docker, elsewhere=frozenset(elsewhere))
 
     async def endpoint(self, network_id: str, endpoint_id: str, container: Container | None) -> Endpoint | None:
         """Return an endpoint as Docker describes it, None where Docker has it no more.
@@ -63,18 +72,51 @@ class Census:
         found = (await self._engine.network(network_id)).endpoints.get(endpoint_id)
         if found is None or not found.mac or not found.ipv4:
             return None
+        try:
+            address, address_v6 = IPv4Interface(found.ipv4), IPv6Interface(found.ipv6) if found.ipv6 else None
+        except ValueError as problem:
+            raise AnswerUnreadable(f"what Docker says of endpoint {endpoint_id} cannot be read: {problem}") from None
         given = await self._engine.driver_options(container.id, endpoint_id) if container else {}
         return Endpoint(
             id=endpoint_id,
             network_id=network_id,
             mac=found.mac,
-            address=IPv4Interface(found.ipv4),
-            address_v6=IPv6Interface(found.ipv6) if found.ipv6 else None,
+            address=address,
+            address_v6=address_v6,
             options=endpoint_options(given),
         )
 
-    async def _endpoints(self, network_id: str) -> Collection[str]:
+    async def _endpoints(self, network_id: str) -> Collection[str] | None:
+        """Return the endpoints of a network, None where they cannot be read."""
         try:
             return (await self._engine.network(network_id)).endpoints
         except NetworkUnknown:
             return ()
+        except AnswerUnreadable:
+            return None
+
+    async def _has(self, network_id: str) -> bool:
+        """Tell whether Docker has a network. It has one that it describes in whatever way."""
+        try:
+            await self._engine.network(network_id)
+        except NetworkUnknown:
+            return False
+        except AnswerUnreadable:
+            return True
+        return True
+
+
+def _requests(networks: Iterable[Network]) -> tuple[dict[str, CreateNetwork], dict[str, str]]:
+    """Return the networks as they would have been created, and what is wrong with those that cannot be read."""
+    read = {network.id: _request(network) for network in networks}
+    return (
+        {network_id: request for network_id, request in read.items() if not isinstance(request, str)},
+        {network_id: problem for network_id, problem in read.items() if isinstance(problem, str)},
+    )
+
+
+def _request(network: Network) -> CreateNetwork | str:
+    try:
+        return as_request(network)
+    except NetworkUnreadable as problem:
+        return str(problem)

@@ -17,11 +17,13 @@ from urllib.parse import quote
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from nuage.docker.exchange import LARGEST_ANSWER, Answer, Exchange
 from nuage.docker.presence import REACHING, Again, Presence
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.model import Container, Use
+from nuage.told import Told
 
 _Value = TypeVar("_Value")
 
@@ -35,8 +37,16 @@ _CONTAINERS = "/containers/json"
 _JOINING = "ep-"
 
 
+#: What reading an answer ends in that is not of the form which Docker's has.
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
+
 class NetworkUnknown(NuageError):
     """Docker has no network of this id."""
+
+
+class AnswerUnreadable(DockerUnavailable):
+    """Docker answered, and the answer makes no sense."""
 
 
 @attrs.frozen(kw_only=True)
@@ -80,6 +90,14 @@ class Network:
     endpoints: Mapping[str, Endpoint] = attrs.field(factory=dict)
 
 
+@attrs.frozen
+class Running:
+    """The endpoints of running containers. Where it is not ``complete`` Docker named more than could be read."""
+
+    uses: Mapping[str, Use]
+    complete: bool
+
+
 class Engine:
     """A client of one Docker daemon.
 
@@ -88,9 +106,12 @@ class Engine:
         presence: Is told what comes of each question.
     """
 
+    _log = Logger()
+
     def __init__(self, exchange: Exchange, presence: Presence) -> None:
         self._exchange = exchange
         self.presence = presence
+        self._told = Told()
 
     async def network(self, network_id: str) -> Network:
         """Return one network with its endpoints.
@@ -117,7 +138,7 @@ class Engine:
         Raises:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
-        networks = await self._list("/networks", _network)
+        networks, _ = await self._list("/networks", _network)
         return [network for network in networks if driver(network.driver)]
 
     async def managed_drivers(self, socket: str) -> frozenset[str]:
@@ -137,7 +158,7 @@ class Engine:
             if answer.refused:
                 self.presence.without_plugins(self._exchange.refusal(path, answer))
                 return []
-            return self._understood(path, answer, _each(_plugin))
+            return self._listed(path, answer, _plugin)[0]
 
         plugins = await self._ask(path, path, read)
         return frozenset(name for name, its_socket in plugins if its_socket == socket)
@@ -153,23 +174,26 @@ class Engine:
         if endpoint is None or not endpoint.container_name:
             return None
         filters = json.dumps({"name": [f"^/{endpoint.container_name}$"]})
-        for container, _ in await self._list(_CONTAINERS, _container, {"all": "1", "filters": filters}):
+        containers, _ = await self._list(_CONTAINERS, _container, {"all": "1", "filters": filters})
+        for container, _networks in containers:
             # The filter is a regular expression: a dot in the name fits other names too.
             if container.name == endpoint.container_name:
                 return container
         return None
 
-    async def running_endpoints(self) -> Mapping[str, Use]:
+    async def running_endpoints(self) -> Running:
         """Return network and container of each endpoint, of any driver, that a running container has.
 
         Raises:
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
-        return {
+        containers, complete = await self._list(_CONTAINERS, _container)
+        uses = {
             endpoint_id: Use(network_id=network_id, container=container)
-            for container, networks in await self._list(_CONTAINERS, _container)
+            for container, networks in containers
             for endpoint_id, network_id in networks.items()
         }
+        return Running(uses, complete)
 
     async def driver_options(self, container_id: str, endpoint_id: str) -> Mapping[str, str]:
         """Return the driver options that an endpoint of a container was given; not good during its Join.
@@ -188,8 +212,8 @@ class Engine:
 
     async def _list(
         self, path: str, parse: Callable[[Any], _Value], query: Mapping[str, str] | None = None
-    ) -> list[_Value]:
-        return await self._ask(path, path, lambda answer: self._understood(path, answer, _each(parse)), query)
+    ) -> tuple[list[_Value], bool]:
+        return await self._ask(path, path, lambda answer: self._listed(path, answer, parse), query)
 
     async def _ask(
         self, kind: str, path: str, read: Callable[[Answer], _Value], query: Mapping[str, str] | None = None
@@ -210,14 +234,32 @@ class Engine:
             raise
         self.presence.answered(step)
 
+    def _listed(self, path: str, answer: Answer, parse: Callable[[Any], _Value]) -> tuple[list[_Value], bool]:
+        """Return the items of a list that can be read, and whether these are all."""
+        items = self._understood(path, answer, _list)
+        parsed = [self._item(path, item, parse) for item in items]
+        readable = [item for item in parsed if item is not None]
+        return readable, len(readable) == len(items)
+
+    def _item(self, path: str, item: Any, parse: Callable[[Any], _Value]) -> _Value | None:
+        try:
+            return parse(item)
+        except _UNREADABLE as problem:
+            # Not all of it: a container's state changes from one answer to the next.
+            shown = f"Id {item['Id']!r}" if isinstance(item, dict) and "Id" in item else repr(item)[:80]
+            if self._told.is_new((path, shown)):
+                reason = f"the item with {shown} is passed over: {problem!r}"
+                self._log.warn("{problem}", problem=str(self._exchange.unavailable(path, reason)))
+            return None
+
     def _understood(self, path: str, answer: Answer, parse: Callable[[Any], _Value]) -> _Value:
         if answer.status != 200:
             raise self._exchange.refusal(path, answer)
         try:
             return parse(json.loads(answer.body))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except _UNREADABLE:
             reason = f"it answered {answer.status} with something unexpected: {answer.body[:80]!r}"
-        raise self._exchange.unavailable(path, reason)
+        raise self._exchange.unavailable(path, reason, AnswerUnreadable)
 
 
 def connect(
@@ -239,11 +281,6 @@ def connect(
     """
     clock = clock or reactor
     return Engine(Exchange(reactor, endpoint, clock, timeout, largest), Presence(clock, endpoint))
-
-
-def _each(parse: Callable[[Any], _Value]) -> Callable[[Any], list[_Value]]:
-    """Return what parses a list; null is an empty one."""
-    return lambda items: [parse(item) for item in items or ()]
 
 
 def _network(item: Any) -> Network:
@@ -268,8 +305,16 @@ def _pool(item: Any) -> Pool:
     return Pool(subnet=item.get("Subnet") or "", ip_range=item.get("IPRange") or "", gateway=item.get("Gateway") or "")
 
 
-def _endpoint(key: str, item: Any) -> Endpoint:
+def _list(content: Any) -> list[Any]:
+    if not isinstance(content, list | None):
+        raise TypeError("not a list")
+    return content or []
+
+
+def _endpoint(key: str, content: Any) -> Endpoint:
     joining = key.startswith(_JOINING)
+    # What is not told of one endpoint is no reason to know nothing of the others.
+    item = content if isinstance(content, dict) else {}
     return Endpoint(
         id=item.get("EndpointID") or key.removeprefix(_JOINING),
         container_id="" if joining else key,

@@ -5,7 +5,13 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from nuage.docker.engine import Engine, Network, NetworkUnknown, Pool
+from nuage.errors import Refused
+from nuage.libnetwork.body import shown
 from nuage.libnetwork.payloads import CreateNetwork, Pool4, Pool6
+
+
+class NetworkUnreadable(Refused):
+    """What Docker says of a network makes no sense."""
 
 
 async def find_network(engine: Engine, network_id: str) -> CreateNetwork | None:
@@ -13,6 +19,7 @@ async def find_network(engine: Engine, network_id: str) -> CreateNetwork | None:
 
     Raises:
         DockerUnavailable: Docker did not answer in time.
+        NetworkUnreadable: What it answers makes no sense.
     """
     try:
         network = await engine.network(network_id)
@@ -22,18 +29,34 @@ async def find_network(engine: Engine, network_id: str) -> CreateNetwork | None:
 
 
 def as_request(network: Network) -> CreateNetwork:
-    """Return the request that CreateNetwork was called with on the host that made the network."""
-    return CreateNetwork(
-        network_id=network.id,
-        options=network.options,
-        internal=network.internal,
-        pools=tuple(
-            Pool4(IPv4Network(pool.subnet), IPv4Address(_gateway(pool))) for pool in network.ipv4 if pool.subnet
-        ),
-        pools_v6=tuple(
-            Pool6(IPv6Network(pool.subnet), IPv6Address(_gateway(pool))) for pool in network.ipv6 if pool.subnet
-        ),
-    )
+    """Return the request that CreateNetwork was called with on the host that made the network.
+
+    Docker up to 24 shows a prefix as it was typed, 10.21.59.7/24, and goes by 10.21.59.0/24.
+
+    Raises:
+        NetworkUnreadable: One of its prefixes or gateways is none.
+    """
+    try:
+        return CreateNetwork(
+            network_id=network.id,
+            options=network.options,
+            internal=network.internal,
+            pools=tuple(
+                Pool4(IPv4Network(pool.subnet, strict=False), IPv4Address(_gateway(pool)))
+                for pool in network.ipv4
+                if pool.subnet
+            ),
+            pools_v6=tuple(
+                Pool6(IPv6Network(pool.subnet, strict=False), IPv6Address(_gateway(pool)))
+                for pool in network.ipv6
+                if pool.subnet
+            ),
+        )
+    except ValueError as problem:
+        raise NetworkUnreadable(
+            f"what Docker says of network {shown(network.name)} ({network.id}) cannot be read: {problem}; "
+            "remove the network, and create it again"
+        ) from None
 
 
 def _gateway(pool: Pool) -> str:
@@ -44,8 +67,8 @@ def _gateway(pool: Pool) -> str:
     """
     if pool.gateway:
         return pool.gateway.partition("/")[0]
-    subnet = ip_network(pool.subnet)
-    chosen_from = ip_network(pool.ip_range or pool.subnet)
+    subnet = ip_network(pool.subnet, strict=False)
+    chosen_from = ip_network(pool.ip_range or pool.subnet, strict=False)
     # The first address of the subnet itself names the subnet, and is nobody's.
     offset = 1 if chosen_from.network_address == subnet.network_address else 0
     return str(chosen_from.network_address + offset)

@@ -35,6 +35,7 @@ class AdoptedSocket:
         self._socket = listening
         self._factory = factory
         self._pause: IDelayedCall | None = None
+        self._failing = False
 
     def start(self) -> None:
         """Begin to accept."""
@@ -62,12 +63,20 @@ class AdoptedSocket:
                     # The reactor makes itself a duplicate.
                     connection.setblocking(False)
                     self._reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, self._factory)
+                self._tell_end()
         except BlockingIOError:
             return
         except OSError as problem:
-            self._log.error("a connection could not be accepted: {problem}", problem=str(problem))
+            if not self._failing:
+                self._failing = True
+                self._log.error("no connection can be accepted: {problem}", problem=str(problem))
             self._reactor.removeReader(self)
             self._pause = self._reactor.callLater(_PAUSE, self._reactor.addReader, self)
+
+    def _tell_end(self) -> None:
+        if self._failing:
+            self._failing = False
+            self._log.info("connections are accepted again")
 
     def connectionLost(self, reason: Any) -> None:  # noqa: ARG002
         """See IReadDescriptor: the reactor has ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any, TypeVar
 
@@ -136,12 +137,12 @@ class Body:
         return self._parsed(name, IPv6Interface, "an IPv6 address with a prefix length")
 
     def network_v4(self, name: str) -> IPv4Network:
-        """Return an IPv4 prefix."""
-        return self._required(name, self._parsed(name, IPv4Network, "an IPv4 prefix without host bits"))
+        """Return an IPv4 prefix; host bits that a user typed with it are cut off, as Docker does with them."""
+        return self._required(name, self._parsed(name, partial(IPv4Network, strict=False), "an IPv4 prefix"))
 
     def network_v6(self, name: str) -> IPv6Network:
-        """Return an IPv6 prefix."""
-        return self._required(name, self._parsed(name, IPv6Network, "an IPv6 prefix without host bits"))
+        """Return an IPv6 prefix; see :meth:`network_v4`."""
+        return self._required(name, self._parsed(name, partial(IPv6Network, strict=False), "an IPv6 prefix"))
 
     def gateway_v4(self, name: str) -> IPv4Address | None:
         """Return the address of a gateway that comes with a prefix length."""

@@ -122,6 +122,14 @@ def detach(bridge: str, endpoint_id: str, port: str | None, *, owns_name: bool) 
     return [*unplug, *_withdraw(endpoint_id, owns_name=owns_name)]
 
 
+def mark(interface: str, port: str | None, endpoint: Endpoint, container: Container | None) -> list[Operation]:
+    """Write into the rows of an attached endpoint whose they are.
+
+    ``interface`` and ``port`` are the uuids of the endpoint's rows.
+    """
+    return _identify(interface, port, endpoint, container)
+
+
 def rename(
     interface: str, port: str | None, network: Network, endpoint: Endpoint, container: Container, site_id: str | None
 ) -> list[Operation]:
@@ -181,6 +189,8 @@ def _marks(endpoint: Endpoint, container: Container | None) -> dict[str, str]:
         tables.NETWORK: endpoint.network_id,
         tables.RECORD: endpoint.to_record(),
     }
+    if endpoint.owner is not None:
+        marks[tables.OWNER] = endpoint.owner
     if container is not None:
         marks[tables.CONTAINER] = container.id
     return marks

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from twisted.logger import Logger
+import attrs
 
 from nuage.errors import SwitchError
 from nuage.model import Container, Endpoint, Network, Trace
@@ -18,7 +18,19 @@ from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired,
 from nuage.ovsdb.operations import Operation
 from nuage.vrs import operations, tables
 from nuage.vrs.addresses import Addresses, holders
-from nuage.vrs.views import Attachment, Resolution, attachment_of, ids_of, is_master, is_ours, resolution_of
+from nuage.vrs.records import Records
+from nuage.vrs.views import (
+    Attachment,
+    Resolution,
+    attachment_of,
+    failure_of,
+    ids_of,
+    is_marked,
+    is_master,
+    is_ours,
+    owner_of,
+    resolution_of,
+)
 
 T = TypeVar("T")
 
@@ -35,17 +47,25 @@ class Switch:
         bridge: Name of the bridge that endpoints are plugged into.
         wire_timeout: Seconds that ovs-vswitchd may take to open an endpoint's device.
         site_id: The site that entities are said to be of, None for none.
+        owner: What this plugin is told apart by from others that use the same switch: its socket's file name.
 
     Its methods raise :class:`nuage.errors.SwitchError` where the switch cannot do what is asked.
     """
 
-    _log = Logger()
-
-    def __init__(self, client: OvsdbClient, bridge: str, wire_timeout: float, site_id: str | None = None) -> None:
+    def __init__(
+        self,
+        client: OvsdbClient,
+        bridge: str,
+        wire_timeout: float,
+        site_id: str | None = None,
+        owner: str | None = None,
+    ) -> None:
         self._client = client
         self._bridge = bridge
         self._wire_timeout = wire_timeout
         self._site_id = site_id
+        self._owner = owner
+        self._records = Records()
 
     @property
     def bridge(self) -> str:
@@ -62,18 +82,20 @@ class Switch:
 
     def network(self, network_id: str) -> Network | None:
         """Return a network that is remembered."""
-        return self._recorded(tables.NETWORK_RECORD + network_id, Network.from_record)
+        ids = self._bridge_ids()
+        return self._records.at_bridge(self._bridge, ids, tables.NETWORK_RECORD, network_id, Network.from_record)
 
     def networks(self) -> Iterator[Network]:
-        """Yield all networks that are remembered."""
-        for key in self._bridge_ids():
-            if key.startswith(tables.NETWORK_RECORD):
-                network = self._recorded(key, Network.from_record)
-                if network is not None:
-                    yield network
+        """Yield the networks that are remembered, without those of other plugins on this switch."""
+        yield from (network for network in self._remembered_networks() if not self._is_foreign(network.owner))
+
+    def foreign_networks(self) -> Iterator[Network]:
+        """Yield the networks of other plugins on this switch."""
+        yield from (network for network in self._remembered_networks() if self._is_foreign(network.owner))
 
     async def remember_network(self, network: Network) -> None:
-        """Keep a network until it is forgotten."""
+        """Keep a network until it is forgotten. Whoever is told of it by Docker is its owner."""
+        network = attrs.evolve(network, owner=self._owner)
         if self.network(network.id) != network:
             key = tables.NETWORK_RECORD + network.id
             await self._commit(operations.remember(self._bridge, key, network.to_record()))
@@ -87,8 +109,8 @@ class Switch:
         """Return an endpoint that is attached or remembered."""
         interface = self._interface(endpoint_id)
         if interface is not None:
-            return self._read(ids_of(interface).get(tables.RECORD, ""), Endpoint.from_record)
-        return self._recorded(tables.ENDPOINT_RECORD + endpoint_id, Endpoint.from_record)
+            return self._records.at_interface(interface)
+        return self._waiting(endpoint_id)
 
     def endpoints_of(self, network_id: str) -> list[str]:
         """Return the ids of the network's endpoints, attached or remembered."""
@@ -105,37 +127,57 @@ class Switch:
 
     async def remember_endpoint(self, endpoint: Endpoint) -> None:
         """Keep an endpoint that is not attached, until it is attached or forgotten."""
+        endpoint = self._own(endpoint)
         if self.endpoint(endpoint.id) != endpoint:
             key = tables.ENDPOINT_RECORD + endpoint.id
             await self._commit(operations.remember(self._bridge, key, endpoint.to_record()))
 
     def survey(self) -> dict[str, Trace]:
-        """Return what the switch has of each endpoint, by id.
+        """Return what the switch has of each endpoint, by id, without those of other plugins on this switch.
 
-        An entity without a port is taken for ours where :func:`nuage.vrs.views.is_ours` proves it.
+        An entity without a port is taken for ours where :func:`nuage.vrs.views.is_ours` proves it, and an interface
+        without marks where its port does.
         """
         cache = self._client.cache
-        attached = {ids_of(row).get(tables.ENDPOINT) for row in cache[tables.INTERFACE].rows.values()}
+        attached = {
+            ids_of(row).get(tables.ENDPOINT) or self._owner_by_port(row)
+            for row in cache[tables.INTERFACE].rows.values()
+        }
         waiting = {endpoint.id for endpoint in self._remembered_endpoints()}
         announced = {str(row["vm_uuid"]) for row in cache[tables.NUAGE_VM].rows.values() if is_ours(row)}
-        return {endpoint_id: self.trace(endpoint_id) for endpoint_id in attached | waiting | announced if endpoint_id}
+        ours = (attached | waiting | announced) - self.foreign_endpoints()
+        return {endpoint_id: self.trace(endpoint_id) for endpoint_id in ours if endpoint_id}
+
+    def foreign_endpoints(self) -> set[str]:
+        """Return the ids of the endpoints of other plugins on this switch."""
+        rows = self._client.cache[tables.INTERFACE].rows.values()
+        attached = {
+            ids[tables.ENDPOINT]
+            for ids in map(ids_of, rows)
+            if tables.ENDPOINT in ids and self._is_foreign(ids.get(tables.OWNER))
+        }
+        return attached | {each.id for each in self._remembered_endpoints() if self._is_foreign(each.owner)}
 
     def trace(self, endpoint_id: str) -> Trace:
         """Return what the switch has of one endpoint, which may be nothing."""
         interface = self._interface(endpoint_id)
         ids = {} if interface is None else ids_of(interface)
         # The record of an endpoint that is attached need not be decoded, which would take half of the time.
-        waiting = self._recorded(tables.ENDPOINT_RECORD + endpoint_id, Endpoint.from_record) if not ids else None
+        waiting = self._waiting(endpoint_id) if not ids else None
         entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
         port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
+        announced = entity is not None and is_ours(entity) and port is not None
+        marked = interface is not None and is_marked(interface, self._port(interface), announced=announced)
         return Trace(
             network_id=waiting.network_id if waiting else ids.get(tables.NETWORK),
             record=waiting.to_record() if waiting else ids.get(tables.RECORD),
             attached=interface is not None,
-            announced=entity is not None and is_ours(entity) and port is not None,
-            waiting=tables.ENDPOINT_RECORD + endpoint_id in self._bridge_ids(),
+            announced=announced,
+            waiting=waiting is not None,
             container_id=ids.get(tables.CONTAINER),
             container_name=ids.get(tables.VM_NAME),
+            marked=marked,
+            error=None if interface is None else failure_of(interface),
         )
 
     def attachment(self, endpoint_id: str) -> Attachment | None:
@@ -189,13 +231,15 @@ class Switch:
         Raises:
             SwitchError: The switch could not; what it says is in the message. The endpoint may be half attached.
         """
-        found = self.attachment(endpoint.id)
-        told = (self._bridge, network, endpoint, container, self._site_id)
+        found, trace = self.attachment(endpoint.id), self.trace(endpoint.id)
+        told = (self._bridge, network, self._own(endpoint), container, self._site_id)
         if found is None:
             await self._commit(operations.attach(*told), lambda: self._interface(endpoint.id) is not None)
-        elif not self.trace(endpoint.id).announced:
+        elif not trace.announced:
             steps = operations.announce(found.interface_uuid, found.port_uuid, *told)
             await self._commit(steps, lambda: self.trace(endpoint.id).announced)
+        elif not trace.marked and (interface := self._interface(endpoint.id)) is not None:
+            await self._mark(interface, endpoint, container)
         return await self.wired(endpoint.id)
 
     async def plug(self, endpoint: Endpoint) -> Attachment:
@@ -207,6 +251,7 @@ class Switch:
             SwitchError: See :meth:`attach`.
         """
         if self._interface(endpoint.id) is None:
+            endpoint = self._own(endpoint)
             await self._commit(
                 operations.plug(self._bridge, endpoint), lambda: self._interface(endpoint.id) is not None
             )
@@ -236,15 +281,31 @@ class Switch:
             raise SwitchError(
                 f"the switch did not open port {name} within {self._wire_timeout:g} s; is ovs-vswitchd running?"
             ) from None
-        if attachment.ofport is None or attachment.ofport <= 0:
-            raise SwitchError(f"the switch could not open port {name}: {attachment.error or 'it does not say why'}")
+        if attachment.failure:
+            raise SwitchError(f"the switch could not open port {name}: {attachment.failure}")
         return attachment
+
+    async def adopt(self, endpoint: Endpoint, container: Container | None) -> None:
+        """Mark the interface of an endpoint in use again that has lost all its marks.
+
+        The caller has seen the endpoint's link, by the alias that proves it: so an interface of its name, which is not
+        said to be anybody's, is the endpoint's.
+        """
+        interface = self._unmarked(endpoint.id)
+        if interface is not None:
+            await self._mark(interface, endpoint, container)
+
+    async def _mark(self, interface: Row, endpoint: Endpoint, container: Container | None) -> None:
+        port = self._port(interface)
+        port_uuid = None if port is None else port.uuid
+        await self._commit(operations.mark(interface.uuid, port_uuid, self._own(endpoint), container))
 
     async def unplug(self, endpoint_id: str) -> None:
         """Take the endpoint from the bridge and from the VRS, and keep it in mind for a later attach."""
         # Which port is the endpoint's is read from the mirrored tables: not before they are there.
         await self.ready()
         endpoint = self.endpoint(endpoint_id)
+        endpoint = self._own(endpoint) if endpoint else None
         key = tables.ENDPOINT_RECORD + endpoint_id
         records = operations.remember(self._bridge, key, endpoint.to_record()) if endpoint else []
         await self._detach(endpoint_id, records)
@@ -262,7 +323,7 @@ class Switch:
         attachment = self.attachment(endpoint_id)
         port_uuid = attachment.port_uuid if attachment else None
         holder = self._client.cache[tables.INTERFACE].find("name", port_name(endpoint_id))
-        owns_name = holder is None or ids_of(holder).get(tables.ENDPOINT) == endpoint_id
+        owns_name = holder is None or (attachment is not None and holder.uuid == attachment.interface_uuid)
         await self._commit([*operations.detach(self._bridge, endpoint_id, port_uuid, owns_name=owns_name), *records])
 
     async def rename(self, network: Network, endpoint: Endpoint, container: Container) -> None:
@@ -301,29 +362,55 @@ class Switch:
                 await self._client.transact(*steps)
 
     def _interface(self, endpoint_id: str) -> Row | None:
-        return self._client.cache[tables.INTERFACE].find("external_ids", endpoint_id, tables.ENDPOINT)
+        """Return the endpoint's interface: by its mark, or by its port's or its entity's where that was removed."""
+        interface = self._client.cache[tables.INTERFACE].find("external_ids", endpoint_id, tables.ENDPOINT)
+        if interface is not None:
+            return interface
+        unmarked = self._unmarked(endpoint_id)
+        return unmarked if unmarked is not None and self._is_proven(unmarked, endpoint_id) else None
+
+    def _is_proven(self, interface: Row, endpoint_id: str) -> bool:
+        """Tell whether an interface of the endpoint's name is the endpoint's by something else than its own marks."""
+        entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
+        return self._owner_by_port(interface) == endpoint_id or (entity is not None and is_ours(entity))
+
+    def _unmarked(self, endpoint_id: str) -> Row | None:
+        """Return the interface of the endpoint's name, where it is not said to be anybody's."""
+        interface = self._client.cache[tables.INTERFACE].find("name", port_name(endpoint_id))
+        return interface if interface is not None and tables.ENDPOINT not in ids_of(interface) else None
+
+    def _owner_by_port(self, interface: Row) -> str | None:
+        port = self._port(interface)
+        return None if port is None else owner_of(port)
+
+    def _port(self, interface: Row) -> Row | None:
+        return self._client.cache[tables.PORT].find("name", interface["name"])
 
     def _seen(self, interface: Row) -> Attachment:
-        return attachment_of(interface, self._client.cache[tables.PORT].find("name", interface["name"]))
+        return attachment_of(interface, self._port(interface))
+
+    def _own(self, endpoint: Endpoint) -> Endpoint:
+        return attrs.evolve(endpoint, owner=self._owner)
+
+    def _is_foreign(self, owner: str | None) -> bool:
+        """Tell whether a record is another plugin's. One without an owner, of release 1.0, may be ours."""
+        return owner is not None and owner != self._owner
 
     def _bridge_ids(self) -> Mapping[str, str]:
         row = self._client.cache[tables.BRIDGE].find("name", self._bridge)
         return {} if row is None else ids_of(row)
 
+    def _remembered_networks(self) -> Iterator[Network]:
+        yield from self._at_bridge(tables.NETWORK_RECORD, self.network)
+
     def _remembered_endpoints(self) -> Iterator[Endpoint]:
-        for key in self._bridge_ids():
-            if key.startswith(tables.ENDPOINT_RECORD):
-                endpoint = self._recorded(key, Endpoint.from_record)
-                if endpoint is not None:
-                    yield endpoint
+        yield from self._at_bridge(tables.ENDPOINT_RECORD, self._waiting)
 
-    def _recorded(self, key: str, read: Callable[[str], T]) -> T | None:
-        text = self._bridge_ids().get(key)
-        return None if text is None else self._read(text, read)
+    def _at_bridge(self, prefix: str, record_of: Callable[[str], T | None]) -> Iterator[T]:
+        subjects = [key.removeprefix(prefix) for key in self._bridge_ids() if key.startswith(prefix)]
+        yield from (record for record in map(record_of, subjects) if record is not None)
 
-    def _read(self, text: str, read: Callable[[str], T]) -> T | None:
-        try:
-            return read(text)
-        except ValueError as problem:
-            self._log.error("a record in the switch's database is passed over: {problem}", problem=str(problem))
-            return None
+    def _waiting(self, endpoint_id: str) -> Endpoint | None:
+        """Return an endpoint that was created and is not joined."""
+        ids = self._bridge_ids()
+        return self._records.at_bridge(self._bridge, ids, tables.ENDPOINT_RECORD, endpoint_id, Endpoint.from_record)

@@ -31,6 +31,7 @@ ENDPOINT = "nuage-endpoint"
 NETWORK = "nuage-network"
 CONTAINER = "nuage-container"
 RECORD = "nuage-record"
+OWNER = "nuage-owner"
 
 #: Keys of a port's ``metadata`` (libvrsdk, port metadata keys).
 DOMAIN = "nuage-enterprise-domain"
@@ -88,7 +89,7 @@ MONITORED = (
     # Not its ports: nobody reads them, and each change of a long list would cost a millisecond.
     Monitored(BRIDGE, ("name", "external_ids"), indexes=("name",)),
     Monitored(CONTROLLER, ("target", "role", "is_connected")),
-    Monitored(PORT, ("name", "interfaces"), indexes=("name",)),
+    Monitored(PORT, ("name", "interfaces", "external_ids"), indexes=("name",)),
     Monitored(
         INTERFACE,
         ("name", "ofport", "error", "external_ids"),

@@ -11,6 +11,10 @@ from nuage.ovsdb.client import Row
 from nuage.ovsdb.notation import Value
 from nuage.vrs import tables
 
+_PORT_MARKS = frozenset({tables.VM_UUID, tables.VM_NAME})
+_OWN_MARKS = frozenset({tables.ENDPOINT, tables.NETWORK, tables.RECORD})
+_INTERFACE_MARKS = _OWN_MARKS | _PORT_MARKS
+
 
 @attrs.frozen(str=False)
 class Resolution:
@@ -42,6 +46,21 @@ class Attachment:
     error: str | None
     container_id: str | None
 
+    @property
+    def failure(self) -> str | None:
+        """Why the switch could not open the device, None where it did or has not tried yet."""
+        failed = bool(self.error) if self.ofport is None else self.ofport <= 0
+        return (self.error or "it does not say why") if failed else None
+
+
+def failure_of(interface: Row) -> str | None:
+    """Return why the switch could not open an interface's device, None where it did or has not tried yet."""
+    ofport = interface["ofport"]
+    # Most are open: they are told in the fewest steps.
+    if isinstance(ofport, int) and ofport > 0:
+        return None
+    return attachment_of(interface, None).failure
+
 
 def attachment_of(interface: Row, port: Row | None) -> Attachment:
     """Read where an endpoint is attached from the rows of its interface and port."""
@@ -49,7 +68,7 @@ def attachment_of(interface: Row, port: Row | None) -> Attachment:
     return Attachment(
         port=str(interface["name"]),
         interface_uuid=interface.uuid,
-        port_uuid=port.uuid if port else None,
+        port_uuid=None if port is None else port.uuid,
         ofport=ofport if isinstance(ofport, int) else None,
         error=str(error) if error else None,
         container_id=ids_of(interface).get(tables.CONTAINER),
@@ -94,6 +113,25 @@ def is_ours(entity: Row) -> bool:
     It is where the entity has exactly the one port that this driver gives it, the name of which is made of its id.
     """
     return entity["ports"] == frozenset({port_name(str(entity["vm_uuid"]))})
+
+
+def owner_of(port: Row) -> str | None:
+    """Return the endpoint that a port is of by what the VRS agent reads in it, None where it is no endpoint of ours.
+
+    A port of ours has a name that is made of the endpoint's id.
+    """
+    endpoint_id = ids_of(port).get(tables.VM_UUID)
+    return endpoint_id if endpoint_id and port["name"] == port_name(endpoint_id) else None
+
+
+def is_marked(interface: Row, port: Row | None, *, announced: bool) -> bool:
+    """Tell whether an endpoint's interface and port carry all that they were attached with.
+
+    What the VRS's agent reads is there once the VRS is told of the endpoint.
+    """
+    if not announced:
+        return ids_of(interface).keys() >= _OWN_MARKS
+    return ids_of(interface).keys() >= _INTERFACE_MARKS and (port is None or ids_of(port).keys() >= _PORT_MARKS)
 
 
 def ids_of(row: Row) -> Mapping[str, str]:

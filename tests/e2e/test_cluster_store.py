@@ -130,7 +130,7 @@ class ClusterStoreTests(ClusterTestCase):
         used_id, idle_id = self.id_of(used), self.id_of(idle)
         wait_until("the audit learns the other network", lambda: self.knows("b", idle_id), 15)
         self.store.stop()
-        # Two audits in a row have taken place then.
+        # Audits have taken place then.
         wait_until("what nobody uses is forgotten", lambda: not self.knows("b", idle_id), 15)
         self.restart_plugin("b")
         self.assertFalse(self.shows(used))
