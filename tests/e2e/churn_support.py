@@ -112,7 +112,10 @@ class Churn:
         name, other = f"churn-{number}-{turn}", f"churn-{number}-other"
         with_other = choice.random() < 0.4
         steps: list[Callable[[], bool]] = [
-            lambda: self._docker("run", "-d", "--name", name, "--net", base, IMAGE, "sleep", "1000"),
+            # It ends at once when it is told to. A starting Docker that finds it alive would wait 10 s for its end.
+            lambda: self._docker(
+                *("run", "-d", "--name", name, "--net", base, "--stop-signal=SIGKILL", IMAGE, "sleep", "1000")
+            ),
         ]
         if with_other:
             steps += [

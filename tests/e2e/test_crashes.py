@@ -6,7 +6,7 @@ import time
 
 from lab.shell import wait_until
 from tests.e2e.churn_support import Churn, ChurnTestCase
-from tests.e2e.disturbance_support import SOON, rounds
+from tests.e2e.disturbance_support import rounds
 
 #: TEST_DOCKERD_CRASHES=50 is for figures.
 ROUNDS = rounds("TEST_DOCKERD_CRASHES", 2)
@@ -38,7 +38,7 @@ class CrashTests(ChurnTestCase):
                 begin = time.monotonic()
                 self.host.dockerd.start()
                 self.host.dockerd.wait()
-                returns.append(self.note_return(f"crash of dockerd {number + 1}", names, begin, SOON))
+                returns.append(self.note_return(f"crash of dockerd {number + 1}", names, begin))
                 self.assert_lasting(names, "lasting")
             done = churn.succeeded
             wait_until("commands afterwards", lambda: churn.succeeded >= done + 6, 90)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from lab.shell import wait_until
-from tests.e2e.disturbance_support import ALWAYS, SOON, DisturbedTestCase, rounds
+from tests.e2e.disturbance_support import ALWAYS, DisturbedTestCase, rounds
 
 #: How often in each order; TEST_POWER_LOSSES=50 is for figures.
 ROUNDS = rounds("TEST_POWER_LOSSES", 1)
@@ -31,7 +31,7 @@ class PowerLossTests(DisturbedTestCase):
             begin = time.monotonic()
             self.host.dockerd.wait()
             what = f"power loss {number + 1}, {order}"
-            returns.append(self.note_return(what, [*names, "bridged"], begin, SOON))
+            returns.append(self.note_return(what, [*names, "bridged"], begin))
             self.assert_lasting(names, "lasting")
         self.assert_all_returned(f"power losses, {order}", returns)
         for name in (*names, "bridged"):
