@@ -15,12 +15,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from pyroute2 import IPRoute
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from nuage.links import Links
+from nuage.netlink import Kernel
 from tests.test_links import ALIAS, END, HOST, WANTED, enter, new_namespace
 
 reactor: Any = _reactor
@@ -39,7 +39,7 @@ async def _measure(cycles: int) -> None:
 
     def open_netlink() -> Any:
         enter(namespace)
-        return IPRoute()
+        return Kernel()
 
     links = Links(reactor, reactor, open_netlink)
     links.start()

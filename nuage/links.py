@@ -1,7 +1,7 @@
 """The links between host and containers, made and removed in threads so that the reactor never waits for the kernel.
 
 Making a pair takes the kernel about a millisecond, removing one 15 to 20: removals have threads of their own and
-never stand in the way of what a call waits for. Each thread keeps one netlink socket open, for a hundred requests.
+never stand in the way of what a call waits for. Each thread keeps one netlink socket open.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TypeVar
 from zlib import crc32
 
 import attrs
-from pyroute2 import IPRoute
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.task import deferLater
@@ -23,6 +22,7 @@ from twisted.python.threadpool import ThreadPool
 
 from nuage import linklist, veth
 from nuage.errors import LinkError
+from nuage.netlink import Kernel
 from nuage.told import Told
 from nuage.veth import Link, Netlink, NotOurs, Pair
 
@@ -30,10 +30,6 @@ _Result = TypeVar("_Result")
 
 #: Four removals at once take 6 ms each, one after the other they take 16: the kernel waits, it does not work.
 _REMOVAL_THREADS = 4
-
-#: Requests after which a netlink socket is closed and another one opened, which takes 2 ms. pyroute2 takes a link that
-#: was asked for as the end of the answer, and keeps the acknowledgement that follows for as long as the socket lives.
-_USES = 100
 
 #: Seconds before a removal that failed is tried again: doubled each time, up to the last.
 _FIRST_PAUSE, _LAST_PAUSE = 0.2, 30.0
@@ -49,7 +45,6 @@ class _Lane:
         # A request that the kernel never answers does not keep the process from ending.
         self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
         self._netlink: Netlink | None = None
-        self._uses = 0
 
     def start(self) -> None:
         self._pool.start()
@@ -69,21 +64,15 @@ class _Lane:
 
     def _work(self, work: Callable[[Netlink], _Result]) -> _Result:
         try:
-            return work(self._socket())
+            if self._netlink is None:
+                self._netlink = self._open_netlink()
+            return work(self._netlink)
         except LinkError:
             raise
         except Exception as problem:
             # Nobody knows what the socket still holds: the next work gets a new one.
             self._close()
             raise LinkError(f"netlink failed: {problem or type(problem).__name__}") from problem
-
-    def _socket(self) -> Netlink:
-        if self._uses >= _USES:
-            self._close()
-        if self._netlink is None:
-            self._netlink, self._uses = self._open_netlink(), 0
-        self._uses += 1
-        return self._netlink
 
     def _close(self) -> None:
         netlink, self._netlink = self._netlink, None
@@ -130,7 +119,7 @@ class Links:
     _log = Logger()
 
     def __init__(
-        self, reactor: IReactorFromThreads, clock: IReactorTime, open_netlink: Callable[[], Netlink] = IPRoute
+        self, reactor: IReactorFromThreads, clock: IReactorTime, open_netlink: Callable[[], Netlink] = Kernel
     ) -> None:
         self._clock = clock
         self._making = _Lane(reactor, open_netlink, "links")

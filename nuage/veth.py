@@ -41,10 +41,13 @@ class NotOurs(LinkError):
 
 
 class Netlink(Protocol):
-    """The part of pyroute2's ``IPRoute`` that is used here."""
+    """The kernel's links: :class:`nuage.netlink.Kernel`."""
 
     def link(self, command: str, **kwarg: Any) -> Any:
-        """Send one RTM_NEWLINK, RTM_GETLINK or RTM_DELLINK."""
+        """Send one RTM_NEWLINK or RTM_DELLINK, as pyroute2's ``IPRoute.link`` does."""
+
+    def find(self, name: str) -> Link | None:
+        """Return the link of this name, or None where there is none."""
 
     def close(self) -> None:
         """Close the socket."""
@@ -112,7 +115,7 @@ def remove(netlink: Netlink, host_name: str, alias: str) -> bool:
         NotOurs: The link is somebody else's.
     """
     try:
-        link = find(netlink, host_name)
+        link = netlink.find(host_name)
         if link is None:
             return False
         _demand_ownership(link, alias)
@@ -129,7 +132,7 @@ def mend(netlink: Netlink, name: str, host_name: str, alias: str) -> None:
         NotOurs: The link is somebody else's, or a link of somebody else has the name.
     """
     try:
-        link = find(netlink, name)
+        link = netlink.find(name)
         if link is None:
             raise LinkError(f"link {name} is there no more")
         _demand_ownership(link, alias)
@@ -140,17 +143,6 @@ def mend(netlink: Netlink, name: str, host_name: str, alias: str) -> None:
             netlink.link("set", index=link.index, ifalias=alias, state="up")
     except NetlinkError as problem:
         raise _refused(f"cannot mend the link {name}", problem) from None
-
-
-def find(netlink: Netlink, name: str) -> Link | None:
-    """Return the link of this name, or None where there is none."""
-    try:
-        for message in netlink.link("get", ifname=name):
-            return _described(message)
-    except NetlinkError as problem:
-        if problem.code != errno.ENODEV:
-            raise
-    return None
 
 
 def _add(netlink: Netlink, pair: Pair) -> bool:
@@ -169,14 +161,14 @@ def _own(netlink: Netlink, pair: Pair) -> None:
     try:
         netlink.link("set", ifname=pair.host_name, ifalias=pair.alias, state="up")
     except NetlinkError:
-        link = find(netlink, pair.host_name)
+        link = netlink.find(pair.host_name)
         if link is not None and link.belongs_to(pair.alias):
             _delete(netlink, link)
         raise
 
 
 def _is_as_wanted(netlink: Netlink, pair: Pair) -> bool:
-    host, end = find(netlink, pair.host_name), find(netlink, pair.container_name)
+    host, end = netlink.find(pair.host_name), netlink.find(pair.container_name)
     return (
         host is not None
         and end is not None
@@ -187,11 +179,11 @@ def _is_as_wanted(netlink: Netlink, pair: Pair) -> bool:
 
 def _make_way(netlink: Netlink, pair: Pair) -> None:
     """Remove our own remains; refuse to touch anybody else's."""
-    host = find(netlink, pair.host_name)
+    host = netlink.find(pair.host_name)
     if host is not None:
         _demand_ownership(host, pair.alias)
         _delete(netlink, host)
-    end = find(netlink, pair.container_name)
+    end = netlink.find(pair.container_name)
     if end is not None:
         raise NotOurs(
             f"link {end.name} exists and is not the other end of {pair.host_name}, "
@@ -200,7 +192,7 @@ def _make_way(netlink: Netlink, pair: Pair) -> None:
 
 
 def _rename(netlink: Netlink, link: Link, name: str) -> None:
-    if find(netlink, name) is not None:
+    if netlink.find(name) is not None:
         raise NotOurs(f"another link has the name {name}, which belongs to link {link.name}: remove or rename it")
     # The kernel renames a link only while it is down.
     netlink.link("set", index=link.index, state="down")
@@ -222,20 +214,6 @@ def _delete(netlink: Netlink, link: Link) -> bool:
             raise
         return False
     return True
-
-
-def _described(message: Any) -> Link:
-    return Link(
-        name=message.get_attr("IFLA_IFNAME"),
-        index=message["index"],
-        alias=message.get_attr("IFLA_IFALIAS") or "",
-        group=message.get_attr("IFLA_GROUP") or 0,
-        mac=message.get_attr("IFLA_ADDRESS") or "",
-        mtu=message.get_attr("IFLA_MTU") or 0,
-        up=bool(message["flags"] & UP),
-        carrier=bool(message["flags"] & CARRIER),
-        peer=message.get_attr("IFLA_LINK"),
-    )
 
 
 def _refused(what: str, problem: NetlinkError) -> LinkError:

@@ -6,7 +6,7 @@ import errno
 import os
 import struct
 from collections.abc import Callable
-from functools import partial
+from contextlib import closing
 from typing import Any
 from unittest import mock
 
@@ -14,7 +14,8 @@ from pyroute2 import IPRoute
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage import linklist, veth
-from nuage.veth import Link, Netlink, Pair
+from nuage.netlink import Kernel
+from nuage.veth import Link, Pair
 from tests.test_links import demand_namespace, enter, in_thread
 
 #: Enough for a list in several pieces.
@@ -29,13 +30,13 @@ class LinkListTests(SynchronousTestCase):
         self.namespace = demand_namespace()
         self.addCleanup(os.close, self.namespace)
 
-    def inside(self, work: Callable[[Netlink], Any]) -> Any:
+    def inside(self, work: Callable[[Any], Any]) -> Any:
         """Do something in the namespace."""
 
         def run() -> Any:
             enter(self.namespace)
-            with IPRoute() as netlink:
-                return work(netlink)
+            with IPRoute() as route:
+                return work(route)
 
         return in_thread(run)
 
@@ -47,25 +48,28 @@ class LinkListTests(SynchronousTestCase):
     def test_the_same_as_asked_one_by_one(self) -> None:
         """Names, aliases with any characters, groups, addresses, peers, whether they are up and carry traffic."""
 
-        def make(netlink: Any) -> None:
-            for number in range(PAIRS):
-                veth.create(
-                    netlink,
-                    Pair(
+        def make(route: Any) -> None:
+            with closing(Kernel()) as netlink:
+                for number in range(PAIRS):
+                    pair = Pair(
                         host_name=f"nu{number}",
                         container_name=f"nc{number}",
                         mac=f"7a:42:00:00:00:{number:02x}",
                         mtu=1280 + number,
                         alias="ü" * number + "x",
-                    ),
-                )
-            netlink.link("set", ifname="nc1", state="up")
-            netlink.link("add", kind="bridge", ifname="br")
+                    )
+                    veth.create(netlink, pair)
+            route.link("set", ifname="nc1", state="up")
+            route.link("add", kind="bridge", ifname="br")
 
         self.inside(make)
         links = self.listed()
         self.assertEqual(len(links), 2 * PAIRS + 2)
-        self.assertEqual(links, [self.inside(partial(veth.find, name=link.name)) for link in links])
+        names = [link.name for link in links]
+        decoded = self.inside(lambda route: [_described(route.link("get", ifname=name)) for name in names])
+        self.assertEqual(links, decoded)
+        self.assertEqual(links, self.inside(lambda _netlink: [linklist.link(name) for name in names]))
+        self.assertIsNone(self.inside(lambda _netlink: linklist.link("absent")))
         self.assertEqual({link.name for link in links if link.carrier and link.name.startswith("n")}, {"nu1", "nc1"})
 
     def test_a_refusal_is_raised(self) -> None:
@@ -82,3 +86,19 @@ class LinkListTests(SynchronousTestCase):
         link = linklist._link(memoryview(body))
         self.assertEqual((link.name, link.index, link.up, link.carrier), ("eth42", 7, True, True))
         self.assertEqual((link.alias, link.group, link.mac, link.mtu, link.peer), ("", 0, "", 0, None))
+
+
+def _described(messages: Any) -> Link:
+    """Return a link as pyroute2 decodes it."""
+    (message,) = messages
+    return Link(
+        name=message.get_attr("IFLA_IFNAME"),
+        index=message["index"],
+        alias=message.get_attr("IFLA_IFALIAS") or "",
+        group=message.get_attr("IFLA_GROUP") or 0,
+        mac=message.get_attr("IFLA_ADDRESS") or "",
+        mtu=message.get_attr("IFLA_MTU") or 0,
+        up=bool(message["flags"] & veth.UP),
+        carrier=bool(message["flags"] & veth.CARRIER),
+        peer=message.get_attr("IFLA_LINK"),
+    )

@@ -1,0 +1,33 @@
+"""The kernel's links in one network namespace, to be changed and looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyroute2 import IPRoute
+
+from nuage import linklist
+from nuage.veth import Link
+
+
+class Kernel:
+    """Links of the namespace of the thread that makes this object and uses it. See :class:`nuage.veth.Netlink`."""
+
+    def __init__(self) -> None:
+        self._route = IPRoute()
+
+    def link(self, command: str, **kwarg: Any) -> Any:
+        """Change a link."""
+        return self._route.link(command, **kwarg)
+
+    def find(self, name: str) -> Link | None:
+        """Return the link of this name, or None where there is none.
+
+        Raises:
+            OSError: The kernel refused.
+        """
+        return linklist.link(name)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._route.close()
