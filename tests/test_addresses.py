@@ -106,6 +106,15 @@ class Reassigned(DriverTestCase):
         await self.plugin.driver.create_endpoint(_create(NEW))
         assert self.known() == {NEW}
 
+    async def test_of_one_whose_marks_were_wiped_by_hand(self) -> None:
+        """Its interface does not tell the network any more; the VRS's rows do."""
+        await self.attached(_create(OLD))
+        self.vrs.vsctl("clear", "Interface", names.port_name(OLD), "external_ids")
+        while self.plugin.switch.trace(OLD).network_id is not None:
+            await waiting(reactor, 0.01)
+        await self.plugin.driver.create_endpoint(_create(NEW))
+        assert self.known() == {NEW}
+
     async def test_of_one_whose_rows_were_removed_by_hand(self) -> None:
         """Only the port is there still."""
         await self.attached(_create(OLD))

@@ -58,9 +58,10 @@ def _tells_one_of(addresses: Addresses, record: str, network_id: str) -> bool:
 
 
 def _left_at_vrs(cache: Cache, network: Network, address: IPv4Address | IPv6Address) -> Iterator[str]:
-    """Yield endpoints that only the VRS has, as after their port was removed by hand. Their place tells the network."""
+    """Yield endpoints whose port, or its marks, a hand removed. The place that the VRS was told shows the network."""
     for port in cache[tables.NUAGE_PORT].where("metadata", str(address), tables.STATIC_IP):
-        if cache[tables.INTERFACE].find("name", port["name"]) is None:
+        interface = cache[tables.INTERFACE].find("name", port["name"])
+        if interface is None or tables.NETWORK not in ids_of(interface):
             for entity in cache[tables.NUAGE_VM].where("ports", frozenset({str(port["name"])})):
                 if is_ours(entity) and location_of(port, entity) == network.location():
                     yield str(entity["vm_uuid"])
