@@ -73,7 +73,8 @@ class PolicyGroupTests(TopologyTestCase):
             always = ("--restart=always", "--stop-signal=KILL", f"--mac-address=7a:42:00:00:00:0{number}")
             self.run_container(name, place, *always, *words)
         with self.pings("jailed", "free") as answers:
-            host.dockerd.process.stop()
+            host.dockerd.kill()
+            host.dockerd.kill_containers()
             before = answers("free")
             host.dockerd.start()
             host.dockerd.wait()
