@@ -242,7 +242,7 @@ class Auditor:
     def _remember(self, traces: Mapping[str, Trace], docker: audit.Docker | None) -> None:
         """Keep the records of endpoints for as long as Docker may have them: of what the switch lost, they are left."""
         self._records |= {endpoint_id: trace.record for endpoint_id, trace in traces.items() if trace.record}
-        if docker is not None:
+        if docker is not None and docker.complete:
             there = {*traces, *docker.in_use}
             self._records = {key: value for key, value in self._records.items() if key in there}
 

@@ -596,6 +596,18 @@ class Auditing(SynchronousTestCase):
             self.clock.advance(5)
         assert self.played.restored == [(endpoint, WEB)] * 2
 
+    def test_what_docker_could_not_tell_is_no_reason_to_forget(self) -> None:
+        """The container may be one of those that could not be read."""
+        self.see()
+        self.auditor.trigger()
+        self.see(traces={}, docker=attrs.evolve(_docker(), complete=False))
+        self.auditor.trigger()
+        self.see(traces={})
+        self.auditor.trigger()
+        self.clock.advance(5)
+        ((endpoint, _),) = self.played.restored
+        assert endpoint.to_record() == _trace().record
+
     def test_what_no_audit_saw_is_put_back_as_docker_tells_it(self) -> None:
         """So is what Docker had forgotten meanwhile: nothing is kept for ever."""
         self.see()
