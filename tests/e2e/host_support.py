@@ -154,10 +154,10 @@ class HostTestCase(SynchronousTestCase):
         """Assert that the host looks as it did at the start."""
         self.wait_for_state(self._before)
 
-    def wait_for_state(self, expected: dict[str, Any]) -> None:
+    def wait_for_state(self, expected: dict[str, Any], seconds: float = 5) -> None:
         """Assert that the host comes to look so: Leave does not wait for the kernel to remove a link."""
         with contextlib.suppress(NeverHappened):
-            wait_until("the host looks as expected", lambda: self.state() == expected, 5)
+            wait_until("the host looks as expected", lambda: self.state() == expected, seconds)
         self.assertEqual(self.state(), expected)
 
     def bridge_record_keys(self) -> list[str]:

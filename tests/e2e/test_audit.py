@@ -165,7 +165,8 @@ class AuditTests(DisturbedTestCase):
                 self.host.plugin.stop(signal.SIGKILL)
                 self.start_plugin()
             self.host.switch.start_database()
-            self.wait_for_state(with_network)
+            # Up to 6 s until the plugin connects again; a plugin that was killed needs audits besides.
+            self.wait_for_state(with_network, 15)
 
     def test_sigusr2(self) -> None:
         """It asks for an audit at once, which the log tells."""
