@@ -211,8 +211,9 @@ class KindsOfNetworkTests(HostTestCase):
         self.assert_reaches("one", self.inspect("two", "inside", "IPAddress"))
 
     def test_without_a_gateway(self) -> None:
-        """Docker adds no interface of its own, also where there is a gateway of IPv6."""
-        network = self.create_network("closed", "--ipv6", "--subnet=fd00:21:59::/64")
+        """Docker adds no interface of its own, also where there is a gateway of IPv6. The VRS knows none either."""
+        flat = {"domain": "Flat", "zone": "", "subnet": ""}
+        network = self.create_network("closed", "--ipv6", "--subnet=fd00:21:61::/64", pool="10.21.61.0/24", **flat)
         for missing in ("gateway", "gateway_v6"):
             self._drop_from_record(network, missing)
             self.run_container("one", "closed")
