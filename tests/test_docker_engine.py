@@ -18,7 +18,7 @@ from twisted.trial.unittest import TestCase
 
 from nuage.audit import Docker
 from nuage.docker.census import Census
-from nuage.docker.engine import Endpoint, Engine, NetworkUnknown, Pool, connect
+from nuage.docker.engine import Endpoint, EndpointUnknown, Engine, NetworkUnknown, Pool, connect
 from nuage.errors import DockerUnavailable
 from nuage.model import Container, Use
 
@@ -231,7 +231,7 @@ class EngineContract:
     async def test_driver_options_of_an_endpoint(self) -> None:
         assert await self.engine.driver_options(self.container.id, self.running) == self.options
         for container_id, endpoint_id in ((self.container.id, "0" * 64), ("0" * 64, self.running)):
-            await failure_of(self.engine.driver_options(container_id, endpoint_id), DockerUnavailable)
+            await failure_of(self.engine.driver_options(container_id, endpoint_id), EndpointUnknown)
 
     async def test_census_knows_an_endpoint_with_its_options(self) -> None:
         endpoint = await Census(self.engine, "nuage.sock").endpoint(self.network_id, self.running, self.container)

@@ -13,7 +13,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, global
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import provider
 
-from nuage.docker.engine import Engine, NetworkUnknown
+from nuage.docker.engine import EndpointUnknown, Engine, NetworkUnknown
 from nuage.docker.exchange import Answer, Exchange
 from nuage.docker.presence import Presence
 from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable
@@ -185,6 +185,20 @@ class PresenceTests(SynchronousTestCase):
         self.exchange.answers = {path: Answer(404, "Not Found", b'{"message":"network not found"}')}
         self.failureResultOf(Deferred.fromCoroutine(self.engine.network(NETWORK["Id"])), NetworkUnknown)
         self.assertTrue(self.presence.there)
+
+    def test_a_container_that_is_gone_by_now(self) -> None:
+        """Docker says so, or lists it with another endpoint: both are good answers, and nobody asks again for ever."""
+        path = "/containers/c0ffee/json"
+        other = {"NetworkSettings": {"Networks": {"x": {"EndpointID": "other", "DriverOpts": None}}}}
+        for answer in (Answer(404, "Not Found", b'{"message":"No such container: c0ffee"}'), other):
+            self.exchange.answers = {path: answer}
+            asking = Deferred.fromCoroutine(self.engine.driver_options("c0ffee", "endpoint"))
+            problem = self.failureResultOf(asking, EndpointUnknown).value
+            self.assertNotIsInstance(problem, DockerUnavailable)
+            self.assertTrue(self.presence.there)
+        self.assertEqual((self.told, self.clock.getDelayedCalls()), ([], []))
+        self.exchange.answers = {path: Answer(404, "Not Found", b"<html>")}
+        self.failureResultOf(Deferred.fromCoroutine(self.engine.driver_options("c0ffee", "endpoint")), DockerRefused)
 
     def test_stopped(self) -> None:
         """Nobody asks any more."""

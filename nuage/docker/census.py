@@ -66,6 +66,7 @@ class Census:
 
         Raises:
             NetworkUnknown: Docker has no such network.
+            EndpointUnknown: The container has no such endpoint any more.
             DockerUnavailable: Docker does not answer.
             Refused: An option cannot be followed.
         """

@@ -45,6 +45,10 @@ class NetworkUnknown(NuageError):
     """Docker has no network of this id."""
 
 
+class EndpointUnknown(NuageError):
+    """Docker has no such container any more, or the container has no such endpoint."""
+
+
 class AnswerUnreadable(DockerUnavailable):
     """Docker answered, and the answer makes no sense."""
 
@@ -123,9 +127,7 @@ class Engine:
         path = f"/networks/{quote(network_id, safe='')}"
 
         def read(answer: Answer) -> Network | None:
-            # A proxy may answer 404 as well, which must not pass for Docker's word that a network is gone.
-            unknown = answer.status == 404 and answer.message
-            return None if unknown else self._understood(path, answer, _network)
+            return None if answer.unknown else self._understood(path, answer, _network)
 
         network = await self._ask("/networks/ID", path, read)
         if network is None:
@@ -201,14 +203,20 @@ class Engine:
         Docker tells them here alone (20.10 and 26.1): its list of containers has a field for them and leaves it empty.
 
         Raises:
-            DockerUnavailable: Docker did not answer, not in time, or not of this endpoint.
+            EndpointUnknown: The container is gone, or it has another endpoint by now.
+            DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
         path = f"/containers/{quote(container_id, safe='')}/json"
 
-        def read(answer: Answer) -> Mapping[str, str]:
-            return self._understood(path, answer, lambda item: _driver_options(item)[endpoint_id])
+        def read(answer: Answer) -> Mapping[str, Mapping[str, str]]:
+            return {} if answer.unknown else self._understood(path, answer, _driver_options)
 
-        return await self._ask("/containers/ID/json", path, read)
+        options = await self._ask("/containers/ID/json", path, read)
+        if endpoint_id not in options:
+            raise EndpointUnknown(
+                f"Docker at {self._exchange.address} knows no endpoint {endpoint_id} of container {container_id}"
+            )
+        return options[endpoint_id]
 
     async def _list(
         self, path: str, parse: Callable[[Any], _Value], query: Mapping[str, str] | None = None

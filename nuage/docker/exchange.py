@@ -47,6 +47,11 @@ class Answer:
         return 400 <= self.status < 500
 
     @property
+    def unknown(self) -> bool:
+        """Whether Docker says that it has no such thing. A proxy may answer 404 as well, and proves nothing by it."""
+        return self.status == 404 and bool(self.message)
+
+    @property
     def message(self) -> str:
         """The ``message`` of Docker's own form of an error, empty where it is in another form."""
         try:
