@@ -92,7 +92,14 @@ class PresenceTests(SynchronousTestCase):
         ((level, warning),) = self.told
         self.assertEqual(level, LogLevel.warn)
         self.assertTrue(warning.startswith(f"Docker at {ADDRESS} (DockerEndpoint): GET /networks: nobody there; "))
-        for part in ("no repairs", "GET /networks,", "/networks/ID", "/containers/json", "/plugins"):
+        for part in (
+            "no repairs",
+            "new ones reach nothing unless label_policy is late",
+            "GET /networks,",
+            "/networks/ID",
+            "/containers/json",
+            "/plugins",
+        ):
             self.assertIn(part, warning)
 
     def test_back_again(self) -> None:

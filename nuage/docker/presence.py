@@ -35,7 +35,10 @@ _NEVER_THERE = 10.0
 #: where there are no containers nobody else asks.
 _AGAIN, _AGAIN_ONCE_TOLD = 10.0, 30.0
 
-_MEANING = "without it, containers get no names, no policy from their labels, and no repairs"
+_MEANING = (
+    "without it, containers get no names, no policy from their labels, and no repairs, and new ones reach nothing "
+    "unless label_policy is late"
+)
 _REMEDY = (
     "DockerEndpoint has to name the socket of Docker, which this process may open; a proxy before it has to allow "
     "GET /networks, /networks/ID, /containers/json, /containers/ID/json and /plugins"
