@@ -115,7 +115,8 @@ class Driver:
         async with self._networks.placed(network):
             self._cleanup.cancel(network.id)
             known = self._switch.network(network.id)
-            async with self._undone_by(network.id, lambda: self._forget_network(network.id), new=known is None):
+            # Its endpoints are not undone with it: it may be one whose record was lost, and containers run on it.
+            async with self._undone_by(network.id, lambda: self._switch.forget_network(network.id), new=known is None):
                 await self._switch.remember_network(network)
         return payloads.Empty()
 

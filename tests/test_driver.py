@@ -641,6 +641,26 @@ class Outages(DriverTestCase):
             await waiting(reactor, 0.02)
         self.assert_nothing_left()
 
+    async def test_a_network_that_cannot_be_learnt_again_leaves_its_endpoints(self) -> None:
+        """Its record was removed by hand under a container that runs: that of the network alone is undone."""
+        driver = self.plugin.driver
+        await driver.create_network(network_request())
+        await driver.create_endpoint(_endpoint())
+        await driver.join(_join())
+        self.vrs.vsctl("remove", "bridge", BRIDGE, "external_ids", tables.NETWORK_RECORD + NETWORK)
+        while self.plugin.switch.network(NETWORK) is not None:
+            await waiting(reactor, 0.02)
+        self.vrs.signal("ovsdb-server", signal.SIGSTOP)
+        learning = ensureDeferred(driver.create_network(network_request()))
+        with self.assertRaises(SwitchError):
+            await learning
+        assert NETWORK in self.plugin.cleanup.unfinished
+        self.vrs.signal("ovsdb-server", signal.SIGCONT)
+        while self.plugin.cleanup.unfinished:
+            await waiting(reactor, 0.02)
+        assert self.vrs.vsctl("list-ports", BRIDGE).split() == [PORT]
+        assert PORT in self.plugin.links.made
+
     async def test_a_transaction_without_a_reply_is_read_back(self) -> None:
         """The server carries it out and is killed before it can say so."""
         driver = self.plugin.driver
