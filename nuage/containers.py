@@ -2,7 +2,8 @@
 
 Docker does not say it in its calls, and answers no question while it starts. So it is asked early, from the moment
 that an endpoint exists, a Join waits for the answer for a moment at most, and a late answer is passed on when it comes.
-A Docker that does not answer is asked until it does: only what it says can end the search.
+A Docker that does not answer is asked until it does: only what it says can end the search. It is asked for one endpoint
+at a time then: it may be away for hours, while hundreds of containers run.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from twisted.python.failure import Failure
 
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.model import Container
+from nuage.serial import Turns
 
 #: Seconds before each question. The first is asked right after CreateEndpoint is answered: Docker lists an endpoint
 #: once it has stored it, and calls Join some five milliseconds later. After the last answer the endpoint counts as one
 #: without a container, such as those that Swarm makes for itself.
 _PAUSES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, *[5.0] * 12)
-#: Seconds until a Docker that did not answer is asked again. While it starts it lets each question wait besides.
+#: Seconds until a Docker that did not answer is asked again, for whatever endpoint. While it starts it lets each
+#: question wait besides.
 _SILENCE = 1.0
 #: Seconds that a Join waits for the answer. Docker gives it within 2 ms, or 0.3 s when 40 containers start at once;
 #: one that starts gives none, and all of its Joins wait together.
@@ -74,6 +77,7 @@ class Containers:
         self._searches: dict[str, _Search] = {}
         self._silent = False
         self._heard = -_PATIENCE
+        self._turns = Turns(clock)
 
     def expect(self, network_id: str, endpoint_id: str) -> None:
         """Begin to ask for an endpoint's container."""
@@ -135,12 +139,18 @@ class Containers:
         for pause in _PAUSES:
             await deferLater(self._clock, pause)
             while not await self._ask(network_id, endpoint_id, search):
-                await deferLater(self._clock, _SILENCE)
+                await self._silence_over()
             if search.found is not None:
                 break
         search.over = True
         if not search.release():
             self._found_late(endpoint_id, search.found)
+
+    async def _silence_over(self) -> None:
+        """Wait until Docker has answered somebody, or until it is time to ask it once more."""
+        async with self._turns.turn("silence"):
+            if self._silent:
+                await deferLater(self._clock, _SILENCE)
 
     async def _ask(self, network_id: str, endpoint_id: str, search: _Search) -> bool:
         """Ask once; return whether Docker answered, whatever it said."""

@@ -111,6 +111,20 @@ class Asking(ContainersCase):
         assert self.containers.settled(ENDPOINT)
         assert self.late == [(ENDPOINT, WEB)]
 
+    def test_a_docker_that_is_away_is_asked_for_one_endpoint_at_a_time(self) -> None:
+        """It may be away for hours, and have hundreds. Once it answers all are asked for."""
+        self.docker.answer = DockerUnavailable("away")
+        endpoints = [f"{number:064x}" for number in range(100)]
+        for each in endpoints:
+            self.containers.expect(NETWORK, each)
+        self.pass_time(LONG)
+        assert LONG / 2 < len(self.docker.asked) - len(endpoints) <= LONG + 1
+        self.docker.answer = WEB
+        self.pass_time(2)
+        while self.clock.getDelayedCalls():
+            self.clock.advance(0)
+        assert all(self.containers.settled(each) for each in endpoints)
+
     def test_failures_end_nothing(self) -> None:
         """Docker away, or an answer that makes no sense."""
         self.containers.expect(NETWORK, ENDPOINT)
