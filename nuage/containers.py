@@ -24,7 +24,7 @@ from nuage.serial import Turns
 
 #: Seconds before each question. The first is asked right after CreateEndpoint is answered: Docker lists an endpoint
 #: once it has stored it, and calls Join some five milliseconds later. After the last answer the endpoint counts as one
-#: without a container, such as those that Swarm makes for itself.
+#: without a container, such as those that Swarm makes for itself; not where Docker does not know it at all.
 _PAUSES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, *[5.0] * 12)
 #: Seconds until a Docker that did not answer is asked again, for whatever endpoint. While it starts it lets each
 #: question wait besides.
@@ -38,13 +38,19 @@ class ContainerSource(Protocol):
     """What can be asked: :class:`nuage.docker.engine.Engine`."""
 
     async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
-        """Return the endpoint's container, None where there is none yet."""
+        """Return the endpoint's container, None where it has none yet.
+
+        Raises:
+            DockerUnavailable: Docker does not tell.
+            NuageError: Docker knows no such endpoint.
+        """
 
 
 @attrs.define(eq=False)
 class _Search:
     search: Deferred[None] | None = None
     found: Container | None = None
+    problem: str = ""
     over: bool = False
     waiting: list[Deferred[None]] = attrs.field(factory=list)
 
@@ -142,6 +148,15 @@ class Containers:
                 await self._silence_over()
             if search.found is not None:
                 break
+        if search.problem:
+            # The audit brings the container, should Docker have one after all.
+            self._log.warn(
+                "it is not known whose endpoint {endpoint} is: {problem}; "
+                "is DockerEndpoint that of the daemon which calls this plugin?",
+                endpoint=endpoint_id,
+                problem=search.problem,
+            )
+            return
         search.over = True
         if not search.release():
             self._found_late(endpoint_id, search.found)
@@ -154,6 +169,7 @@ class Containers:
 
     async def _ask(self, network_id: str, endpoint_id: str, search: _Search) -> bool:
         """Ask once; return whether Docker answered, whatever it said."""
+        search.problem = ""
         try:
             search.found = await self._source.container_of(network_id, endpoint_id)
         except DockerUnavailable as problem:
@@ -161,7 +177,7 @@ class Containers:
             self._log.debug("{problem}", problem=str(problem))
             return False
         except NuageError as problem:
-            self._log.debug("no container for {endpoint}: {problem}", endpoint=endpoint_id, problem=str(problem))
+            search.problem = str(problem)
         self._silent = False
         self._heard = self._clock.seconds()
         return True

@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.containers import Containers
@@ -99,6 +100,18 @@ class Asking(ContainersCase):
         self.pass_time(LONG)
         assert self.containers.settled(ENDPOINT)
         assert self.late == [(ENDPOINT, None)]
+
+    def test_a_docker_that_does_not_know_the_network_settles_nothing(self) -> None:
+        """It may be another one than that which calls: what it cannot know is no word on the container. It is told."""
+        self.docker.answer = NuageError("Docker at x knows no network y")
+        self.containers.expect(NETWORK, ENDPOINT)
+        with capturedLogs() as logged:
+            self.pass_time(LONG)
+        assert not self.containers.settled(ENDPOINT)
+        assert self.late == []
+        (warning,) = [formatEvent(event) for event in logged if event["log_level"] is LogLevel.warn]
+        assert f"endpoint {ENDPOINT}" in warning
+        assert "knows no network y; is DockerEndpoint that of the daemon which calls this plugin?" in warning
 
     def test_a_docker_that_does_not_answer_ends_nothing(self) -> None:
         """However long it takes to start: what it has not said is not known."""

@@ -221,7 +221,7 @@ class EngineContract:
 
     async def test_container_of_an_endpoint(self) -> None:
         assert await self.engine.container_of(self.network_id, self.running) == self.container
-        assert await self.engine.container_of(self.network_id, "0" * 64) is None
+        await failure_of(self.engine.container_of(self.network_id, "0" * 64), EndpointUnknown)
 
     async def test_running_endpoints(self) -> None:
         use = Use(network_id=self.network_id, container=self.container)

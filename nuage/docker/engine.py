@@ -46,7 +46,7 @@ class NetworkUnknown(NuageError):
 
 
 class EndpointUnknown(NuageError):
-    """Docker has no such container any more, or the container has no such endpoint."""
+    """Docker has no such endpoint of a network or a container, or no such container any more."""
 
 
 class AnswerUnreadable(DockerUnavailable):
@@ -166,14 +166,19 @@ class Engine:
         return frozenset(name for name, its_socket in plugins if its_socket == socket)
 
     async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
-        """Return the container that the endpoint belongs to, or None where Docker does not tell; good during its Join.
+        """Return the container that the endpoint belongs to, or None where it has none; good during its Join.
 
         Raises:
             NetworkUnknown: There is no such network.
+            EndpointUnknown: The network has no such endpoint, or not yet.
             DockerUnavailable: Docker did not answer, not in time, or not sensibly.
         """
         endpoint = (await self.network(network_id)).endpoints.get(endpoint_id)
-        if endpoint is None or not endpoint.container_name:
+        if endpoint is None:
+            raise EndpointUnknown(
+                f"Docker at {self._exchange.address} knows no endpoint {endpoint_id} of network {network_id}"
+            )
+        if not endpoint.container_name:
             return None
         filters = json.dumps({"name": [f"^/{endpoint.container_name}$"]})
         containers, _ = await self._list(_CONTAINERS, _container, {"all": "1", "filters": filters})
