@@ -235,8 +235,10 @@ class Driver:
 
     async def _open(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
         """Attach an endpoint whose container has been started. The policy comes with it, or not at all."""
-        if container is not None:
+        if container is not None and self._label_policy == "strict":
             check_labels(container)
+        elif container is not None:
+            container = self._followed(container)
         await self._switch.attach(network, endpoint, container)
         # Nobody waits for what the VRS makes of it, and the endpoint's turn is not to be held up.
         Deferred.fromCoroutine(self._watch(network, endpoint, container)).addErrback(

@@ -197,6 +197,24 @@ class Late(LabelPolicyCase):
             assert groups == ["quarantine"]
             assert again.switch.trace(ENDPOINT).container_id == "c0ffee"
 
+    async def test_a_wrong_label_does_not_keep_it_from_being_put_back(self) -> None:
+        """It was passed over before, and is now."""
+        await self.join()
+        bad = Container(id="c0ffee", name="web", labels={"nuage.policygroup": "web"})
+        await self.plugin.driver.name_endpoint(ENDPOINT, bad)
+        endpoint = self.plugin.switch.endpoint(ENDPOINT)
+        assert endpoint is not None
+        self.vrs.vsctl("del-port", PORT)
+        while self.plugin.switch.trace(ENDPOINT).attached:
+            await waiting(reactor, 0.01)
+        with capturedLogs() as logged:
+            await self.plugin.driver.restore_endpoint(endpoint, bad)
+        trace = self.plugin.switch.trace(ENDPOINT)
+        assert (trace.attached, trace.announced, trace.container_name) == (True, True, "web")
+        (warning,) = [formatEvent(event) for event in logged if event["log_level"] is LogLevel.warn]
+        assert 'unknown label "nuage.policygroup"' in warning
+        assert warning.endswith("its labels are passed over until it is started again")
+
     async def test_what_is_there_is_not_put_back(self) -> None:
         """The VRS would have to resolve it anew."""
         await self.join()
