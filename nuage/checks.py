@@ -19,7 +19,7 @@ Check = Callable[[Any], Any]
 
 #: Connection methods of an OVSDB that carry a place of their own.
 OVS_SCHEMES = ("unix", "tcp", "ssl")
-#: Spellings of a scope, in small letters, and what is kept; the same of the others.
+#: Spellings of a scope, in lower case, and what is kept; so it is with the others.
 SCOPES = {"local": "local", "global": "global"}
 LABEL_POLICIES = {"strict": "strict", "late": "late"}
 LOG_LEVELS = {"debug": "Debug", "info": "Info", "warn": "Warn", "warning": "Warn", "error": "Error"}

@@ -34,7 +34,7 @@ def as_request(network: Network) -> CreateNetwork:
     Docker up to 24 shows a prefix as it was typed, 10.21.59.7/24, and goes by 10.21.59.0/24.
 
     Raises:
-        NetworkUnreadable: One of its prefixes or gateways is none.
+        NetworkUnreadable: One of its prefixes or gateways cannot be read.
     """
     try:
         return CreateNetwork(
