@@ -25,7 +25,7 @@ from nuage.model import Container, Endpoint, Network
 from nuage.networks import Networks
 from nuage.options import network_of
 from nuage.ovsdb.errors import NotConnected, WaitExpired
-from nuage.policy import check_labels, endpoint_options
+from nuage.policy import check_labels, endpoint_options, port_metadata
 from nuage.resolution import check_resolution, unresolved
 from nuage.serial import Turns
 from nuage.vrs.switch import Switch
@@ -313,7 +313,8 @@ class Driver:
             resolution = await self._switch.resolved(endpoint.id, self._resolve_timeout)
         except WaitExpired:
             connected = self._switch.controller_connected()
-            raise unresolved(network, endpoint, self._resolve_timeout, controller=connected) from None
+            policy = port_metadata(network, endpoint, self._containers.known(endpoint.id))
+            raise unresolved(network, endpoint, policy, self._resolve_timeout, controller=connected) from None
         self._log.info("endpoint={endpoint} is {resolution}", endpoint=endpoint.id[:12], resolution=str(resolution))
         await self._switch.wired(endpoint.id)
         return check_resolution(network, endpoint, resolution)

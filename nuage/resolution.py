@@ -6,6 +6,7 @@ wrong one. Neither may look like a container that started well.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Protocol
 
@@ -29,7 +30,9 @@ class Resolved(Protocol):
         """The subnet's gateway."""
 
 
-def unresolved(network: Network, endpoint: Endpoint, seconds: float, *, controller: bool) -> SwitchError:
+def unresolved(
+    network: Network, endpoint: Endpoint, policy: Mapping[str, str], seconds: float, *, controller: bool
+) -> SwitchError:
     """Return the error of a port that was not resolved in time.
 
     It names all that can be misspelt, or the lack of a controller, without which no name is looked at.
@@ -37,6 +40,7 @@ def unresolved(network: Network, endpoint: Endpoint, seconds: float, *, controll
     Args:
         network: The network.
         endpoint: The endpoint.
+        policy: What the port's metadata say of its policy; see :func:`nuage.policy.port_metadata`.
         seconds: How long it was waited for.
         controller: Whether a controller is there by now.
     """
@@ -46,11 +50,13 @@ def unresolved(network: Network, endpoint: Endpoint, seconds: float, *, controll
             f"and none came within {seconds:g} s; connect the VRS to its VSC, "
             "or set resolve_timeout to 0 to start containers without connectivity"
         )
+    wrong = "the names" if policy else "the network's options"
+    named = "".join(f'{key.removeprefix("nuage-").replace("-", " ")} "{name}", ' for key, name in policy.items())
     return SwitchError(
-        f'the VRS did not resolve the port within {seconds:g} s: {network.place()}, user "{network.user}", '
+        f'the VRS did not resolve the port within {seconds:g} s: {network.place()}, user "{network.user}", {named}'
         f"address {endpoint.address}; a controller is connected. If Nuage does not know one of these names, or has "
-        "given the address to another, correct the network's options or the address; if the VRS only needs longer, "
-        "raise resolve_timeout"
+        f"given the address to another, correct {wrong} or the address; "
+        "if the VRS only needs longer, raise resolve_timeout"
     )
 
 

@@ -14,7 +14,7 @@ from nuage.errors import NuageError, Refused, SwitchError
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
 from nuage.vrs import tables
-from tests.driver_support import ENDPOINT, NETWORK, endpoint_body, network_body, network_request
+from tests.driver_support import ENDPOINT, NETWORK, OPTIONS, endpoint_body, network_body, network_request
 from tests.test_driver import DriverTestCase
 from tests.vrs_support import BRIDGE, waiting
 
@@ -119,6 +119,18 @@ class Resolving(DriverTestCase):
         # Nobody can tell whether a name is wrong or the VRS is slow: both are said, with what to do.
         for part in ("does not know one of these names", "correct", "only needs longer, raise resolve_timeout"):
             assert part in said, said
+
+    async def test_policy_that_is_not_resolved(self) -> None:
+        """A policy group and a redirection target that the domain does not have are named with the rest."""
+        await self.plugin.driver.delete_endpoint(payloads.EndpointCall(NETWORK, ENDPOINT))
+        await self.plugin.driver.create_network(
+            network_request(Options={"com.docker.network.generic": {**OPTIONS, "redirection-target": "waf"}})
+        )
+        body = endpoint_body(Options={"nuage.policy-group": "wbe"})
+        await self.plugin.driver.create_endpoint(payloads.CreateEndpoint.from_body(Body(body)))
+        said = await self.failure()
+        assert 'user "admin", policy group "wbe", redirection target "waf", address 10.21.59.2/24;' in said, said
+        assert "correct the names or the address" in said, said
 
     async def test_no_controller(self) -> None:
         """It is said once the time is over, and what to do."""

@@ -131,7 +131,7 @@ class RefusedTests(ResolutionTestCase):
     def test_unknown_policy_group(self) -> None:
         """A group that the domain does not have leaves the port without an address."""
         said = self.refused_container("web", WEB, "--label=nuage.policy-group=wbe")
-        self.assertIn("the VRS did not resolve the port within 2 s", said)
+        self.assertIn('subnet "Subnet 2", user "admin", policy group "wbe", address 10.21.59.2/24;', said)
         self.assertIn('there is no policy group "wbe" in domain "Domain"', self.vsc.process.tail())
 
     def test_misspelt_label(self) -> None:
