@@ -38,7 +38,7 @@ def network_of(request: CreateNetwork) -> Network:
     if len(request.options) > _MOST_OPTIONS:
         raise Refused(f"{len(request.options)} options are given; up to {_MOST_OPTIONS} are allowed")
     options, problems = _named(request.options)
-    problems += _missing(options)
+    problems += _missing(options, request.options)
     problems += _pool_problems(request)
     mtu, mtu_problems = _mtu(request)
     problems += mtu_problems
@@ -71,7 +71,7 @@ def _named(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     for key, value in given.items():
         if key.startswith(_DOCKER_PREFIX):
             continue
-        name = _ALIASES.get(key.lower(), key.lower())
+        name = _first_name(key)
         known = (*_REQUIRED, *_OPTIONAL)
         if problem := problem_of("option", name if name in known else key, value, known, _ALIASES):
             problems.append(problem)
@@ -82,10 +82,16 @@ def _named(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     return options, problems
 
 
-def _missing(options: Mapping[str, str]) -> list[str]:
-    problems = [f'option "{name}" is missing; add -o {name}=…' for name in _REQUIRED if name not in options]
+def _first_name(key: str) -> str:
+    return _ALIASES.get(key.lower(), key.lower())
+
+
+def _missing(options: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
+    """Return what is not there, but for what was given in vain: that is told already."""
+    names = {_first_name(key) for key in given}
+    problems = [f'option "{name}" is missing; add -o {name}=…' for name in _REQUIRED if name not in names]
     for one, other in (("zone", "subnet"), ("subnet", "zone")):
-        if one in options and other not in options:
+        if one in options and other not in names:
             problems.append(
                 f'option "{one}" ({options[one]}) needs "{other}" with it; '
                 f"add -o {other}=…, or leave both out for an L2 domain"

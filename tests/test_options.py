@@ -160,6 +160,16 @@ class Refusals(OptionsCase):
             assert said.startswith('option "domain" '), said
             assert message in said, said
 
+    def test_one_that_is_given_in_vain_is_not_missing(self) -> None:
+        """It is told once."""
+        for given, problem in (
+            ({"organization": ""}, 'option "organization" is empty; give a name'),
+            ({"zone": "Z", "subnet": ""}, 'option "subnet" is empty; give a name'),
+        ):
+            assert self.refusal({**L2, **given}) == problem
+        rest = {key: value for key, value in L2.items() if key != "organization"}
+        assert self.refusal({**rest, "Enterprise": " "}) == 'option "organization" is empty; give a name'
+
     def test_exactly_one_pool(self) -> None:
         """None, two, the same twice, overlapping ones. The message is the same in whatever order they come."""
         assert "exactly one IPv4 subnet is needed, not none" in self.refusal(L2, IPv4Data=[])
