@@ -136,8 +136,26 @@ def makeService(options: Options) -> IService:
         (signal.SIGUSR2, plugin.audit),
     ):
         signal.signal(number, _in_reactor(reactor, action))
+    # The reactor has its own handlers by then.
+    reactor.callWhenRunning(_end_once)
     return application
 
 
 def _in_reactor(reactor: Any, action: Callable[[], None]) -> Callable[[int, Any], None]:
     return lambda _number, _frame: reactor.callFromThread(action)
+
+
+def _end_once() -> None:
+    """Pass over each signal to end but the first: the reactor would log a traceback of an end within an end."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def end(number: int, frame: Any) -> None:
+        for each in handlers:
+            signal.signal(each, signal.SIG_IGN)
+        handler = handlers[signal.Signals(number)]
+        assert callable(handler)
+        handler(number, frame)
+
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, end)

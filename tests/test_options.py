@@ -162,11 +162,11 @@ class Refusals(OptionsCase):
 
     def test_one_that_is_given_in_vain_is_not_missing(self) -> None:
         """It is told once."""
-        for given, problem in (
+        for vain, problem in (
             ({"organization": ""}, 'option "organization" is empty; give a name'),
             ({"zone": "Z", "subnet": ""}, 'option "subnet" is empty; give a name'),
         ):
-            assert self.refusal({**L2, **given}) == problem
+            assert self.refusal({**L2, **vain}) == problem
         rest = {key: value for key, value in L2.items() if key != "organization"}
         assert self.refusal({**rest, "Enterprise": " "}) == 'option "organization" is empty; give a name'
 

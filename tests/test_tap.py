@@ -414,6 +414,8 @@ class Ending(CommandCase):
     """SIGTERM while something hangs: the daemon ends a second after the longest deadline at the latest."""
 
     settings: dict[str, object] = {}  # noqa: RUF012
+    #: Signals that are sent while it ends.
+    repeated: tuple[signal.Signals, ...] = ()
 
     async def end(self, *, hangs: str = HANGS) -> tuple[_Daemon, float]:
         """End a daemon in the middle of a Leave, when it has said ``hangs``; return it and the seconds that it took."""
@@ -428,6 +430,8 @@ class Ending(CommandCase):
         while self.socket.exists():
             await deferLater(reactor, 0.01)
         assert reactor.seconds() - began < 0.5
+        for number in self.repeated:
+            daemon.signal(number)
         await daemon.ended
         return daemon, reactor.seconds() - began
 
@@ -441,6 +445,17 @@ class Ending(CommandCase):
             daemon.output
         )
         assert "Traceback" not in daemon.output
+
+    @asynchronous
+    async def test_signals_while_it_ends(self) -> None:
+        """They are passed over, and it ends by the first one."""
+        self.prelude = f"import tests.hanging; tests.hanging.calls({HANGS!r})"
+        self.repeated = (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+        daemon, seconds = await self.end()
+        assert 2 < seconds < 3.2, daemon.output
+        assert daemon.output.count("shutting down") == 1, daemon.output
+        assert "Traceback" not in daemon.output, daemon.output
+        assert daemon.ended.result == signal.SIGTERM
 
     @asynchronous
     async def test_calls_that_wait_for_the_switch(self) -> None:
