@@ -18,7 +18,7 @@ import attrs
 
 from nuage.libnetwork.payloads import CreateNetwork
 from nuage.model import Container, Trace, Use
-from nuage.names import LINK_MARK, port_name
+from nuage.names import LINK_MARK, link_alias, port_name
 from nuage.veth import Link
 
 
@@ -262,8 +262,9 @@ def _faulty_links(seen: Observation) -> Iterator[MendLink | Remark]:
 
 def _without_link(endpoint_id: str, use: Use) -> str:
     return (
-        f'container "{use.container.name}" uses it, but there is no link {port_name(endpoint_id)} in this network '
-        "namespace; move it back if somebody moved it, or restart the container"
+        f'container "{use.container.name}" uses it, but there is no link {port_name(endpoint_id)} with the alias '
+        f'"{link_alias(endpoint_id)}" in this network namespace; move it back or set its alias again, if somebody '
+        "changed that, or restart the container"
     )
 
 
