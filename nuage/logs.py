@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import IO, Any, cast
 
 from twisted.logger import (
     FilteringLogObserver,
     ILogObserver,
     LegacyLogObserverWrapper,
+    Logger,
     LogLevel,
     LogLevelFilterPredicate,
     textFileLogObserver,
@@ -35,6 +37,8 @@ class Log:
         level: Name of the least level that is logged, as the configuration spells it.
     """
 
+    _log = Logger()
+
     def __init__(self, options: Mapping[str, Any], level: str) -> None:
         predicate = LogLevelFilterPredicate(defaultLogLevel=_LEVELS[level])
         for namespace in _TALKATIVE:
@@ -48,8 +52,21 @@ class Log:
             self._file.rotate()
 
     def reopen(self) -> None:
-        """Open the file by its name again, after another program renamed it; nothing where the log is no file."""
-        if self._file is not None:
+        """Open the file by its name again, after another program renamed it; nothing where the log is no file.
+
+        Where that cannot be, the log goes on where it was: the file itself would be closed, and never opened again.
+        """
+        if self._file is None:
+            return
+        try:
+            Path(self._file.path).open("ab").close()
+        except OSError as problem:
+            self._log.warn(
+                "the log stays where it was: {path} cannot be opened: {problem}",
+                path=self._file.path,
+                problem=problem.strerror,
+            )
+        else:
             self._file.reopen()
 
 

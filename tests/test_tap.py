@@ -399,6 +399,25 @@ class Signals(CommandCase):
         assert await daemon.ended == signal.SIGTERM
 
     @asynchronous
+    async def test_a_folder_that_is_gone(self) -> None:
+        """The log goes on where it was, says so, and is back when the folder is."""
+        folder, moved = self.folder / "logs", self.folder / "moved"
+        folder.mkdir()
+        self.configure()
+        daemon = await self.started("--logfile=logs/the.log")
+        folder.rename(moved)
+        await self.send(daemon, signal.SIGHUP, signal.SIGUSR1)
+        await self.send(daemon, signal.SIGHUP)
+        text = (moved / "the.log").read_text()
+        assert text.count(f"the log stays where it was: {folder / 'the.log'} cannot be opened: No such file") == 2, text
+        assert text.count("Plugin.Activate") == 3, text
+        folder.mkdir()
+        await self.send(daemon, signal.SIGHUP, makes=folder / "the.log")
+        assert (folder / "the.log").read_text().count("Plugin.Activate") == 1
+        daemon.signal(signal.SIGTERM)
+        assert await daemon.ended == signal.SIGTERM
+
+    @asynchronous
     async def test_a_log_that_is_no_file(self) -> None:
         """Nothing happens."""
         self.configure()
