@@ -49,7 +49,8 @@ class Options(usage.Options):
         try:
             self.config = config.load(Path(self["config"]), os.environ)
         except ConfigurationError as problem:
-            raise usage.UsageError(str(problem)) from problem
+            # Not a UsageError: ``twistd`` shows all options before its message, and none of them is wrong.
+            raise SystemExit(f"nuage-plugin: {problem}") from None
 
 
 class _Application(MultiService):
