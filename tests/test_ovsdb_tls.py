@@ -197,13 +197,25 @@ class WithServer(ContractCase):
         until = now() - timedelta(hours=1)
         self.authority.issue("sw1", "server-", since=until - DAY, until=until)
         self.restart()
-        await self.told(self.start(), f"the server's certificate expired on {until:%Y-%m-%d}")
+        await self.told(self.start(), f"the server's certificate expired on {until:%Y-%m-%d %H:%M} UTC")
+
+    async def test_authority_of_another(self) -> None:
+        """The authority that certified the server's own has to be known as well; the one that is not is named."""
+        between = Authority(self.folder, "between", "between.pem", Authority(self.folder, "root", "root.pem"))
+        client, _server = self.files, between.issue("sw1", "server-")
+        self.restart()
+        only = TlsFiles(client.private_key, client.certificate, between.file)
+        told = f'the certificate of "between" comes from "root", who is not in {between.file}'
+        await self.told(self.start(only), told)
+        both = self.folder / "both.pem"
+        both.write_bytes((self.folder / "root.pem").read_bytes() + between.file.read_bytes())
+        await self.start(TlsFiles(client.private_key, client.certificate, both)).when_synced(5)
 
     async def test_server_that_is_not_valid_yet(self) -> None:
         """It may be the clock."""
         self.authority.issue("sw1", "server-", since=now() + DAY, until=now() + 2 * DAY)
         self.restart()
-        await self.told(self.start(), "is not valid before")
+        await self.told(self.start(), "is not valid before", "check this host's clock")
 
     async def test_unknown_authority(self) -> None:
         """Its name is told, and where it should be."""

@@ -24,14 +24,15 @@ def now() -> datetime.datetime:
 
 
 class Authority:
-    """A CA that is thrown away with the test; ``file`` is its certificate."""
+    """A CA that is thrown away with the test; ``file`` is its certificate, which comes from ``parent`` or itself."""
 
-    def __init__(self, folder: Path, name: str, file: str) -> None:
+    def __init__(self, folder: Path, name: str, file: str, parent: Authority | None = None) -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._subject = _named(name)
         self.file = folder / file
-        self._write(self.file, self._signed(self._subject, self._key, now() - DAY, now() + DAY, (), authority=True))
+        signed = (parent or self)._signed(self._subject, self._key, now() - DAY, now() + DAY, (), authority=True)
+        self._write(self.file, signed)
 
     def issue(
         self,

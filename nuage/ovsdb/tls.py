@@ -113,11 +113,14 @@ class TlsAttempt:
         whose = "the server's certificate" if depth == 0 else f'the certificate of "{certificate.get_subject().CN}"'
         if error in _UNKNOWN_ISSUER:
             issuer = certificate.get_issuer().CN
-            return f'the server\'s certificate comes from "{issuer}", who is not in {self._files.ca_certificate}'
+            if certificate.get_subject() == certificate.get_issuer():
+                # The authority's own certificate, which Open vSwitch sends along.
+                whose = "the server's certificate"
+            return f'{whose} comes from "{issuer}", who is not in {self._files.ca_certificate}'
         if error == _EXPIRED:
             return f"{whose} expired on {_date(certificate.get_notAfter())}"
         if error == _NOT_YET_VALID:
-            return f"{whose} is not valid before {_date(certificate.get_notBefore())}; is the clock of this host right?"
+            return f"{whose} is not valid before {_date(certificate.get_notBefore())}; check this host's clock"
         return f"{whose} is not accepted: error {error} of OpenSSL's X509_verify_cert"
 
 
@@ -203,6 +206,6 @@ def _reasons(problem: SSL.Error) -> list[str]:
 
 
 def _date(moment: bytes | None) -> str:
-    """Return the day of an ASN.1 time."""
-    digits = (moment or b"").decode()[:8]
-    return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}"
+    """Return an ASN.1 time, which certificates have in UTC, to the minute."""
+    digits = (moment or b"").decode()
+    return f"{digits[:4]}-{digits[4:6]}-{digits[6:8]} {digits[8:10]}:{digits[10:12]} UTC"
