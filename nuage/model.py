@@ -160,20 +160,31 @@ def _from_record(cls: type[Recorded], text: str, **address_types: type) -> Recor
     """Rebuild ``cls``; fields that only a newer release knows are passed over, so that a downgrade keeps working."""
     try:
         fields = json.loads(text)
-        known = {a.name: fields[a.name] for a in attrs.fields(cls) if a.name in fields}
-        for name, value in known.items():
-            _demand_kind(name, value)
-        for name, address_type in address_types.items():
-            if name in known:
-                known[name] = address_type(known[name])
-        return cls(**known)
-    except (TypeError, KeyError, RecursionError) as problem:
-        raise ValueError(f"not a record of a {cls.__name__}: {text!r} ({problem})") from problem
+    except (ValueError, RecursionError) as problem:
+        raise ValueError("it is not JSON") from problem
+    if not isinstance(fields, dict):
+        raise ValueError("it is not a JSON object")
+    _demand_all(cls, fields)
+    known = {a.name: fields[a.name] for a in attrs.fields(cls) if a.name in fields}
+    for name, value in known.items():
+        _demand_kind(name, value)
+    for name, address_type in address_types.items():
+        if name in known:
+            known[name] = address_type(known[name])
+    return cls(**known)
+
+
+def _demand_all(cls: type[Recorded], fields: Mapping[str, object]) -> None:
+    """Make sure that a record has all that it was written with."""
+    required = [attribute.name for attribute in attrs.fields(cls) if attribute.default is attrs.NOTHING]
+    missing = [name for name in required if name not in fields]
+    if missing:
+        raise ValueError(f"it lacks {', '.join(missing)}")
 
 
 def _demand_kind(name: str, value: object) -> None:
     """Make sure that a field of a record is of the kind that was written; addresses were written as texts."""
     if not isinstance(value, _KINDS.get(name, str)):
-        raise TypeError(f"{name} is {value!r}")
+        raise ValueError(f"its {name} is {value!r}")
     if isinstance(value, dict) and not all(isinstance(each, str) for each in value.values()):
-        raise TypeError(f"{name} is {value!r}")
+        raise ValueError(f"its {name} is {value!r}")

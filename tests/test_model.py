@@ -76,6 +76,22 @@ class Records(SynchronousTestCase):
         del fields["options"]
         assert Endpoint.from_record(json.dumps(fields)) == ENDPOINT
 
+    def test_what_is_wrong_with_a_record(self) -> None:
+        """It is told in words that an operator understands."""
+        whole = json.loads(ENDPOINT.to_record())
+        for text, problem in (
+            ("@@", "it is not JSON"),
+            ("[" * 100_000, "it is not JSON"),
+            ("5", "it is not a JSON object"),
+            ("{}", "it lacks id, network_id, mac"),
+            (json.dumps({**whole, "mac": 5}), "its mac is 5"),
+            (json.dumps({**whole, "options": {"a": 1}}), "its options is {'a': 1}"),
+            (json.dumps({**whole, "address": "10.0.0.999/24"}), "Octet 999 (> 255) not permitted in '10.0.0.999'"),
+        ):
+            with self.assertRaises(ValueError) as caught:
+                Endpoint.from_record(text)
+            assert str(caught.exception) == problem
+
     def test_what_is_no_record_is_refused_as_a_value_error(self) -> None:
         """Whatever somebody wrote into the database; the daemon passes over it."""
         without_pool = {"id": "n", "organization": "E", "user": "u", "domain": "D"}
