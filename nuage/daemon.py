@@ -233,6 +233,7 @@ class NuagePlugin(MultiService):
     def _ready(self) -> None:
         self._readiness.look()
         self._parts.cleanup.resume()
+        self._parts.driver.seek_containers()
         self._parts.auditor.trigger()
 
 

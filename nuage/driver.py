@@ -233,6 +233,12 @@ class Driver:
             elif container is not None:
                 await self._switch.rename(network, endpoint, self._followed(container))
 
+    def seek_containers(self) -> None:
+        """Ask for the containers of endpoints that were attached without one, perhaps shut, by an earlier daemon."""
+        for endpoint_id, trace in self._switch.survey().items():
+            if trace.attached and trace.container_id is None and trace.network_id:
+                self._containers.expect(trace.network_id, endpoint_id)
+
     async def _open(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
         """Attach an endpoint whose container has been started. The policy comes with it, or not at all."""
         if container is not None and self._label_policy == "strict":

@@ -142,6 +142,28 @@ class Strict(LabelPolicyCase):
         assert groups == ["quarantine"]
         assert again.switch.trace(ENDPOINT).container_id == "c0ffee"
 
+    async def test_docker_starts_longer_than_the_plugin_restarts(self) -> None:
+        """The next daemon asks at once for what the one before left shut, and no audit is waited for."""
+        await self.join()
+        again = self.restarted()
+        again.docker.containers[ENDPOINT] = JAILED
+        await again.switch.ready()
+        again.driver.seek_containers()
+        while not again.late:
+            await waiting(reactor, 0.02)
+        assert again.late == [(ENDPOINT, JAILED)]
+
+    async def test_what_is_named_is_not_asked_for_again(self) -> None:
+        """Docker is asked little."""
+        await self.join()
+        await self.plugin.driver.name_endpoint(ENDPOINT, JAILED)
+        again = self.restarted()
+        await again.switch.ready()
+        asked: list[tuple[str, str]] = []
+        self.patch(again.containers, "expect", lambda *endpoint: asked.append(endpoint))
+        again.driver.seek_containers()
+        assert asked == []
+
     async def test_what_the_vrs_does_not_resolve_is_told(self) -> None:
         """Nobody waits for it any more, so the log says it, with the container's name."""
         await self.join()
