@@ -141,7 +141,7 @@ class JsonRpcConnection(TwistedProtocol):
         if silence < self._probe_interval:
             self._probe_call = self._clock.callLater(self._probe_interval - silence, self._probe)
         elif self._probed:
-            self.drop(OvsdbError(f"the database server was silent for {silence:g} s and did not answer a probe"))
+            self.drop(OvsdbError(f"the database server was silent for {silence:.3g} s and did not answer a probe"))
         else:
             self._probed = True
             self._write(encode_request(_PROBE_ID, "echo", []))
