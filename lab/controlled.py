@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab.host import Host
 from lab.shell import Process
+from lab.switch import BRIDGE
 from lab.vsc import TOPOLOGY, Vsc
 
 
@@ -32,6 +33,15 @@ class ControlledHost(Host):
         """Start all daemons in the namespaces; see :meth:`start`."""
         self.vsc.start()
         super().boot(**configuration)
+        self.vsc.control(self)
+
+    def has_bridge(self) -> bool:
+        """Tell whether the switch has its bridge."""
+        return any(row["name"] == BRIDGE for row in self.switch.rows("Bridge"))
+
+    def make_bridge(self) -> None:
+        """Make the bridge again after it was removed, with its controller."""
+        self.switch.add_bridge()
         self.vsc.control(self)
 
     def remove(self) -> None:

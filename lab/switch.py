@@ -38,8 +38,16 @@ class Switch:
         # Containers leave the checksums of TCP and UDP to the device. That datapath fills them in only with this.
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:userspace-tso-enable=true")
         self.start_daemon()
+        self.add_bridge()
+
+    def add_bridge(self) -> None:
+        """Make the bridge, without a controller."""
         # There may be no kernel module, so the datapath is that of the daemon itself.
         self.vsctl("add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath_type=netdev")
+
+    def remove_bridge(self) -> None:
+        """Remove the bridge, with its ports and all that is kept there."""
+        self.vsctl("del-br", BRIDGE)
 
     def start_database(self) -> None:
         """Start ovsdb-server on the database as it is."""

@@ -216,9 +216,15 @@ def _stale_endpoints(seen: Observation) -> Iterator[Proposal]:
 
 
 def _in_use(seen: Observation) -> Iterator[tuple[str, Use]]:
-    """Yield the endpoints of running containers on our networks, but those of another plugin."""
-    for endpoint_id, use in (seen.docker.in_use if seen.docker else {}).items():
-        if use.network_id in seen.networks and endpoint_id not in seen.foreign:
+    """Yield the endpoints of running containers on our networks, but those of another plugin.
+
+    A network that is learnt in the same audit is one of ours: at a bridge that was made again all have to be.
+    """
+    if seen.docker is None:
+        return
+    networks = {*seen.networks, *seen.docker.networks}
+    for endpoint_id, use in seen.docker.in_use.items():
+        if use.network_id in networks and endpoint_id not in seen.foreign:
             yield endpoint_id, use
 
 

@@ -110,14 +110,21 @@ class Parts:
                 promise="Docker is served as soon as it is there",
                 # The database's client logs what comes later.
                 once=True,
-            )
+            ),
+            Watched(
+                name=f"bridge {self.switch.bridge}",
+                # What the mirror of a database that is away says is no news.
+                there=self._has_bridge,
+                status=self.switch.bridge_status,
+                promise="networks and containers are served as soon as it is there",
+            ),
         ]
         if self._needs_controller:
             watched.append(
                 Watched(
                     name="the controller",
-                    # What the mirror of a database that is away says is no news.
-                    there=lambda: self.switch.controller_connected() if self.client.synced else None,
+                    # It is the bridge's: without one there is none.
+                    there=lambda: self.switch.controller_connected() if self._has_bridge() else None,
                     status=self.switch.controller_status,
                     promise="containers start as soon as it is there",
                     grace=_CONTROLLER_LAG,
@@ -152,6 +159,9 @@ class Parts:
                 self._within(patience, "the connection to the switch's database", self.client.stop()),
             ]
         )
+
+    def _has_bridge(self) -> bool | None:
+        return self.switch.has_bridge() if self.client.synced else None
 
     def _within(self, seconds: float, what: str, end: Coroutine[Any, Any, None]) -> Deferred[None]:
         def cut_off(failure: Failure) -> None:

@@ -165,7 +165,7 @@ class Driver:
 
     async def endpoint_oper_info(self, request: payloads.EndpointCall) -> payloads.OperationalInfo:
         """Tell how the endpoint is attached and what the VRS made of it."""
-        await self._switch.ready()
+        await self._switch.loaded()
         endpoint = self._switch.endpoint(request.endpoint_id)
         if endpoint is None:
             return payloads.OperationalInfo({})
@@ -211,9 +211,9 @@ class Driver:
 
     async def restore_endpoint(self, endpoint: Endpoint, container: Container | None) -> None:
         """Put back what the switch lacks of an endpoint that is in use, unless a call changed that meanwhile."""
+        network = await self._networks.get(endpoint.network_id)
         async with self._turns.turn(endpoint.id):
-            network = self._switch.network(endpoint.network_id)
-            if network is not None and not self._switch.trace(endpoint.id).waiting:
+            if not self._switch.trace(endpoint.id).waiting:
                 known = container or self._containers.known(endpoint.id)
                 await self._switch.adopt(endpoint, known)
                 await self._open(network, endpoint, known)
@@ -353,7 +353,7 @@ class Driver:
             raise
 
     async def _forget_network(self, network_id: str) -> None:
-        await self._switch.ready()
+        await self._switch.loaded()
         for endpoint_id in self._switch.endpoints_of(network_id):
             await self.forget_endpoint(endpoint_id)
         await self._switch.forget_network(network_id)

@@ -239,6 +239,9 @@ class MemorySwitch:
         self.records: dict[tuple[type, str], str] = {}
         self.attached: set[str] = set()
 
+    async def loaded(self) -> None:
+        """Be there."""
+
     async def ready(self) -> None:
         """Be there."""
 

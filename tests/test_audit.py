@@ -140,8 +140,11 @@ class Rules(SynchronousTestCase):
                 assert {*map(type, self.propose(traces=lacking, links=links))} == {Remark}
             assert self.propose(traces=lacking, busy={ENDPOINT}) == []
             assert self.propose(traces=lacking, docker=None) == []
-        unknown = self.propose(traces={}, networks=set())
-        assert unknown == [Learn(NETWORK, _request(NETWORK))]
+        # A bridge that was made again has lost all: the networks are learnt meanwhile.
+        learn = Learn(NETWORK, _request(NETWORK))
+        assert self.propose(traces={}, networks=set()) == [*restore, learn]
+        # It is no network of ours.
+        assert self.propose(traces={}, networks=set(), docker=attrs.evolve(_docker(ENDPOINT), networks={})) == []
 
     def test_an_endpoint_without_its_containers_name(self) -> None:
         """It is told as soon as Docker tells it."""
@@ -597,6 +600,25 @@ class Auditing(SynchronousTestCase):
             self.clock.advance(5)
         assert self.played.restored == [(endpoint, WEB)] * 2
 
+    def test_a_bridge_that_is_made_again(self) -> None:
+        """Its networks are learnt at once and its ports put back after five seconds, with the options that they had."""
+        policy = {"nuage.policy-group": "q"}
+        endpoint = Endpoint(id=ENDPOINT, network_id=NETWORK, mac="7a:42:00:00:00:02", options=policy)
+        self.see(traces={ENDPOINT: _trace(record=endpoint.to_record())})
+        self.auditor.trigger()
+        self.played.failure = SwitchError("no bridge")
+        for _ in range(3):
+            self.clock.advance(30)
+        self.played.failure = None
+        # The rows at the VRS outlive the bridge.
+        lost = {ENDPOINT: _trace(attached=False, record=None, network_id=None, container_id=None, container_name=None)}
+        self.see(traces=lost, networks=set())
+        self.auditor.trigger()
+        self.see(traces=lost)
+        assert self.played.done == [("create network", NETWORK)]
+        self.clock.advance(5)
+        assert self.played.restored == [(endpoint, WEB)]
+
     def test_what_docker_could_not_tell_is_no_reason_to_forget(self) -> None:
         """The container may be one of those that could not be read."""
         self.see()
@@ -639,7 +661,7 @@ class Auditing(SynchronousTestCase):
 
     def test_a_refusal_is_told_once(self) -> None:
         """It does not hasten the next audit either, at which it is tried again; another reason is told."""
-        self.see(traces={}, links={}, networks=set())
+        self.see(traces={}, links={}, networks=set(), docker=_docker())
         with capturedLogs() as events:
             self.played.refusal = Refused("bad")
             self.auditor.trigger()

@@ -547,6 +547,60 @@ class Waiting(ClientCase):
         self.assertEqual(self.client._waits._waits, {})
 
 
+class WaitingForARow(ClientCase):
+    """when_there."""
+
+    def wait(self, name: str = "two") -> Deferred[Row]:
+        return run(self.client.when_there("T", "name", name))
+
+    def insert(self, name: str) -> None:
+        inserted = {"T": {uuid(2): {"insert": {"name": name, "number": 2}}}}
+        self.remote.last.notify("update3", "nuage", uuid(0), inserted)
+
+    def test_now(self) -> None:
+        """One that is there already is enough."""
+        self.load()
+        self.assertEqual(self.successResultOf(self.wait("one")).uuid, uuid(1))
+
+    def test_comes(self) -> None:
+        """Another one does not count."""
+        self.load()
+        wait = self.wait()
+        self.insert("three")
+        self.assertNoResult(wait)
+        self.remote.last.notify("update3", "nuage", uuid(0), {"T": {uuid(2): {"modify": {"name": "two"}}}})
+        self.assertEqual(self.successResultOf(wait).uuid, uuid(2))
+        self.assertEqual(self.client._waits._waits, {})
+
+    def test_comes_with_the_load(self) -> None:
+        """What is waited for longest need not be the row."""
+        self.client.start()
+        wait = self.wait("one")
+        self.assertNoResult(wait)
+        self.remote.last.load(ROW)
+        self.assertEqual(self.successResultOf(wait).uuid, uuid(1))
+
+    def test_expired(self) -> None:
+        """The time that the connection takes is part of it."""
+        self.client.start()
+        wait = self.wait()
+        self.clock.advance(4)
+        self.remote.last.load(ROW)
+        self.clock.advance(5)
+        self.assertNoResult(wait)
+        self.clock.advance(1)
+        self.failureResultOf(wait, WaitExpired)
+        self.assertEqual(self.client._waits._waits, {})
+
+    def test_the_database_goes_meanwhile(self) -> None:
+        """It is what is missing then."""
+        self.load()
+        wait = self.wait()
+        self.remote.last.transport.loseConnection()
+        self.clock.advance(10)
+        self.failureResultOf(wait, NotConnected)
+
+
 class Listening(ClientCase):
     """Listeners of the client."""
 

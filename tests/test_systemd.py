@@ -529,12 +529,13 @@ class WatchedTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """The controller is looked at where a container's start waits for it."""
-        self.assertEqual([each.name for each in self.watched(10)], ["the VRS", "the controller", "Docker"])
-        self.assertEqual([each.name for each in self.watched(0)], ["the VRS", "Docker"])
+        always = ["the VRS", "bridge alubr0", "Docker"]
+        self.assertEqual([each.name for each in self.watched(10)], [*always[:2], "the controller", always[2]])
+        self.assertEqual([each.name for each in self.watched(0)], always)
 
     def test_nothing_is_known_yet(self) -> None:
-        """A database that is away says nothing of a controller."""
-        self.assertEqual([each.there() for each in self.watched(10)], [False, None, True])
+        """A database that is away says nothing of a bridge and a controller."""
+        self.assertEqual([each.there() for each in self.watched(10)], [False, None, None, True])
 
 
 class UnitTests(SynchronousTestCase):

@@ -17,9 +17,10 @@ from zope.interface import implementer
 
 from nuage.errors import in_words
 from nuage.ovsdb.cache import Cache, Change, Row, Table
-from nuage.ovsdb.errors import NotConnected, SchemaMismatch
+from nuage.ovsdb.errors import NotConnected, SchemaMismatch, WaitExpired
 from nuage.ovsdb.framing import DEFAULT_FRAME_LIMIT
 from nuage.ovsdb.monitored import Monitored
+from nuage.ovsdb.notation import Value
 from nuage.ovsdb.operations import Operation
 from nuage.ovsdb.protocol import JsonRpcConnection
 from nuage.ovsdb.remote import Remote
@@ -165,6 +166,24 @@ class OvsdbClient:
         finally:
             if waiter in self._sync_waiters:
                 self._sync_waiters.remove(waiter)
+
+    async def when_there(self, table: str, column: str, value: Value, timeout: float | None = None) -> Row:
+        """Return a row whose indexed ``column`` equals ``value``, once the cache is current and there is one.
+
+        :param timeout: seconds for both, by default the call time-out.
+        :raises NotConnected: when the database is away at the end.
+        :raises SchemaMismatch: see when_synced.
+        :raises WaitExpired: when the database is there, and the row is not.
+        """
+        allowed = self._call_timeout if timeout is None else timeout
+        deadline = self._clock.seconds() + allowed
+        await self.when_synced(allowed)
+        try:
+            return await self._waits.wait_for(table, column, value, max(deadline - self._clock.seconds(), 0))
+        except WaitExpired:
+            if not self._synced:
+                raise self._not_connected(allowed) from None
+            raise
 
     async def transact(self, *operations: Operation, timeout: float | None = None) -> list[Result]:
         """Carry out ``operations`` in one transaction; return one result for each.

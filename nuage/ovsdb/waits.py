@@ -1,4 +1,4 @@
-"""Waiting for a row to come into some state."""
+"""Waiting for a row to come into some state, or to be there."""
 
 from __future__ import annotations
 
@@ -10,24 +10,29 @@ from twisted.internet.interfaces import IReactorTime
 
 from nuage.ovsdb.cache import Cache, Change, Row
 from nuage.ovsdb.errors import WaitExpired
+from nuage.ovsdb.notation import Value
 
 T = TypeVar("T")
-_Key = tuple[str, str]
+#: A table, and a row of it; None where any row will do.
+_Key = tuple[str, str | None]
 
 
 class _Wait:
-    """One waiter: what it asks of the row, and its Deferred."""
+    """One waiter: where its row is, what it asks of it, and its Deferred."""
 
-    def __init__(self, predicate: Callable[[Row | None], Any], waiter: Deferred[Any]) -> None:
+    def __init__(
+        self, find: Callable[[], Row | None], predicate: Callable[[Row | None], Any], waiter: Deferred[Any]
+    ) -> None:
+        self._find = find
         self._predicate = predicate
         self._waiter = waiter
 
-    def evaluate(self, row: Row | None) -> None:
+    def evaluate(self) -> None:
         """End the wait when the predicate says so or fails."""
         if self._waiter.called:
             return
         try:
-            found = self._predicate(row)
+            found = self._predicate(self._find())
         except Exception as error:
             self.fail(error)
         else:
@@ -41,7 +46,7 @@ class _Wait:
 
 
 class RowWaits:
-    """The waiters of a cache's rows. A change costs one look-up, however many wait for other rows."""
+    """The waiters of a cache's rows. A change costs two look-ups, however many wait for other rows."""
 
     def __init__(self, clock: IReactorTime, cache: Cache) -> None:
         """Watch ``cache``; ``clock`` measures time-outs."""
@@ -52,15 +57,32 @@ class RowWaits:
 
     async def wait(self, table: str, uuid: str, predicate: Callable[[Row | None], T | None], timeout: float) -> T:
         """Return the first result of ``predicate`` that is not None, see OvsdbClient.wait_until."""
+        expired = f"row {uuid} of table {table} did not change as expected"
+        return await self._wait((table, uuid), lambda: self._cache[table].rows.get(uuid), predicate, timeout, expired)
+
+    async def wait_for(self, table: str, column: str, value: Value, timeout: float) -> Row:
+        """Return a row whose indexed ``column`` equals ``value``, see OvsdbClient.when_there."""
+        expired = f"table {table} has no row whose {column} is {value!r}, and got none"
+        return await self._wait(
+            (table, None), lambda: self._cache[table].find(column, value), lambda row: row, timeout, expired
+        )
+
+    async def _wait(
+        self,
+        key: _Key,
+        find: Callable[[], Row | None],
+        predicate: Callable[[Row | None], T | None],
+        timeout: float,
+        expired: str,
+    ) -> T:
         if self._cache.loaded:
-            found = predicate(self._cache[table].rows.get(uuid))
+            found = predicate(find())
             if found is not None:
                 return found
-        key = (table, uuid)
         waiter: Deferred[T] = Deferred()
-        wait = _Wait(predicate, waiter)
+        wait = _Wait(find, predicate, waiter)
         self._waits.setdefault(key, []).append(wait)
-        waiter.addTimeout(timeout, self._clock, _expiry(table, uuid))
+        waiter.addTimeout(timeout, self._clock, _expiry(expired))
         try:
             return await waiter
         finally:
@@ -82,11 +104,12 @@ class RowWaits:
         if self._waits:
             for change in changes:
                 self._evaluate((change.table, change.uuid))
+            for table in {change.table for change in changes}:
+                self._evaluate((table, None))
 
     def _evaluate(self, key: _Key) -> None:
-        table, uuid = key
         for wait in tuple(self._waits.get(key, ())):
-            wait.evaluate(self._cache[table].rows.get(uuid))
+            wait.evaluate()
 
     def _remove(self, key: _Key, wait: _Wait) -> None:
         entries = self._waits.get(key, [])
@@ -96,8 +119,8 @@ class RowWaits:
             self._waits.pop(key, None)
 
 
-def _expiry(table: str, uuid: str) -> Callable[[Any, float], NoReturn]:
+def _expiry(what: str) -> Callable[[Any, float], NoReturn]:
     def expire(_: Any, seconds: float) -> NoReturn:
-        raise WaitExpired(f"row {uuid} of table {table} did not change as expected within {seconds:g} s")
+        raise WaitExpired(f"{what} within {seconds:g} s")
 
     return expire

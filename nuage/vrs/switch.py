@@ -5,7 +5,7 @@ What it returns it reads from the mirrored tables, so that nothing which it was 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import attrs
@@ -13,7 +13,7 @@ import attrs
 from nuage.errors import SwitchError
 from nuage.model import Container, Endpoint, Network, Trace
 from nuage.names import port_name
-from nuage.ovsdb.client import OvsdbClient, Row
+from nuage.ovsdb.client import Change, OvsdbClient, Row
 from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired, WaitTimedOut
 from nuage.ovsdb.operations import Operation
 from nuage.vrs import operations, tables
@@ -33,6 +33,8 @@ from nuage.vrs.views import (
 )
 
 T = TypeVar("T")
+
+_REMEDY = "VrsBridge has to name the bridge of the VRS"
 
 
 def _never() -> bool:
@@ -72,13 +74,42 @@ class Switch:
         """The bridge's name."""
         return self._bridge
 
-    async def ready(self) -> None:
-        """Wait, for a bounded time, until the tables are mirrored."""
+    async def loaded(self) -> None:
+        """Wait, for a bounded time, until the tables are mirrored.
+
+        That is enough for removals: what was kept at a bridge that is gone went with it.
+        """
         await self._client.when_synced()
 
+    async def ready(self) -> None:
+        """Wait, for the same time in all, until the tables are mirrored and the bridge is there.
+
+        A start script of the VRS may make it some time after the database answers.
+
+        Raises:
+            SwitchError: The database is away, or has no such bridge.
+        """
+        try:
+            await self._client.when_there(tables.BRIDGE, "name", self._bridge)
+        except WaitExpired:
+            raise SwitchError(
+                f'the switch has no bridge "{self._bridge}", and got none within vrs_timeout; {_REMEDY}'
+            ) from None
+
     def on_ready(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back each time that the tables have been loaded; return what ends this."""
-        return self._client.on_synced(callback)
+        """Call back each time that the tables have been loaded or the bridge was made; return what ends this."""
+
+        def made(changes: Sequence[Change]) -> None:
+            if self._client.synced and any(map(self._is_new_bridge, changes)):
+                callback()
+
+        ends = (self._client.on_synced(callback), self._client.cache.subscribe(made))
+
+        def unsubscribe() -> None:
+            for end in ends:
+                end()
+
+        return unsubscribe
 
     def network(self, network_id: str) -> Network | None:
         """Return a network that is remembered."""
@@ -102,7 +133,7 @@ class Switch:
 
     async def forget_network(self, network_id: str) -> None:
         """Forget a network; it is no error if it was not known."""
-        await self.ready()
+        await self.loaded()
         await self._commit(operations.forget(self._bridge, tables.NETWORK_RECORD + network_id))
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
@@ -189,6 +220,14 @@ class Switch:
         """Return what the VRS resolved the endpoint's port to, None until it has."""
         row = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
         return None if row is None else resolution_of(row)
+
+    def has_bridge(self) -> bool:
+        """Tell whether the bridge is there, by what was mirrored last."""
+        return self._client.cache[tables.BRIDGE].find("name", self._bridge) is not None
+
+    def bridge_status(self) -> str:
+        """Say in one sentence how the bridge does."""
+        return f"bridge {self._bridge} is there" if self.has_bridge() else f"the switch has none; {_REMEDY}"
 
     def controller_connected(self) -> bool:
         """Tell whether a controller is there to resolve ports; one is taken for granted where the VRS does not tell."""
@@ -303,7 +342,7 @@ class Switch:
     async def unplug(self, endpoint_id: str) -> None:
         """Take the endpoint from the bridge and from the VRS, and keep it in mind for a later attach."""
         # Which port is the endpoint's is read from the mirrored tables: not before they are there.
-        await self.ready()
+        await self.loaded()
         endpoint = self.endpoint(endpoint_id)
         endpoint = self._own(endpoint) if endpoint else None
         key = tables.ENDPOINT_RECORD + endpoint_id
@@ -312,7 +351,7 @@ class Switch:
 
     async def forget_endpoint(self, endpoint_id: str) -> None:
         """Take the endpoint from the bridge and from the VRS for good; it is no error if nothing is known of it."""
-        await self.ready()
+        await self.loaded()
         await self._detach(endpoint_id, operations.forget(self._bridge, tables.ENDPOINT_RECORD + endpoint_id))
 
     async def _detach(self, endpoint_id: str, records: list[Operation]) -> None:
@@ -347,9 +386,7 @@ class Switch:
         try:
             await self._transact(steps, done)
         except WaitTimedOut as problem:
-            raise SwitchError(
-                f'the switch has no bridge "{self._bridge}"; VrsBridge has to name the bridge of the VRS'
-            ) from problem
+            raise SwitchError(f'the switch has no bridge "{self._bridge}"; {_REMEDY}') from problem
         except ConstraintViolation as problem:
             raise SwitchError(f"the switch refused a row: {problem.details}") from problem
 
@@ -395,6 +432,10 @@ class Switch:
     def _is_foreign(self, owner: str | None) -> bool:
         """Tell whether a record is another plugin's. One without an owner, of release 1.0, may be ours."""
         return owner is not None and owner != self._owner
+
+    def _is_new_bridge(self, change: Change) -> bool:
+        made = change.new if change.old is None else None
+        return change.table == tables.BRIDGE and made is not None and made["name"] == self._bridge
 
     def _bridge_ids(self) -> Mapping[str, str]:
         row = self._client.cache[tables.BRIDGE].find("name", self._bridge)

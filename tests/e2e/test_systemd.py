@@ -106,7 +106,7 @@ class SystemdTests(HostTestCase):
         self.host.vsc.leave()
         wait_until("the role is gone", lambda: not self.host.vsc.is_master(self.host), 10)
         self.create_network("early")
-        connected = "connected to unix:/var/run/openvswitch/db.sock, the cache is current"
+        connected = "connected to unix:/var/run/openvswitch/db.sock, the cache is current; bridge alubr0 is there"
         self.wait_for("StatusText", f"{connected}; waits for the controller: no row of the VRS's table Controller has")
         self.assertEqual(self.property_of("ActiveState"), "activating")
         self.host.vsc.come_back()
