@@ -99,7 +99,6 @@ class Auditor:
         self._next: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
         self._again = False
-        self._uncovered = False
 
     def trigger(self) -> None:
         """Audit now, or once more after the audit that is under way."""
@@ -172,7 +171,6 @@ class Auditor:
 
     async def _audit(self, *, sparing: bool) -> None:
         begin = self._clock.seconds()
-        self._uncovered = False
         findings = await self.look(sparing=sparing)
         end = self._clock.seconds()
         self._log.debug("audit: {count} proposals", count=len(findings.proposals))
@@ -220,7 +218,7 @@ class Auditor:
             MendLink: self._mend,
             RemoveLink: lambda proposal: self._links.remove(proposal.name, proposal.alias),
             Name: lambda proposal: self._driver.name_endpoint(proposal.endpoint_id, proposal.container),
-            Learn: self._learn,
+            Learn: lambda proposal: self._driver.create_network(proposal.request),
             Restore: self._restore,
             Suspect: self._leave_alone,
             Remark: self._leave_alone,
@@ -233,11 +231,6 @@ class Auditor:
         endpoint_id = proposal.endpoint_id
         async with self._turns.turn(endpoint_id):
             await self._links.mend(proposal.name, port_name(endpoint_id), link_alias(endpoint_id))
-
-    async def _learn(self, proposal: Learn) -> None:
-        await self._driver.create_network(proposal.request)
-        # Its endpoints can be judged now, which may lack more.
-        self._uncovered = True
 
     async def _restore(self, proposal: Restore) -> None:
         endpoint = self._remembered(proposal.endpoint_id)
@@ -278,7 +271,7 @@ class Auditor:
         due = [
             proposal for proposal in self._since if not isinstance(proposal, audit.HARMLESS) and self._is_due(proposal)
         ]
-        pause = self._age if due or self._uncovered else self._interval
+        pause = self._age if due else self._interval
         self._next = self._clock.callLater(pause, partial(self._begin, sparing=True))
 
     def _is_due(self, proposal: Proposal) -> bool:
