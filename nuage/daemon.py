@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from nuage import __version__, systemd
 from nuage.auditor import Auditor, Findings
 from nuage.cleanup import Cleanup
-from nuage.config import Config
+from nuage.config.loading import Config
 from nuage.containers import Containers
 from nuage.docker import engine
 from nuage.docker.census import Census

@@ -16,8 +16,9 @@ from twisted.internet.task import react
 from twisted.logger import ILogObserver, globalLogBeginner
 from twisted.python import usage
 
-from nuage import __version__, config, systemd
+from nuage import __version__, systemd
 from nuage.clock import measure_steadily
+from nuage.config import loading
 from nuage.ending import GRACE, LastResort
 from nuage.errors import ConfigurationError, NuageError
 from nuage.logs import Log, observer
@@ -37,7 +38,7 @@ class Options(usage.Options):
         ["dry-run", None, "Audit once, print what would be repaired, change nothing, and end. Docker is not served."],
     ]
 
-    config: config.Config
+    config: loading.Config
 
     def opt_version(self) -> None:
         """Print the plugin's version and end."""
@@ -47,7 +48,7 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """Read the configuration, so that what is wrong with it ends the start with one message."""
         try:
-            self.config = config.load(Path(self["config"]), os.environ)
+            self.config = loading.load(Path(self["config"]), os.environ)
         except ConfigurationError as problem:
             # Not a UsageError: ``twistd`` shows all options before its message, and none of them is wrong.
             raise SystemExit(f"nuage-plugin: {problem}") from None

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-import nuage.config
-from nuage.config import Config, load
+import nuage
+from nuage.config.loading import Config, load
 from nuage.errors import ConfigurationError
 
-PROJECT = Path(nuage.config.__file__).parent.parent
+PROJECT = Path(nuage.__file__).parent.parent
 SHIPPED = PROJECT / "etc" / "nuage.yaml"
 MANAGED = PROJECT / "packaging" / "plugin" / "config.json"
 TLS = ("vrs_private_key", "vrs_certificate", "vrs_ca_certificate")

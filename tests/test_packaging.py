@@ -142,6 +142,8 @@ class Installed(CommandCase):
         """The installed configuration is the shipped one, and good as it is."""
         share = installed() / "share" / "nuage-plugin"
         self.assertEqual((share / "nuage.yaml").read_text(), (PROJECT / "etc" / "nuage.yaml").read_text())
-        script = "import sys, pathlib, nuage.config as c; c.load(pathlib.Path(sys.argv[1]), {}); print(c.__file__)"
+        script = (
+            "import sys, pathlib as p, nuage.config.loading as c; c.load(p.Path(sys.argv[1]), {}); print(c.__file__)"
+        )
         used = _run(installed() / "bin" / "python", "-c", script, share / "nuage.yaml", cwd=self.folder)
         self.assertTrue(Path(used.strip()).is_relative_to(installed()))

@@ -24,7 +24,7 @@ from twisted.web.resource import Resource
 
 from lab.activation import Activation
 from nuage import systemd
-from nuage.config import Config
+from nuage.config.loading import Config
 from nuage.daemon import Parts
 from nuage.errors import ConfigurationError
 from nuage.libnetwork.adopted import AdoptedSocket

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import yaml
 
-from nuage import checks
+from nuage.config import checks
 from nuage.errors import ConfigurationError
 from nuage.suggest import did_you_mean
 
