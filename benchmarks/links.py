@@ -19,8 +19,8 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from nuage.links import Links
-from nuage.netlink import Kernel
+from nuage.links.kernel import Kernel
+from nuage.links.links import Links
 from tests.test_links import ALIAS, END, HOST, WANTED, enter, new_namespace
 
 reactor: Any = _reactor

@@ -17,9 +17,9 @@ from collections.abc import Collection, Iterator, Mapping
 import attrs
 
 from nuage.libnetwork.payloads import CreateNetwork
+from nuage.links.veth import Link
 from nuage.model import Container, Trace, Use
 from nuage.names import LINK_MARK, link_alias, port_name
-from nuage.veth import Link
 
 
 @attrs.frozen

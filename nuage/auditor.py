@@ -33,7 +33,7 @@ from nuage.audit import (
 from nuage.docker.census import Census
 from nuage.driver import Driver
 from nuage.errors import DockerUnavailable, NuageError
-from nuage.links import Links
+from nuage.links.links import Links
 from nuage.model import Endpoint, Trace
 from nuage.names import LINK_MARK, link_alias, port_name
 from nuage.serial import Turns

@@ -28,7 +28,7 @@ from nuage.errors import NuageError
 from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.resource import Libnetwork
 from nuage.libnetwork.server import PluginServer, PluginSite
-from nuage.links import Links
+from nuage.links.links import Links
 from nuage.model import Container
 from nuage.networks import Networks
 from nuage.ovsdb.client import OvsdbClient

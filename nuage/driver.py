@@ -33,7 +33,7 @@ from nuage.vrs.views import Attachment
 
 
 class LinkMaker(Protocol):
-    """What makes and removes the links: :class:`nuage.links.Links`."""
+    """What makes and removes the links: :class:`nuage.links.links.Links`."""
 
     async def create_pair(self, host_name: str, container_name: str, *, mac: str, mtu: int, alias: str) -> None:
         """Make a pair, or see that it is there."""

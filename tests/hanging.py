@@ -25,8 +25,8 @@ def calls(line: str) -> None:
 
 def links(line: str) -> None:
     """Have a removal of a link hang, which a Leave asks for."""
-    from nuage import veth
     from nuage.driver import Driver
+    from nuage.links import veth
 
     def remove(*_arguments: object, **_options: object) -> NoReturn:
         _hang(line)

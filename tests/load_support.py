@@ -17,10 +17,10 @@ from nuage.audit import Docker
 from nuage.auditor import Auditor
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
+from nuage.links.veth import GROUP, Link
 from nuage.model import Container, Use
 from nuage.names import link_alias, port_name
 from nuage.serial import Turns
-from nuage.veth import GROUP, Link
 from tests.driver_support import NETWORK, Plugin, endpoint_body, network_request
 from tests.vrs_support import Vrs, waiting
 
@@ -178,7 +178,7 @@ class _Played:
         self._docker = Docker(in_use=uses, networks={NETWORK: network_request()})
 
     async def owned(self, _mark: str) -> dict[str, Link]:
-        """See nuage.links.Links."""
+        """See nuage.links.links.Links."""
         await waiting(self._reactor, 0.01)
         return self._links
 

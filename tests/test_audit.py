@@ -31,11 +31,11 @@ from nuage.audit import (
 from nuage.auditor import Auditor
 from nuage.errors import DockerUnavailable, Refused, SwitchError
 from nuage.libnetwork.payloads import CreateNetwork
+from nuage.links.veth import GROUP, Link
 from nuage.model import Container, Endpoint, Trace, Use
 from nuage.names import LINK_MARK, link_alias, port_name
 from nuage.options import network_of
 from nuage.serial import Turns
-from nuage.veth import GROUP, Link
 from tests.driver_support import network_request
 
 ENDPOINTS = [digit * 64 for digit in "abcd"]
@@ -387,7 +387,7 @@ class _Played:
             raise self.failure
 
     async def owned(self, _mark: str) -> Mapping[str, Link]:
-        """See nuage.links.Links."""
+        """See nuage.links.links.Links."""
         return self.seen.links
 
     def networks(self) -> list[Any]:
@@ -422,12 +422,12 @@ class _Played:
         return attrs.evolve(docker, elsewhere=[each for each in unlisted if each in self.elsewhere])
 
     async def remove(self, name: str, _alias: str) -> bool:
-        """See nuage.links.Links."""
+        """See nuage.links.links.Links."""
         self.done.append(("remove link", name))
         return True
 
     async def mend(self, name: str, host_name: str, _alias: str) -> None:
-        """See nuage.links.Links."""
+        """See nuage.links.links.Links."""
         self.done.append(("mend link", f"{name} {host_name}"))
 
     async def forget_endpoint(self, endpoint_id: str) -> None:

@@ -13,9 +13,9 @@ from unittest import mock
 from pyroute2 import IPRoute
 from twisted.trial.unittest import SynchronousTestCase
 
-from nuage import linklist, veth
-from nuage.netlink import Kernel
-from nuage.veth import Link, Pair
+from nuage.links import listing, veth
+from nuage.links.kernel import Kernel
+from nuage.links.veth import Link, Pair
 from tests.test_links import demand_namespace, enter, in_thread
 
 #: Enough for a list in several pieces.
@@ -42,7 +42,7 @@ class LinkListTests(SynchronousTestCase):
 
     def listed(self) -> list[Link]:
         """Return the list."""
-        links: list[Link] = self.inside(lambda _netlink: list(linklist.links()))
+        links: list[Link] = self.inside(lambda _netlink: list(listing.links()))
         return links
 
     def test_the_same_as_asked_one_by_one(self) -> None:
@@ -68,13 +68,13 @@ class LinkListTests(SynchronousTestCase):
         names = [link.name for link in links]
         decoded = self.inside(lambda route: [_described(route.link("get", ifname=name)) for name in names])
         self.assertEqual(links, decoded)
-        self.assertEqual(links, self.inside(lambda _netlink: [linklist.link(name) for name in names]))
-        self.assertIsNone(self.inside(lambda _netlink: linklist.link("absent")))
+        self.assertEqual(links, self.inside(lambda _netlink: [listing.link(name) for name in names]))
+        self.assertIsNone(self.inside(lambda _netlink: listing.link("absent")))
         self.assertEqual({link.name for link in links if link.carrier and link.name.startswith("n")}, {"nu1", "nc1"})
 
     def test_a_refusal_is_raised(self) -> None:
         """With the kernel's own reason."""
-        refused = mock.patch.object(linklist, "_RTM_GETLINK", 0xFFF)
+        refused = mock.patch.object(listing, "_RTM_GETLINK", 0xFFF)
         with refused, self.assertRaises(OSError) as raised:
             self.listed()
         self.assertEqual(raised.exception.errno, errno.EOPNOTSUPP)
@@ -82,8 +82,8 @@ class LinkListTests(SynchronousTestCase):
     def test_what_is_not_asked_for_is_passed_over(self) -> None:
         """Attributes of other kinds, flags in their types, and messages of other kinds."""
         attribute = struct.pack("=HH6s2x", 10, 3 | 0x8000, b"eth42\0") + struct.pack("=HH4s", 8, 0x999, b"none")
-        body = linklist._INFO.pack(0, 1, 7, 0x41, 0) + attribute
-        link = linklist._link(memoryview(body))
+        body = listing._INFO.pack(0, 1, 7, 0x41, 0) + attribute
+        link = listing._link(memoryview(body))
         self.assertEqual((link.name, link.index, link.up, link.carrier), ("eth42", 7, True, True))
         self.assertEqual((link.alias, link.group, link.mac, link.mtu, link.peer), ("", 0, "", 0, None))
 

@@ -20,11 +20,11 @@ from twisted.internet.task import Clock, deferLater
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SkipTest, TestCase
 
-from nuage import veth
 from nuage.errors import LinkError
-from nuage.links import Links
-from nuage.netlink import Kernel
-from nuage.veth import GROUP, Netlink, NotOurs, Pair
+from nuage.links import veth
+from nuage.links.kernel import Kernel
+from nuage.links.links import Links
+from nuage.links.veth import GROUP, Netlink, NotOurs, Pair
 
 _Result = TypeVar("_Result")
 _Problem = TypeVar("_Problem", bound=Exception)
@@ -414,7 +414,7 @@ class Failures(TestCase):
         return links
 
     def observe(self, event: LogEvent) -> None:
-        if event.get("log_namespace") == "nuage.links.Links":
+        if event.get("log_namespace") == "nuage.links.links.Links":
             self.events.append(event)
 
     async def test_removal_is_tried_until_it_is_true(self) -> None:

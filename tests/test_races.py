@@ -70,7 +70,7 @@ def _watched(work: Coroutine[Any, Any, T], step: int, event: Callable[[], object
 
 
 class _SlowLinks(NotedLinks):
-    """Links that take a moment, as those of the kernel do; see :meth:`nuage.links.Links.create_pair`."""
+    """Links that take a moment, as those of the kernel do; see :meth:`nuage.links.links.Links.create_pair`."""
 
     async def create_pair(self, host_name: str, container_name: str, *, mac: str, mtu: int, alias: str) -> None:
         """Note a pair. It is made although the call that asked for it is given up meanwhile, and then removed."""

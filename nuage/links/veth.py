@@ -1,4 +1,6 @@
-"""Veth pairs, one netlink request after the other. These functions block: :mod:`nuage.links` runs them in threads.
+"""Veth pairs, one netlink request after the other.
+
+These functions block: :mod:`nuage.links.links` runs them in threads.
 
 Whose a link is, is marked on its host end twice. The kernel takes the *group* in the same message that makes the
 pair, so no instant exists in which a pair of ours is unmarked; the *alias*, which names the exact owner, the kernel
@@ -41,7 +43,7 @@ class NotOurs(LinkError):
 
 
 class Netlink(Protocol):
-    """The kernel's links: :class:`nuage.netlink.Kernel`."""
+    """The kernel's links: :class:`nuage.links.kernel.Kernel`."""
 
     def link(self, command: str, **kwarg: Any) -> Any:
         """Send one RTM_NEWLINK or RTM_DELLINK, as pyroute2's ``IPRoute.link`` does."""

@@ -18,7 +18,7 @@ import struct
 from collections.abc import Generator, Iterator
 from contextlib import closing
 
-from nuage.veth import CARRIER, UP, Link
+from nuage.links.veth import CARRIER, UP, Link
 
 _HEADER = struct.Struct("=IHHII")
 _INFO = struct.Struct("=BxHiII")

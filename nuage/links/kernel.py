@@ -6,12 +6,15 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
-from nuage import linklist
-from nuage.veth import Link
+from nuage.links import listing
+from nuage.links.veth import Link
 
 
 class Kernel:
-    """Links of the namespace of the thread that makes this object and uses it. See :class:`nuage.veth.Netlink`."""
+    """Links of the network namespace of the thread that makes this object and uses it.
+
+    See :class:`nuage.links.veth.Netlink`.
+    """
 
     def __init__(self) -> None:
         self._route = IPRoute()
@@ -26,7 +29,7 @@ class Kernel:
         Raises:
             OSError: The kernel refused.
         """
-        return linklist.link(name)
+        return listing.link(name)
 
     def close(self) -> None:
         """Close the socket."""

@@ -20,11 +20,11 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
-from nuage import linklist, veth
 from nuage.errors import LinkError
-from nuage.netlink import Kernel
+from nuage.links import listing, veth
+from nuage.links.kernel import Kernel
+from nuage.links.veth import Link, Netlink, NotOurs, Pair
 from nuage.told import Told
-from nuage.veth import Link, Netlink, NotOurs, Pair
 
 _Result = TypeVar("_Result")
 
@@ -155,7 +155,7 @@ class Links:
 
         Raises:
             LinkError: The kernel refused; nothing is left behind.
-            nuage.veth.NotOurs: One of the names is taken by somebody else's link.
+            nuage.links.veth.NotOurs: One of the names is taken by somebody else's link.
         """
         pair = Pair(host_name=host_name, container_name=container_name, mac=mac, mtu=mtu, alias=alias)
         while host_name in self._removals:
@@ -172,7 +172,7 @@ class Links:
 
         Raises:
             LinkError: The kernel refused.
-            nuage.veth.NotOurs: The link is somebody else's.
+            nuage.links.veth.NotOurs: The link is somebody else's.
         """
         # A creation that its caller gave up may still be under way; the link is not "already gone" before its end.
         await self._making.passed()
@@ -184,7 +184,7 @@ class Links:
 
         Raises:
             LinkError: The kernel refused.
-            nuage.veth.NotOurs: The link is somebody else's, or somebody else's link has the name.
+            nuage.links.veth.NotOurs: The link is somebody else's, or somebody else's link has the name.
         """
         await self._making.run(partial(veth.mend, name=name, host_name=host_name, alias=alias))
 
@@ -258,4 +258,4 @@ class Links:
 
 
 def _owned(mark: str) -> Mapping[str, Link]:
-    return {link.name: link for link in linklist.links() if link.alias.startswith(mark) or link.half_made}
+    return {link.name: link for link in listing.links() if link.alias.startswith(mark) or link.half_made}

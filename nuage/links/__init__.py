@@ -1,0 +1,1 @@
+"""Veth pairs in the kernel: made, removed, listed."""
