@@ -25,9 +25,9 @@ from nuage.model import Container, Endpoint, Network
 from nuage.networks import Networks
 from nuage.options import network_of
 from nuage.ovsdb.errors import NotConnected, WaitExpired
-from nuage.policy import check_labels, endpoint_options, port_metadata
 from nuage.resolution import check_resolution, unresolved
 from nuage.serial import Turns
+from nuage.vrs.policy import check_labels, endpoint_options, port_metadata
 from nuage.vrs.switch import Switch
 from nuage.vrs.views import Attachment
 

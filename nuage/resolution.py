@@ -40,7 +40,7 @@ def unresolved(
     Args:
         network: The network.
         endpoint: The endpoint.
-        policy: What the port's metadata say of its policy; see :func:`nuage.policy.port_metadata`.
+        policy: What the port's metadata say of its policy; see :func:`nuage.vrs.policy.port_metadata`.
         seconds: How long it was waited for.
         controller: Whether a controller is there by now.
     """

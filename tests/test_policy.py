@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.errors import Refused
 from nuage.model import Container, Endpoint, Network
-from nuage.policy import check_labels, endpoint_options, entity_metadata, port_metadata
+from nuage.vrs.policy import check_labels, endpoint_options, entity_metadata, port_metadata
 
 
 def _network(policy_group: str | None = None) -> Network:

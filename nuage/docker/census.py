@@ -13,7 +13,7 @@ from nuage.docker.engine import AnswerUnreadable, Engine, Network, NetworkUnknow
 from nuage.docker.networks import NetworkUnreadable, as_request
 from nuage.libnetwork.payloads import CreateNetwork
 from nuage.model import Container, Endpoint
-from nuage.policy import endpoint_options
+from nuage.vrs.policy import endpoint_options
 
 
 class Census:

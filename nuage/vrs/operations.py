@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nuage import policy
 from nuage.model import Container, Endpoint, Network
 from nuage.names import port_name
 from nuage.ovsdb.notation import Named, Value
 from nuage.ovsdb.operations import Delete, Insert, Mutate, Operation, Update, Wait, Where
-from nuage.vrs import tables
+from nuage.vrs import policy, tables
 from nuage.vrs.tables import EntityType, Event, Platform, RunningReason, StartedEvent, State
 
 _NETWORK_TYPE = "ipv4"
