@@ -31,12 +31,12 @@ from nuage.audit import (
     Suspect,
 )
 from nuage.docker.census import Census
-from nuage.driver import Driver
+from nuage.driver.driver import Driver
+from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.links.links import Links
 from nuage.model import Endpoint, Trace
 from nuage.names import LINK_MARK, link_alias, port_name
-from nuage.serial import Turns
 from nuage.told import Told
 from nuage.vrs.switch import Switch
 

@@ -16,13 +16,15 @@ from twisted.python.failure import Failure
 
 from nuage import __version__, systemd
 from nuage.auditor import Auditor, Findings
-from nuage.cleanup import Cleanup
 from nuage.config.loading import Config
-from nuage.containers import Containers
 from nuage.docker import engine
 from nuage.docker.census import Census
 from nuage.docker.networks import find_network
-from nuage.driver import Driver
+from nuage.driver.cleanup import Cleanup
+from nuage.driver.containers import Containers
+from nuage.driver.driver import Driver
+from nuage.driver.networks import Networks
+from nuage.driver.turns import Turns
 from nuage.ending import GRACE
 from nuage.errors import NuageError
 from nuage.libnetwork.calls import Calls
@@ -30,11 +32,9 @@ from nuage.libnetwork.resource import Libnetwork
 from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.links.links import Links
 from nuage.model import Container
-from nuage.networks import Networks
 from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.remote import TlsFiles, parse_remote
 from nuage.readiness import Readiness, Watched
-from nuage.serial import Turns
 from nuage.vrs import tables
 from nuage.vrs.schema import SchemaCheck
 from nuage.vrs.switch import Switch

@@ -7,16 +7,16 @@ from typing import Any
 
 import attrs
 
-from nuage.cleanup import Cleanup
-from nuage.containers import Containers
-from nuage.driver import Driver
+from nuage.driver.cleanup import Cleanup
+from nuage.driver.containers import Containers
+from nuage.driver.driver import Driver
+from nuage.driver.networks import Networks
+from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, LinkError
 from nuage.libnetwork.body import Body
 from nuage.libnetwork.payloads import CreateNetwork
 from nuage.model import Container
-from nuage.networks import Networks
 from nuage.ovsdb.client import OvsdbClient
-from nuage.serial import Turns
 from nuage.vrs.switch import Switch
 from tests.vrs_support import BRIDGE, Vrs
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 def calls(line: str) -> None:
     """Have a Leave hang that cannot be cancelled."""
-    from nuage.driver import Driver
+    from nuage.driver.driver import Driver
 
     async def leave(_driver: Driver, _request: object) -> NoReturn:
         print(line, flush=True)
@@ -25,7 +25,7 @@ def calls(line: str) -> None:
 
 def links(line: str) -> None:
     """Have a removal of a link hang, which a Leave asks for."""
-    from nuage.driver import Driver
+    from nuage.driver.driver import Driver
     from nuage.links import veth
 
     def remove(*_arguments: object, **_options: object) -> NoReturn:

@@ -19,18 +19,18 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from nuage.cleanup import Cleanup
-from nuage.containers import Containers
-from nuage.driver import Driver
+from nuage.driver.cleanup import Cleanup
+from nuage.driver.containers import Containers
+from nuage.driver.driver import Driver
+from nuage.driver.networks import Networks
+from nuage.driver.turns import Turns
 from nuage.libnetwork import payloads
 from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.resource import Libnetwork, NetworkDriver
 from nuage.libnetwork.server import PluginSite
 from nuage.model import Container, Endpoint, Network
-from nuage.networks import Networks
 from nuage.ovsdb.errors import ValueNotEncodable
 from nuage.ovsdb.notation import encode
-from nuage.serial import Turns
 from nuage.vrs.addresses import Addresses
 from nuage.vrs.views import Attachment
 from tests.driver_support import NotedLinks, PlayedDocker

@@ -15,12 +15,12 @@ from twisted.internet.task import LoopingCall
 
 from nuage.audit import Docker
 from nuage.auditor import Auditor
+from nuage.driver.turns import Turns
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
 from nuage.links.veth import GROUP, Link
 from nuage.model import Container, Use
 from nuage.names import link_alias, port_name
-from nuage.serial import Turns
 from tests.driver_support import NETWORK, Plugin, endpoint_body, network_request
 from tests.vrs_support import Vrs, waiting
 

@@ -29,13 +29,13 @@ from nuage.audit import (
     Suspect,
 )
 from nuage.auditor import Auditor
+from nuage.driver.options import network_of
+from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, Refused, SwitchError
 from nuage.libnetwork.payloads import CreateNetwork
 from nuage.links.veth import GROUP, Link
 from nuage.model import Container, Endpoint, Trace, Use
 from nuage.names import LINK_MARK, link_alias, port_name
-from nuage.options import network_of
-from nuage.serial import Turns
 from tests.driver_support import network_request
 
 ENDPOINTS = [digit * 64 for digit in "abcd"]
@@ -431,24 +431,24 @@ class _Played:
         self.done.append(("mend link", f"{name} {host_name}"))
 
     async def forget_endpoint(self, endpoint_id: str) -> None:
-        """See nuage.driver.Driver."""
+        """See nuage.driver.driver.Driver."""
         self.done.append(("forget endpoint", endpoint_id))
 
     async def forget_network(self, network_id: str) -> None:
-        """See nuage.driver.Driver."""
+        """See nuage.driver.driver.Driver."""
         self.done.append(("forget network", network_id))
 
     async def restore_endpoint(self, endpoint: Endpoint, container: Container | None) -> None:
-        """See nuage.driver.Driver."""
+        """See nuage.driver.driver.Driver."""
         self.restored.append((endpoint, container))
         self.done.append(("restore endpoint", endpoint.id))
 
     async def name_endpoint(self, endpoint_id: str, _container: Container) -> None:
-        """See nuage.driver.Driver."""
+        """See nuage.driver.driver.Driver."""
         self.done.append(("name endpoint", endpoint_id))
 
     async def create_network(self, request: CreateNetwork) -> None:
-        """See nuage.driver.Driver."""
+        """See nuage.driver.driver.Driver."""
         self.done.append(("create network", request.network_id))
         if self.refusal is not None:
             raise self.refusal

@@ -9,9 +9,9 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from nuage.cleanup import Cleanup
+from nuage.driver.cleanup import Cleanup
+from nuage.driver.turns import Turns
 from nuage.errors import SwitchError
-from nuage.serial import Turns
 
 
 def begin(work: Awaitable[object]) -> Deferred[object]:

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from nuage.containers import Containers
+from nuage.driver.containers import Containers
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.model import Container
 from tests.driver_support import ENDPOINT, NETWORK

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from nuage.mac import mac_of
+from nuage.driver.mac import mac_of
 from nuage.model import Network
 from tests.test_model import networks
 

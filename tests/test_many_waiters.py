@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from nuage.containers import Containers
+from nuage.driver.containers import Containers
 from nuage.libnetwork.calls import Calls
 from nuage.model import Container
 from nuage.ovsdb.client import Row

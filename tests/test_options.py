@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from nuage.driver.options import network_of
 from nuage.errors import Refused
 from nuage.libnetwork.payloads import CreateNetwork
 from nuage.model import Network
-from nuage.options import network_of
 from tests.driver_support import NETWORK, OPTIONS, network_request
 
 GENERIC = "com.docker.network.generic"

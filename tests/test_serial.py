@@ -6,8 +6,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from nuage.driver.turns import Turns
 from nuage.errors import SwitchError
-from nuage.serial import Turns
 
 MANY = 1000
 

@@ -33,7 +33,7 @@ class RequestType(Protocol[Request]):
 
 
 class NetworkDriver(Protocol):
-    """What carries the calls out: :class:`nuage.driver.Driver`."""
+    """What carries the calls out: :class:`nuage.driver.driver.Driver`."""
 
     async def capabilities(self) -> payloads.Capabilities: ...
     async def check_gateway(self, request: payloads.GatewayCheck, /) -> payloads.GatewayNeeded: ...

@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from nuage.driver.turns import Turns
 from nuage.errors import SwitchError
-from nuage.serial import Turns
 from nuage.told import Told
 
 Step = Callable[[], Awaitable[None]]

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from nuage.driver.options import network_of
+from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, Refused
 from nuage.libnetwork import payloads
 from nuage.model import Network
-from nuage.options import network_of
-from nuage.serial import Turns
 from nuage.vrs.switch import Switch
 from nuage.vrs.tables import NETWORK_RECORD
 

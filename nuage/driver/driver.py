@@ -16,17 +16,17 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from nuage import names
-from nuage.cleanup import Cleanup
-from nuage.containers import Containers
+from nuage.driver.cleanup import Cleanup
+from nuage.driver.containers import Containers
+from nuage.driver.mac import mac_of
+from nuage.driver.networks import Networks
+from nuage.driver.options import network_of
+from nuage.driver.resolution import check_resolution, unresolved
+from nuage.driver.turns import Turns
 from nuage.errors import NuageError, Refused
 from nuage.libnetwork import payloads
-from nuage.mac import mac_of
 from nuage.model import Container, Endpoint, Network
-from nuage.networks import Networks
-from nuage.options import network_of
 from nuage.ovsdb.errors import NotConnected, WaitExpired
-from nuage.resolution import check_resolution, unresolved
-from nuage.serial import Turns
 from nuage.vrs.policy import check_labels, endpoint_options, port_metadata
 from nuage.vrs.switch import Switch
 from nuage.vrs.views import Attachment

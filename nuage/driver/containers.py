@@ -18,9 +18,9 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.model import Container
-from nuage.serial import Turns
 
 #: Seconds before each question. The first is asked right after CreateEndpoint is answered: Docker lists an endpoint
 #: once it has stored it, and calls Join some five milliseconds later. After the last answer the endpoint counts as one

@@ -1,0 +1,1 @@
+"""Docker's NetworkDriver: what each call does."""
