@@ -15,10 +15,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nuage import __version__, systemd
-from nuage.auditor import Auditor, Findings
+from nuage.audit.auditor import Auditor, Findings
+from nuage.audit.census import Census
 from nuage.config.loading import Config
 from nuage.docker import engine
-from nuage.docker.census import Census
 from nuage.docker.networks import find_network
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers

@@ -13,8 +13,8 @@ import attrs
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.task import LoopingCall
 
-from nuage.audit import Docker
-from nuage.auditor import Auditor
+from nuage.audit.auditor import Auditor
+from nuage.audit.rules import Docker
 from nuage.driver.turns import Turns
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
@@ -183,17 +183,17 @@ class _Played:
         return self._links
 
     async def take(self) -> Docker:
-        """See nuage.docker.census.Census."""
+        """See nuage.audit.census.Census."""
         await waiting(self._reactor, 0.01)
         return self._docker
 
     async def with_others(self, docker: Docker, _networks: object) -> Docker:
-        """See nuage.docker.census.Census."""
+        """See nuage.audit.census.Census."""
         await waiting(self._reactor, 0.01)
         return docker
 
     async def with_elsewhere(self, docker: Docker, _unlisted: object) -> Docker:
-        """See nuage.docker.census.Census."""
+        """See nuage.audit.census.Census."""
         return docker
 
 

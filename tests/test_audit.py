@@ -13,8 +13,9 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from nuage import audit
-from nuage.audit import (
+from nuage.audit import rules
+from nuage.audit.auditor import Auditor
+from nuage.audit.rules import (
     Docker,
     Forget,
     ForgetNetwork,
@@ -28,7 +29,6 @@ from nuage.audit import (
     Restore,
     Suspect,
 )
-from nuage.auditor import Auditor
 from nuage.driver.options import network_of
 from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, Refused, SwitchError
@@ -104,7 +104,7 @@ class Rules(SynchronousTestCase):
 
     def propose(self, **changes: Any) -> list[Proposal]:
         """Return what follows from an observation that differs so from one with which everything is well."""
-        return audit.propose(_seen(**changes))
+        return rules.propose(_seen(**changes))
 
     def test_all_well(self) -> None:
         """Nothing is to be done."""
@@ -339,7 +339,7 @@ class Properties(SynchronousTestCase):
     def test_nothing_alive_is_touched(self, seen: Observation) -> None:
         """Neither what a container uses, nor what carries traffic, nor what a call is about."""
         used = set() if seen.docker is None else {*seen.docker.in_use, *seen.docker.others}
-        for proposal in audit.propose(seen):
+        for proposal in rules.propose(seen):
             if isinstance(proposal, Forget):
                 assert proposal.endpoint_id not in used | set(seen.busy)
                 links = [each for each in seen.links.values() if each.alias == link_alias(proposal.endpoint_id)]
@@ -355,15 +355,15 @@ class Properties(SynchronousTestCase):
     @given(observations())
     def test_without_docker_nothing_is_known_to_be_stale(self, seen: Observation) -> None:
         """Only links without an endpoint can be told then."""
-        assert {type(each) for each in audit.propose(attrs.evolve(seen, docker=None))} <= {RemoveLink}
+        assert {type(each) for each in rules.propose(attrs.evolve(seen, docker=None))} <= {RemoveLink}
 
     @settings(deadline=None, max_examples=500)
     @given(observations())
     def test_it_comes_to_an_end(self, seen: Observation) -> None:
         """After three rounds nothing is left to propose but what an operator has to judge."""
         for _ in range(3):
-            seen = _carried_out(seen, audit.propose(seen))
-        assert {type(each) for each in audit.propose(seen)} <= {Suspect, Remark}
+            seen = _carried_out(seen, rules.propose(seen))
+        assert {type(each) for each in rules.propose(seen)} <= {Suspect, Remark}
 
 
 class _Played:
@@ -399,12 +399,12 @@ class _Played:
         return self.seen.traces
 
     async def endpoint(self, network_id: str, endpoint_id: str, container: Container | None) -> Endpoint | None:
-        """See nuage.docker.census.Census."""
+        """See nuage.audit.census.Census."""
         assert container is not None
         return Endpoint(id=endpoint_id, network_id=network_id, mac="7a:42:00:00:00:03", options={"from": "Docker"})
 
     async def take(self) -> Docker:
-        """See nuage.docker.census.Census."""
+        """See nuage.audit.census.Census."""
         if self.seen.docker is None:
             raise DockerUnavailable("Docker did not answer")
         return self.seen.docker
@@ -414,11 +414,11 @@ class _Played:
         return self.seen.foreign
 
     async def with_others(self, docker: Docker, _networks: object) -> Docker:
-        """See nuage.docker.census.Census."""
+        """See nuage.audit.census.Census."""
         return docker
 
     async def with_elsewhere(self, docker: Docker, unlisted: Collection[str]) -> Docker:
-        """See nuage.docker.census.Census."""
+        """See nuage.audit.census.Census."""
         return attrs.evolve(docker, elsewhere=[each for each in unlisted if each in self.elsewhere])
 
     async def remove(self, name: str, _alias: str) -> bool:

@@ -16,8 +16,8 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from nuage.audit import Docker
-from nuage.docker.census import Census
+from nuage.audit.census import Census
+from nuage.audit.rules import Docker
 from nuage.docker.engine import Endpoint, EndpointUnknown, Engine, NetworkUnknown, Pool, connect
 from nuage.errors import DockerUnavailable
 from nuage.model import Container, Use

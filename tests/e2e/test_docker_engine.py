@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from lab.dockerd import IMAGE
+from nuage.audit.census import Census
 from nuage.docker import engine
-from nuage.docker.census import Census
 from nuage.model import Container, Use
 from tests.e2e.host_support import PLACE, demand_host, place_options
 from tests.test_docker_engine import EngineContract

@@ -16,8 +16,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from nuage import audit
-from nuage.audit import (
+from nuage.audit import rules
+from nuage.audit.census import Census
+from nuage.audit.rules import (
     Forget,
     ForgetNetwork,
     Learn,
@@ -30,7 +31,6 @@ from nuage.audit import (
     Restore,
     Suspect,
 )
-from nuage.docker.census import Census
 from nuage.driver.driver import Driver
 from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, NuageError
@@ -141,7 +141,7 @@ class Auditor:
         subjects = {*traces, *(link.alias.removeprefix(LINK_MARK) for link in links.values())}
         subjects |= {*docker.in_use} if docker else set()
         self._remember(traces, docker)
-        proposals = audit.propose(
+        proposals = rules.propose(
             Observation(
                 traces=traces,
                 networks=networks,
@@ -155,16 +155,16 @@ class Auditor:
         unreadable = tuple(docker.unreadable.values()) if docker else ()
         return Findings(proposals=proposals, unreadable=unreadable, docker_problem=docker_problem)
 
-    async def _docker(self) -> tuple[audit.Docker | None, str | None]:
+    async def _docker(self) -> tuple[rules.Docker | None, str | None]:
         """Return what Docker says, or why it says nothing."""
         try:
             docker = await self._census.take()
             traces = self._switch.survey()
-            missing = audit.missing_in_docker(traces, docker)
+            missing = rules.missing_in_docker(traces, docker)
             networks = {network_id for missed in missing if (network_id := traces[missed].network_id)}
             docker = await self._census.with_others(docker, networks)
             remembered = [network.id for network in self._switch.networks()]
-            return await self._census.with_elsewhere(docker, audit.unlisted_in_docker(remembered, docker)), None
+            return await self._census.with_elsewhere(docker, rules.unlisted_in_docker(remembered, docker)), None
         except DockerUnavailable as problem:
             self._log.debug("the audit does without Docker: {problem}", problem=str(problem))
             return None, str(problem)
@@ -179,7 +179,7 @@ class Auditor:
         # What one look saw had been there at its end at the latest, and what the next one sees is there at its begin.
         self._since = {proposal: self._since.get(proposal, end) for proposal in findings.proposals}
         for proposal, since in tuple(self._since.items()):
-            if isinstance(proposal, audit.HARMLESS) or begin >= since + self._age:
+            if isinstance(proposal, rules.HARMLESS) or begin >= since + self._age:
                 await self._carry_out(proposal)
         self._told.keep(self._since)
 
@@ -203,7 +203,7 @@ class Auditor:
         else:
             # What is put off is proposed again, and carried out again, until it is true.
             if self._told.is_new(proposal):
-                tell = self._log.warn if isinstance(proposal, audit.TOLD) else self._log.info
+                tell = self._log.warn if isinstance(proposal, rules.TOLD) else self._log.info
                 tell("audit: {proposal}", proposal=str(proposal))
 
     def _refused(self, proposal: Proposal, problem: str) -> None:
@@ -239,7 +239,7 @@ class Auditor:
         if endpoint is not None:
             await self._driver.restore_endpoint(endpoint, proposal.container)
 
-    def _remember(self, traces: Mapping[str, Trace], docker: audit.Docker | None) -> None:
+    def _remember(self, traces: Mapping[str, Trace], docker: rules.Docker | None) -> None:
         """Keep the records of endpoints for as long as Docker may have them: of what the switch lost, they are left."""
         self._records |= {endpoint_id: trace.record for endpoint_id, trace in traces.items() if trace.record}
         if docker is not None and docker.complete:
@@ -269,14 +269,14 @@ class Auditor:
             return
         # What needs no second look was done, and is tried again in time where it could not be.
         due = [
-            proposal for proposal in self._since if not isinstance(proposal, audit.HARMLESS) and self._is_due(proposal)
+            proposal for proposal in self._since if not isinstance(proposal, rules.HARMLESS) and self._is_due(proposal)
         ]
         pause = self._age if due else self._interval
         self._next = self._clock.callLater(pause, partial(self._begin, sparing=True))
 
     def _is_due(self, proposal: Proposal) -> bool:
         """Tell whether the next audit should not wait: something is to be done, or to be told if it is there still."""
-        return not isinstance(proposal, audit.TOLD) or not self._told.knows(proposal)
+        return not isinstance(proposal, rules.TOLD) or not self._told.knows(proposal)
 
     def _unschedule(self) -> None:
         if self._next is not None and self._next.active():

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 import attrs
 
-from nuage.audit import Docker
+from nuage.audit.rules import Docker
 from nuage.docker.engine import AnswerUnreadable, Engine, Network, NetworkUnknown
 from nuage.docker.networks import NetworkUnreadable, as_request
 from nuage.libnetwork.payloads import CreateNetwork
