@@ -16,12 +16,13 @@ from twisted.internet.task import react
 from twisted.logger import ILogObserver, globalLogBeginner
 from twisted.python import usage
 
-from nuage import __version__, systemd
-from nuage.clock import measure_steadily
+from nuage import __version__
 from nuage.config import loading
-from nuage.ending import GRACE, LastResort
 from nuage.errors import ConfigurationError, NuageError
-from nuage.logs import Log, observer
+from nuage.service import systemd
+from nuage.service.clock import measure_steadily
+from nuage.service.ending import GRACE, LastResort
+from nuage.service.logs import Log, observer
 
 
 class Options(usage.Options):
@@ -94,7 +95,7 @@ class _Application(MultiService):
 
 def _end_with_dry_run(options: Options) -> NoReturn:
     """Carry out a dry run here and now: ``twistd`` itself has no way to exit with a status of its service's choice."""
-    from nuage.daemon import dry_run
+    from nuage.service.daemon import dry_run
 
     async def exit_with_status(reactor: Any) -> None:
         raise SystemExit(await dry_run(reactor, options.config))
@@ -119,7 +120,7 @@ def makeService(options: Options) -> IService:
     """Build the daemon. ``twistd`` looks for this name."""
     from twisted.internet import reactor
 
-    from nuage.daemon import NuagePlugin
+    from nuage.service.daemon import NuagePlugin
 
     measure_steadily(reactor)
     if options["dry-run"]:

@@ -23,14 +23,14 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from twisted.web.resource import Resource
 
 from lab.activation import Activation
-from nuage import systemd
 from nuage.config.loading import Config
-from nuage.daemon import Parts
 from nuage.errors import ConfigurationError
 from nuage.libnetwork.adopted import AdoptedSocket
 from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.server import PluginServer, PluginSite
-from nuage.readiness import Readiness, Watched
+from nuage.service import systemd
+from nuage.service.daemon import Parts
+from nuage.service.readiness import Readiness, Watched
 
 UNITS = Path(__file__).parent.parent / "etc" / "systemd"
 TWISTD = Path(sys.executable).parent / "twistd"
@@ -124,7 +124,7 @@ class PassedSocketTests(_Sockets):
     def test_environment(self) -> None:
         """The environment is read as it was given, whatever was taken out of it since."""
         program = (
-            "import os; from nuage.systemd import environment; del os.environ['LISTEN_FDS'];"
+            "import os; from nuage.service.systemd import environment; del os.environ['LISTEN_FDS'];"
             "found = environment(); print(found['LISTEN_FDS'], found['EMPTY'] == '')"
         )
         environ = {"LISTEN_FDS": "1", "EMPTY": "", "PYTHONPATH": str(UNITS.parent.parent)}

@@ -26,8 +26,8 @@ from twisted.trial.unittest import TestCase
 
 import nuage
 from lab.shell import wait_until
-from nuage.logs import observer
 from nuage.model import Endpoint
+from nuage.service.logs import observer
 from nuage.tap import Options
 from tests.driver_support import ENDPOINT, NETWORK
 from tests.http_support import Client, asynchronous, connect, post, post_json

@@ -17,10 +17,10 @@ from twisted.internet import reactor
 from twisted.logger import globalLogBeginner
 
 from lab.vrs.vsc import Settings, Vsc
-from nuage.clock import measure_steadily
 from nuage.errors import NuageError
-from nuage.logs import observer
 from nuage.ovsdb.remote import Remote, parse_remote
+from nuage.service.clock import measure_steadily
+from nuage.service.logs import observer
 
 
 def main(arguments: list[str]) -> int:

@@ -118,7 +118,7 @@ class Readiness(Service):
 class _Outage:
     """Notes since when something is away, and logs that once, and once that it is there."""
 
-    _log = Logger(namespace="nuage.readiness")
+    _log = Logger(namespace="nuage.service.readiness")
 
     def __init__(self, watched: Watched) -> None:
         self.watched = watched

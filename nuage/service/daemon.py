@@ -14,7 +14,7 @@ from twisted.internet.defer import TimeoutError as WaitedTooLong
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from nuage import __version__, systemd
+from nuage import __version__
 from nuage.audit.auditor import Auditor, Findings
 from nuage.audit.census import Census
 from nuage.config.loading import Config
@@ -25,7 +25,6 @@ from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver
 from nuage.driver.networks import Networks
 from nuage.driver.turns import Turns
-from nuage.ending import GRACE
 from nuage.errors import NuageError
 from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.resource import Libnetwork
@@ -34,12 +33,14 @@ from nuage.links.links import Links
 from nuage.model import Container
 from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.remote import TlsFiles, parse_remote
-from nuage.readiness import Readiness, Watched
+from nuage.service import systemd
+from nuage.service.ending import GRACE
+from nuage.service.readiness import Readiness, Watched
 from nuage.vrs import tables
 from nuage.vrs.schema import SchemaCheck
 from nuage.vrs.switch import Switch
 
-#: The last seconds of :data:`nuage.ending.GRACE`, in which the reactor ends.
+#: The last seconds of :data:`nuage.service.ending.GRACE`, in which the reactor ends.
 _LAST_STEPS = 0.25
 #: Seconds that ovs-vswitchd may take to write the controller's role into the database: it does so every 5 s
 #: (ovs-vswitchd.conf.db(5), "stats-update-interval"), and the role is empty after each start of ovsdb-server.

@@ -1,0 +1,1 @@
+"""The daemon as a process: put together, started, watched, logged, ended."""
