@@ -66,8 +66,3 @@ def in_words(problem: BaseException) -> str:
     if isinstance(problem, ConnectionDone | ConnectionLost):
         return "the connection was closed" if isinstance(problem, ConnectionDone) else "the connection was lost"
     return str(problem).strip().rstrip(".") or type(problem).__name__
-
-
-def joined(*sentences: str) -> str:
-    """Return sentences as one, parted by semicolons: those of others may end with a full stop, or not."""
-    return "; ".join(filter(None, (sentence.strip().rstrip(".;") for sentence in sentences)))

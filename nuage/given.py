@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from nuage.libnetwork.body import shown
 from nuage.names import NAME_LENGTH
-from nuage.suggest import did_you_mean
+from nuage.text import did_you_mean, shown
 
 
 def problem_of(kind: str, key: str, value: object, known: Collection[str], aliases: Collection[str] = ()) -> str | None:

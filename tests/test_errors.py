@@ -14,10 +14,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from nuage.docker.engine import connect
-from nuage.errors import DockerUnavailable, in_words, joined
+from nuage.errors import DockerUnavailable, in_words
 from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.errors import NotConnected
 from nuage.ovsdb.remote import parse_remote
+from nuage.text import joined
 from tests.test_docker_engine import failure_of
 
 reactor = cast(Any, _reactor)

@@ -12,8 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.errors import MalformedRequest
 from nuage.libnetwork import payloads
-from nuage.libnetwork.body import Body, decode, shown
+from nuage.libnetwork.body import Body, decode
 from nuage.libnetwork.payloads import Pool4, Pool6
+from nuage.text import shown
 from tests.driver_support import ENDPOINT, NETWORK, OPTIONS, endpoint_body, network_body
 
 IDS = {"NetworkID": NETWORK, "EndpointID": ENDPOINT}

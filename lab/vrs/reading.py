@@ -12,7 +12,7 @@ import yaml
 
 from lab.vrs.topology import PROTOCOLS, UNGROUPED, Domain, Organization, Rule, Subnet, Topology, is_machine
 from nuage.errors import NuageError
-from nuage.suggest import did_you_mean
+from nuage.text import did_you_mean
 
 #: Hosts are joined by VLANs, whose number (IEEE 802.1Q, 12 bits, the first and the last reserved) is the evpn_id.
 _EVPN_IDS = range(1, 4095)

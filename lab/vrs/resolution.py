@@ -10,7 +10,7 @@ from typing import TypeVar
 import attrs
 
 from lab.vrs.topology import Domain, Organization, Subnet, Topology, is_machine
-from nuage.suggest import did_you_mean
+from nuage.text import did_you_mean
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ import yaml
 
 from nuage.config import checks
 from nuage.errors import ConfigurationError
-from nuage.suggest import did_you_mean
+from nuage.text import did_you_mean
 
 #: What the names of variables start with.
 _PREFIX = "NUAGE_"

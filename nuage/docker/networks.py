@@ -6,8 +6,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 
 from nuage.docker.engine import Engine, Network, NetworkUnknown, Pool
 from nuage.errors import Refused
-from nuage.libnetwork.body import shown
 from nuage.libnetwork.payloads import CreateNetwork, Pool4, Pool6
+from nuage.text import shown
 
 
 class NetworkUnreadable(Refused):

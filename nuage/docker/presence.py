@@ -21,7 +21,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable, NuageError, joined
+from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable, NuageError
+from nuage.text import joined
 
 #: What fails where Docker is not reached at all, whatever was to be asked.
 REACHING = "reaching"

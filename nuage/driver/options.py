@@ -7,9 +7,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from nuage.errors import Refused
 from nuage.given import problem_of
-from nuage.libnetwork.body import shown
 from nuage.libnetwork.payloads import CreateNetwork, Pool4, Pool6
 from nuage.model import Network
+from nuage.text import shown
 
 #: Options that Docker gives a meaning to; they may come with any driver.
 _DOCKER_PREFIX = "com.docker."

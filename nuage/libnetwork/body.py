@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 import attrs
 
 from nuage.errors import MalformedRequest
+from nuage.text import LONGEST_SHOWN, kind_of, shown
 
 T = TypeVar("T")
 
 #: Docker's ids are 64 hexadecimal digits, those of Swarm 25 letters and digits.
 _ID = re.compile(r"[0-9A-Za-z]{16,64}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
-_SHOWN = 80
 #: What no text of the switch's database can hold, nor UTF-8 in the case of half a surrogate pair.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -39,7 +39,7 @@ def decode(content: bytes) -> Mapping[str, Any]:
     except ValueError as problem:
         raise MalformedRequest(f"the request's body is not JSON: {problem}") from None
     if not isinstance(decoded, dict):
-        raise MalformedRequest(f"the request's body is {_kind(decoded)}; a JSON object is due")
+        raise MalformedRequest(f"the request's body is {kind_of(decoded)}; a JSON object is due")
     for text in _texts(decoded):
         if _UNSTORABLE.search(text):
             raise MalformedRequest(f"{shown(text)} has a null character or half of a surrogate pair; leave it out")
@@ -176,18 +176,7 @@ class Body:
 
     def _wrong(self, name: str, value: Any, due: str) -> MalformedRequest:
         path = self._at(name)
-        if not path.isprintable() or len(path) > _SHOWN:
+        if not path.isprintable() or len(path) > LONGEST_SHOWN:
             # A part of it may be the name of a user's option.
             path = shown(path)
         return MalformedRequest(f"field {path}: {shown(value)} is not allowed; it has to be {due}")
-
-
-def shown(value: object) -> str:
-    """Show a value from outside in a message: as JSON, in one line, not at any length."""
-    text = json.dumps(value, default=str) if not isinstance(value, (dict, list)) else _kind(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")

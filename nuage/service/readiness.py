@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from nuage.errors import joined
+from nuage.text import joined
 
 #: Seconds between two looks.
 _INTERVAL = 1.0

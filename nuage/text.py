@@ -1,0 +1,33 @@
+"""Words for messages: values from outside as they can be shown, the name that was meant, several sentences as one."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+
+#: Characters of a value from outside that a message shows.
+LONGEST_SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """Show a value from outside in a message: as JSON, in one line, not at any length."""
+    text = json.dumps(value, default=str) if not isinstance(value, (dict, list)) else kind_of(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}… ({len(text)} characters)"
+
+
+def kind_of(value: object) -> str:
+    """Name the kind of a decoded JSON value."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def did_you_mean(unknown: str, known: Iterable[str]) -> str:
+    """Return ``'; did you mean "…"?'`` for the nearest known name, or nothing where none is near."""
+    near = difflib.get_close_matches(unknown.lower(), sorted(known), n=1, cutoff=0.5)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def joined(*sentences: str) -> str:
+    """Return sentences as one, parted by semicolons: those of others may end with a full stop, or not."""
+    return "; ".join(filter(None, (sentence.strip().rstrip(".;") for sentence in sentences)))
