@@ -20,6 +20,37 @@ Recorded = TypeVar("Recorded", bound=attrs.AttrsInstance)
 _KINDS: Mapping[str, type] = {"internal": bool, "mtu": int, "options": dict}
 
 
+@attrs.frozen
+class Pool4:
+    """An IPv4 pool of a network and the gateway that Docker's IPAM chose or the user named."""
+
+    subnet: IPv4Network
+    gateway: IPv4Address | None
+
+
+@attrs.frozen
+class Pool6:
+    """An IPv6 pool of a network and its gateway."""
+
+    subnet: IPv6Network
+    gateway: IPv6Address | None
+
+
+@attrs.frozen(kw_only=True)
+class NetworkRequest:
+    """What somebody asked for with ``docker network create``, not yet checked.
+
+    A call of Docker's brings it to the host on which the network is made; the others read it from what their own Docker
+    says of the network. ``options`` are those that the user gave with ``-o``.
+    """
+
+    network_id: str
+    options: Mapping[str, str]
+    internal: bool
+    pools: tuple[Pool4, ...]
+    pools_v6: tuple[Pool6, ...]
+
+
 @attrs.frozen(kw_only=True)
 class Network:
     """A Docker network, and the place in the Nuage organization's topology that it stands for.

@@ -13,9 +13,9 @@ from nuage.driver.driver import Driver
 from nuage.driver.networks import Networks
 from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, LinkError
+from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
-from nuage.libnetwork.payloads import CreateNetwork
-from nuage.model import Container
+from nuage.model import Container, NetworkRequest
 from nuage.ovsdb.client import OvsdbClient
 from nuage.vrs.switch import Switch
 from tests.vrs_support import BRIDGE, Vrs
@@ -36,9 +36,9 @@ def network_body(**changes: Any) -> dict[str, Any]:
     return {**body, **changes}
 
 
-def network_request(**changes: Any) -> CreateNetwork:
-    """Return a CreateNetwork; ``changes`` replace members of its body."""
-    return CreateNetwork.from_body(Body(network_body(**changes)))
+def network_request(**changes: Any) -> NetworkRequest:
+    """Return what a CreateNetwork asks for; ``changes`` replace members of its body."""
+    return payloads.network_request(Body(network_body(**changes)))
 
 
 def endpoint_body(**changes: Any) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class PlayedDocker:
     """Answers with what a test puts into it; ``silent`` makes it fail to answer."""
 
     containers: dict[str, Container] = attrs.field(factory=dict)
-    networks: dict[str, CreateNetwork] = attrs.field(factory=dict)
+    networks: dict[str, NetworkRequest] = attrs.field(factory=dict)
     silent: bool = False
 
     async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
@@ -84,7 +84,7 @@ class PlayedDocker:
         self._answer()
         return self.containers.get(endpoint_id)
 
-    async def find_network(self, network_id: str) -> CreateNetwork | None:
+    async def find_network(self, network_id: str) -> NetworkRequest | None:
         """See nuage.docker.networks.find_network."""
         self._answer()
         return self.networks.get(network_id)

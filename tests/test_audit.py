@@ -32,9 +32,8 @@ from nuage.audit.rules import (
 from nuage.driver.options import network_of
 from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, Refused, SwitchError
-from nuage.libnetwork.payloads import CreateNetwork
 from nuage.links.veth import GROUP, Link
-from nuage.model import Container, Endpoint, Trace, Use
+from nuage.model import Container, Endpoint, NetworkRequest, Trace, Use
 from nuage.names import LINK_MARK, link_alias, port_name
 from tests.driver_support import network_request
 
@@ -44,7 +43,7 @@ ENDPOINT, NETWORK = ENDPOINTS[0], NETWORKS[0]
 WEB = Container(id="c0ffee", name="web")
 
 
-def _request(network_id: str) -> CreateNetwork:
+def _request(network_id: str) -> NetworkRequest:
     return network_request(NetworkID=network_id)
 
 
@@ -447,7 +446,7 @@ class _Played:
         """See nuage.driver.driver.Driver."""
         self.done.append(("name endpoint", endpoint_id))
 
-    async def create_network(self, request: CreateNetwork) -> None:
+    async def create_network(self, request: NetworkRequest) -> None:
         """See nuage.driver.driver.Driver."""
         self.done.append(("create network", request.network_id))
         if self.refusal is not None:

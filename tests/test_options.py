@@ -11,8 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.driver.options import network_of
 from nuage.errors import Refused
-from nuage.libnetwork.payloads import CreateNetwork
-from nuage.model import Network
+from nuage.model import Network, NetworkRequest
 from tests.driver_support import NETWORK, OPTIONS, network_request
 
 GENERIC = "com.docker.network.generic"
@@ -20,8 +19,8 @@ L2 = {"organization": "E", "user": "u", "domain": "D"}
 MTU = "com.docker.network.driver.mtu"
 
 
-def request(options: dict[str, str], **changes: Any) -> CreateNetwork:
-    """Return a CreateNetwork with these options of the user's."""
+def request(options: dict[str, str], **changes: Any) -> NetworkRequest:
+    """Return the request for a network with these options of the user's."""
     return network_request(**{"Options": {GENERIC: options}, **changes})
 
 

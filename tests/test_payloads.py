@@ -13,19 +13,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from nuage.errors import MalformedRequest
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body, decode
-from nuage.libnetwork.payloads import Pool4, Pool6
+from nuage.model import NetworkRequest, Pool4, Pool6
 from nuage.text import shown
 from tests.driver_support import ENDPOINT, NETWORK, OPTIONS, endpoint_body, network_body
 
 IDS = {"NetworkID": NETWORK, "EndpointID": ENDPOINT}
-#: The types of requests that have ids, each with a good body.
+#: What reads each request that has ids, each with a good body.
 GOOD: tuple[tuple[Any, dict[str, Any]], ...] = (
-    (payloads.AllocateNetwork, {"NetworkID": NETWORK, "Options": OPTIONS}),
-    (payloads.NetworkCall, {"NetworkID": NETWORK}),
-    (payloads.CreateNetwork, network_body()),
-    (payloads.CreateEndpoint, endpoint_body()),
-    (payloads.EndpointCall, IDS),
-    (payloads.Join, {**IDS, "SandboxKey": "/run/x", "Options": {}}),
+    (payloads.AllocateNetwork.from_body, {"NetworkID": NETWORK, "Options": OPTIONS}),
+    (payloads.NetworkCall.from_body, {"NetworkID": NETWORK}),
+    (payloads.network_request, network_body()),
+    (payloads.CreateEndpoint.from_body, endpoint_body()),
+    (payloads.EndpointCall.from_body, IDS),
+    (payloads.Join.from_body, {**IDS, "SandboxKey": "/run/x", "Options": {}}),
 )
 
 
@@ -195,7 +195,7 @@ class Requests(SynchronousTestCase):
             Options={"com.docker.network.generic": OPTIONS, "com.docker.network.internal": True},
             IPv6Data=[{"Pool": "fd00::/64", "Gateway": ""}],
         )
-        assert payloads.CreateNetwork.from_body(Body(body)) == payloads.CreateNetwork(
+        assert payloads.network_request(Body(body)) == NetworkRequest(
             network_id=NETWORK,
             options=OPTIONS,
             internal=True,
@@ -206,7 +206,7 @@ class Requests(SynchronousTestCase):
     def test_a_network_without_anything(self) -> None:
         """What is absent, null or empty is none: whether that will do is not a matter of form."""
         for body in ({"NetworkID": NETWORK}, {"NetworkID": NETWORK, "Options": None, "IPv4Data": None}):
-            request = payloads.CreateNetwork.from_body(Body(body))
+            request = payloads.network_request(Body(body))
             assert (request.options, request.internal, request.pools) == ({}, False, ())
 
     def test_create_endpoint(self) -> None:
@@ -224,8 +224,8 @@ class Requests(SynchronousTestCase):
 
     def test_the_ids_of_each_request(self) -> None:
         """And of Join the sandbox."""
-        for kind, body in GOOD:
-            request = kind.from_body(Body(body))
+        for read, body in GOOD:
+            request = read(Body(body))
             assert request.network_id == NETWORK
             assert getattr(request, "endpoint_id", ENDPOINT) == ENDPOINT
         assert payloads.Join.from_body(Body({**IDS, "SandboxKey": "/run/x"})).sandbox == "/run/x"
@@ -233,25 +233,25 @@ class Requests(SynchronousTestCase):
     def test_each_id_is_checked_in_each_request(self) -> None:
         """One that is missing or of a wrong form or type."""
         bad: object
-        for kind, body in GOOD:
+        for read, body in GOOD:
             for name in set(body) & set(IDS):
                 for bad in (None, "", "short", 7, [], "x" * 65):
                     with self.assertRaisesRegex(MalformedRequest, f"^field {name}: "):
-                        kind.from_body(Body({**body, name: bad}))
+                        read(Body({**body, name: bad}))
 
     def test_a_bad_field_is_named_by_its_path(self) -> None:
         """From the top of the request."""
-        for kind, body, path in (
-            (payloads.CreateNetwork, network_body(Options={"com.docker.network.generic": 1}), "Options.com.docker"),
-            (payloads.CreateNetwork, network_body(IPv4Data=[{"Pool": 1}]), r"IPv4Data\[0\].Pool: 1"),
-            (payloads.CreateNetwork, network_body(IPv6Data=[{"Pool": ""}]), r'IPv6Data\[0\].Pool: ""'),
-            (payloads.CreateEndpoint, endpoint_body(Interface={"Address": 1}), "Interface.Address: 1"),
-            (payloads.CreateEndpoint, endpoint_body(Options=[]), "Options: a list"),
-            (payloads.AllocateNetwork, {"NetworkID": NETWORK, "Options": {"a": 1}}, "Options.a: 1"),
-            (payloads.Join, {**IDS, "SandboxKey": {}}, "SandboxKey: an object"),
+        for read, body, path in (
+            (payloads.network_request, network_body(Options={"com.docker.network.generic": 1}), "Options.com.docker"),
+            (payloads.network_request, network_body(IPv4Data=[{"Pool": 1}]), r"IPv4Data\[0\].Pool: 1"),
+            (payloads.network_request, network_body(IPv6Data=[{"Pool": ""}]), r'IPv6Data\[0\].Pool: ""'),
+            (payloads.CreateEndpoint.from_body, endpoint_body(Interface={"Address": 1}), "Interface.Address: 1"),
+            (payloads.CreateEndpoint.from_body, endpoint_body(Options=[]), "Options: a list"),
+            (payloads.AllocateNetwork.from_body, {"NetworkID": NETWORK, "Options": {"a": 1}}, "Options.a: 1"),
+            (payloads.Join.from_body, {**IDS, "SandboxKey": {}}, "SandboxKey: an object"),
         ):
             with self.assertRaisesRegex(MalformedRequest, f"^field {path}"):
-                kind.from_body(Body(body))
+                read(Body(body))
 
     def test_requests_of_which_nothing_is_needed(self) -> None:
         """Whatever stands in them."""

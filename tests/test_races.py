@@ -24,7 +24,7 @@ from nuage.libnetwork.body import Body
 from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.resource import Libnetwork
 from nuage.libnetwork.server import PluginServer, PluginSite
-from nuage.model import Container
+from nuage.model import Container, NetworkRequest
 from nuage.ovsdb.errors import ConnectionLost
 from nuage.vrs import tables
 from tests.driver_support import ENDPOINT, NETWORK, NotedLinks, endpoint_body, network_body, network_request
@@ -46,7 +46,7 @@ def _create_endpoint(**changes: Any) -> payloads.CreateEndpoint:
     return payloads.CreateEndpoint.from_body(Body(endpoint_body(**changes)))
 
 
-def _other_network() -> payloads.CreateNetwork:
+def _other_network() -> NetworkRequest:
     pools = [{"AddressSpace": "LocalDefault", "Gateway": "10.99.0.1/24", "Pool": "10.99.0.0/24"}]
     return network_request(NetworkID=OTHER, IPv4Data=pools)
 

@@ -11,8 +11,7 @@ import attrs
 from nuage.audit.rules import Docker
 from nuage.docker.engine import AnswerUnreadable, Engine, Network, NetworkUnknown
 from nuage.docker.networks import NetworkUnreadable, as_request
-from nuage.libnetwork.payloads import CreateNetwork
-from nuage.model import Container, Endpoint
+from nuage.model import Container, Endpoint, NetworkRequest
 from nuage.vrs.policy import endpoint_options
 
 
@@ -107,7 +106,7 @@ class Census:
         return True
 
 
-def _requests(networks: Iterable[Network]) -> tuple[dict[str, CreateNetwork], dict[str, str]]:
+def _requests(networks: Iterable[Network]) -> tuple[dict[str, NetworkRequest], dict[str, str]]:
     """Return the networks as they would have been created, and what is wrong with those that cannot be read."""
     read = {network.id: _request(network) for network in networks}
     return (
@@ -116,7 +115,7 @@ def _requests(networks: Iterable[Network]) -> tuple[dict[str, CreateNetwork], di
     )
 
 
-def _request(network: Network) -> CreateNetwork | str:
+def _request(network: Network) -> NetworkRequest | str:
     try:
         return as_request(network)
     except NetworkUnreadable as problem:

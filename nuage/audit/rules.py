@@ -16,9 +16,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 import attrs
 
-from nuage.libnetwork.payloads import CreateNetwork
 from nuage.links.veth import Link
-from nuage.model import Container, Trace, Use
+from nuage.model import Container, NetworkRequest, Trace, Use
 from nuage.names import LINK_MARK, link_alias, port_name
 
 
@@ -117,7 +116,7 @@ class Learn:
     """A network that was made on another host of the cluster, or while this daemon did not run."""
 
     network_id: str
-    request: CreateNetwork = attrs.field(eq=False)
+    request: NetworkRequest = attrs.field(eq=False)
 
     def __str__(self) -> str:
         return f"learn network {self.network_id} from Docker"
@@ -143,7 +142,7 @@ class Docker:
     """
 
     in_use: Mapping[str, Use]
-    networks: Mapping[str, CreateNetwork]
+    networks: Mapping[str, NetworkRequest]
     others: Collection[str] = ()
     unreadable: Mapping[str, str] = attrs.field(factory=dict)
     untold: Collection[str] = ()

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 
 from nuage.docker.engine import Engine, Network, NetworkUnknown, Pool
 from nuage.errors import Refused
-from nuage.libnetwork.payloads import CreateNetwork, Pool4, Pool6
+from nuage.model import NetworkRequest, Pool4, Pool6
 from nuage.text import shown
 
 
@@ -14,7 +14,7 @@ class NetworkUnreadable(Refused):
     """What Docker says of a network makes no sense."""
 
 
-async def find_network(engine: Engine, network_id: str) -> CreateNetwork | None:
+async def find_network(engine: Engine, network_id: str) -> NetworkRequest | None:
     """Ask Docker for a network; return None where it has none.
 
     Raises:
@@ -28,7 +28,7 @@ async def find_network(engine: Engine, network_id: str) -> CreateNetwork | None:
     return as_request(network)
 
 
-def as_request(network: Network) -> CreateNetwork:
+def as_request(network: Network) -> NetworkRequest:
     """Return the request that CreateNetwork was called with on the host that made the network.
 
     Docker up to 24 shows a prefix as it was typed, 10.21.59.7/24, and goes by 10.21.59.0/24.
@@ -37,7 +37,7 @@ def as_request(network: Network) -> CreateNetwork:
         NetworkUnreadable: One of its prefixes or gateways cannot be read.
     """
     try:
-        return CreateNetwork(
+        return NetworkRequest(
             network_id=network.id,
             options=network.options,
             internal=network.internal,

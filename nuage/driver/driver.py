@@ -25,7 +25,7 @@ from nuage.driver.resolution import check_resolution, unresolved
 from nuage.driver.turns import Turns
 from nuage.errors import NuageError, Refused
 from nuage.libnetwork import payloads
-from nuage.model import Container, Endpoint, Network
+from nuage.model import Container, Endpoint, Network, NetworkRequest
 from nuage.ovsdb.errors import NotConnected, WaitExpired
 from nuage.vrs.policy import check_labels, endpoint_options, port_metadata
 from nuage.vrs.switch import Switch
@@ -108,7 +108,7 @@ class Driver:
         """Do nothing: nothing was set aside."""
         return payloads.Empty()
 
-    async def create_network(self, request: payloads.CreateNetwork) -> payloads.Empty:
+    async def create_network(self, request: NetworkRequest) -> payloads.Empty:
         """Check the network and keep it."""
         network = network_of(request)
         await self._switch.ready()

@@ -11,13 +11,12 @@ from twisted.internet.task import deferLater
 from nuage.driver.options import network_of
 from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, Refused
-from nuage.libnetwork import payloads
-from nuage.model import Network
+from nuage.model import Network, NetworkRequest
 from nuage.vrs.switch import Switch
 from nuage.vrs.tables import NETWORK_RECORD
 
 #: Finds a network that this host was not told of, as the request that would have created it; None where there is none.
-NetworkFinder = Callable[[str], Awaitable[payloads.CreateNetwork | None]]
+NetworkFinder = Callable[[str], Awaitable[NetworkRequest | None]]
 
 #: Seconds after which Docker is asked once more for a network that it does not know. It stores one when CreateNetwork
 #: has been answered, and until then says that there is none.

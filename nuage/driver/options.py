@@ -7,8 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from nuage.errors import Refused
 from nuage.given import problem_of
-from nuage.libnetwork.payloads import CreateNetwork, Pool4, Pool6
-from nuage.model import Network
+from nuage.model import Network, NetworkRequest, Pool4, Pool6
 from nuage.text import shown
 
 #: Options that Docker gives a meaning to; they may come with any driver.
@@ -28,7 +27,7 @@ _LISTED = 10
 _MTU_MIN, _MTU_MIN_V6 = 68, 1280
 
 
-def network_of(request: CreateNetwork) -> Network:
+def network_of(request: NetworkRequest) -> Network:
     """Return the network that a request describes.
 
     Raises:
@@ -99,7 +98,7 @@ def _missing(options: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
     return problems
 
 
-def _pool_problems(request: CreateNetwork) -> list[str]:
+def _pool_problems(request: NetworkRequest) -> list[str]:
     problems = []
     # Sorted: Docker's command line does not keep the order in which they were given.
     if len(request.pools) != 1:
@@ -129,7 +128,7 @@ def _gateway_problems(pool: IPv4Network | IPv6Network, gateway: IPv4Address | IP
     return []
 
 
-def _mtu(request: CreateNetwork) -> tuple[int | None, list[str]]:
+def _mtu(request: NetworkRequest) -> tuple[int | None, list[str]]:
     text = request.options.get(_MTU)
     if text is None:
         return None, []

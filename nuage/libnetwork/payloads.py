@@ -1,48 +1,24 @@
 """The bodies of libnetwork's requests and answers.
 
 The names on the wire are those of moby's ``libnetwork/drivers/remote/api/api.go``. A request is read by its
-``from_body``, which raises :class:`nuage.errors.MalformedRequest`; an answer is written by its ``to_json``.
+``from_body``, which raises :class:`nuage.errors.MalformedRequest`; an answer is written by its ``to_json``. What asks
+for a network is read into the domain's own :class:`nuage.model.NetworkRequest`, which Docker's API is a source of too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any
 
 import attrs
 
 from nuage.libnetwork.body import Body
+from nuage.model import NetworkRequest, Pool4, Pool6
 
 #: Under this key of a network's options stand those that the user gave with ``-o``.
 GENERIC = "com.docker.network.generic"
 INTERNAL = "com.docker.network.internal"
-
-
-@attrs.frozen
-class Pool4:
-    """An IPv4 pool of a network and the gateway that Docker's IPAM chose or the user named."""
-
-    subnet: IPv4Network
-    gateway: IPv4Address | None
-
-    @classmethod
-    def from_body(cls, body: Body) -> Pool4:
-        """Read one element of ``IPv4Data``."""
-        return cls(body.network_v4("Pool"), body.gateway_v4("Gateway"))
-
-
-@attrs.frozen
-class Pool6:
-    """An IPv6 pool of a network and its gateway."""
-
-    subnet: IPv6Network
-    gateway: IPv6Address | None
-
-    @classmethod
-    def from_body(cls, body: Body) -> Pool6:
-        """Read one element of ``IPv6Data``."""
-        return cls(body.network_v6("Pool"), body.gateway_v6("Gateway"))
 
 
 @attrs.frozen
@@ -58,27 +34,16 @@ class AllocateNetwork:
         return cls(body.id("NetworkID"), body.nested("Options").texts())
 
 
-@attrs.frozen
-class CreateNetwork:
-    """``docker network create``, or the first use of a Swarm network on this node."""
-
-    network_id: str
-    options: Mapping[str, str]
-    internal: bool
-    pools: tuple[Pool4, ...]
-    pools_v6: tuple[Pool6, ...]
-
-    @classmethod
-    def from_body(cls, body: Body) -> CreateNetwork:
-        """Read the request."""
-        options = body.nested("Options")
-        return cls(
-            network_id=body.id("NetworkID"),
-            options=options.nested(GENERIC).texts(),
-            internal=options.flag(INTERNAL),
-            pools=tuple(Pool4.from_body(data) for data in body.objects("IPv4Data")),
-            pools_v6=tuple(Pool6.from_body(data) for data in body.objects("IPv6Data")),
-        )
+def network_request(body: Body) -> NetworkRequest:
+    """Read CreateNetwork: ``docker network create``, or the first use of a Swarm network on this node."""
+    options = body.nested("Options")
+    return NetworkRequest(
+        network_id=body.id("NetworkID"),
+        options=options.nested(GENERIC).texts(),
+        internal=options.flag(INTERNAL),
+        pools=tuple(Pool4(data.network_v4("Pool"), data.gateway_v4("Gateway")) for data in body.objects("IPv4Data")),
+        pools_v6=tuple(Pool6(data.network_v6("Pool"), data.gateway_v6("Gateway")) for data in body.objects("IPv6Data")),
+    )
 
 
 @attrs.frozen

@@ -18,18 +18,12 @@ from nuage.errors import MalformedRequest, NuageError
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body, decode
 from nuage.libnetwork.calls import Answer, Calls
+from nuage.model import NetworkRequest
 
 #: The media type of Docker's plugin protocol (moby ``pkg/plugins/transport``).
 _MEDIA_TYPE = b"application/vnd.docker.plugins.v1.2+json"
 
-Request = TypeVar("Request", covariant=True)
-
-
-class RequestType(Protocol[Request]):
-    """A class of :mod:`nuage.libnetwork.payloads` that is read from a request's body."""
-
-    def from_body(self, body: Body) -> Request:
-        """Read the request."""
+Request = TypeVar("Request")
 
 
 class NetworkDriver(Protocol):
@@ -39,7 +33,7 @@ class NetworkDriver(Protocol):
     async def check_gateway(self, request: payloads.GatewayCheck, /) -> payloads.GatewayNeeded: ...
     async def allocate_network(self, request: payloads.AllocateNetwork, /) -> payloads.Allocation: ...
     async def free_network(self, request: payloads.NetworkCall, /) -> payloads.Empty: ...
-    async def create_network(self, request: payloads.CreateNetwork, /) -> payloads.Empty: ...
+    async def create_network(self, request: NetworkRequest, /) -> payloads.Empty: ...
     async def delete_network(self, request: payloads.NetworkCall, /) -> payloads.Empty: ...
     async def create_endpoint(self, request: payloads.CreateEndpoint, /) -> payloads.CreatedEndpoint: ...
     async def endpoint_oper_info(self, request: payloads.EndpointCall, /) -> payloads.OperationalInfo: ...
@@ -87,75 +81,77 @@ class Libnetwork:
     @_app.route("/NetworkDriver.GwAllocCheck", methods=["POST"])
     async def gw_alloc_check(self, request: IRequest) -> bytes:
         """Answer whether a network needs the address of a gateway."""
-        return await self._call(request, payloads.GatewayCheck, self._driver.check_gateway)
+        return await self._call(request, payloads.GatewayCheck.from_body, self._driver.check_gateway)
 
     @_app.route("/NetworkDriver.AllocateNetwork", methods=["POST"])
     async def allocate_network(self, request: IRequest) -> bytes:
         """See :class:`nuage.libnetwork.payloads.AllocateNetwork`."""
-        return await self._call(request, payloads.AllocateNetwork, self._driver.allocate_network)
+        return await self._call(request, payloads.AllocateNetwork.from_body, self._driver.allocate_network)
 
     @_app.route("/NetworkDriver.FreeNetwork", methods=["POST"])
     async def free_network(self, request: IRequest) -> bytes:
         """Undo AllocateNetwork."""
-        return await self._call(request, payloads.NetworkCall, self._driver.free_network)
+        return await self._call(request, payloads.NetworkCall.from_body, self._driver.free_network)
 
     @_app.route("/NetworkDriver.CreateNetwork", methods=["POST"])
     async def create_network(self, request: IRequest) -> bytes:
-        """See :class:`nuage.libnetwork.payloads.CreateNetwork`."""
-        return await self._call(request, payloads.CreateNetwork, self._driver.create_network)
+        """See :func:`nuage.libnetwork.payloads.network_request`."""
+        return await self._call(request, payloads.network_request, self._driver.create_network)
 
     @_app.route("/NetworkDriver.DeleteNetwork", methods=["POST"])
     async def delete_network(self, request: IRequest) -> bytes:
         """Undo CreateNetwork."""
-        return await self._call(request, payloads.NetworkCall, self._driver.delete_network)
+        return await self._call(request, payloads.NetworkCall.from_body, self._driver.delete_network)
 
     @_app.route("/NetworkDriver.CreateEndpoint", methods=["POST"])
     async def create_endpoint(self, request: IRequest) -> bytes:
         """See :class:`nuage.libnetwork.payloads.CreateEndpoint`."""
-        return await self._call(request, payloads.CreateEndpoint, self._driver.create_endpoint)
+        return await self._call(request, payloads.CreateEndpoint.from_body, self._driver.create_endpoint)
 
     @_app.route("/NetworkDriver.EndpointOperInfo", methods=["POST"])
     async def endpoint_oper_info(self, request: IRequest) -> bytes:
         """Show an endpoint to an operator."""
         nothing = payloads.OperationalInfo({})
-        return await self._call(request, payloads.EndpointCall, self._driver.endpoint_oper_info, repeated=nothing)
+        return await self._call(
+            request, payloads.EndpointCall.from_body, self._driver.endpoint_oper_info, repeated=nothing
+        )
 
     @_app.route("/NetworkDriver.DeleteEndpoint", methods=["POST"])
     async def delete_endpoint(self, request: IRequest) -> bytes:
         """Undo CreateEndpoint, and Join where no Leave did."""
-        return await self._call(request, payloads.EndpointCall, self._driver.delete_endpoint)
+        return await self._call(request, payloads.EndpointCall.from_body, self._driver.delete_endpoint)
 
     @_app.route("/NetworkDriver.Join", methods=["POST"])
     async def join(self, request: IRequest) -> bytes:
         """See :class:`nuage.libnetwork.payloads.Join`."""
-        return await self._call(request, payloads.Join, self._driver.join)
+        return await self._call(request, payloads.Join.from_body, self._driver.join)
 
     @_app.route("/NetworkDriver.Leave", methods=["POST"])
     async def leave(self, request: IRequest) -> bytes:
         """Undo Join."""
-        return await self._call(request, payloads.EndpointCall, self._driver.leave)
+        return await self._call(request, payloads.EndpointCall.from_body, self._driver.leave)
 
     @_app.route("/NetworkDriver.ProgramExternalConnectivity", methods=["POST"])
     async def program_external_connectivity(self, request: IRequest) -> bytes:
         """Publish ports."""
         program = self._driver.program_external_connectivity
-        return await self._call(request, payloads.EndpointCall, program, repeated=payloads.Empty())
+        return await self._call(request, payloads.EndpointCall.from_body, program, repeated=payloads.Empty())
 
     @_app.route("/NetworkDriver.RevokeExternalConnectivity", methods=["POST"])
     async def revoke_external_connectivity(self, request: IRequest) -> bytes:
         """Withdraw published ports."""
         revoke = self._driver.revoke_external_connectivity
-        return await self._call(request, payloads.EndpointCall, revoke, repeated=payloads.Empty())
+        return await self._call(request, payloads.EndpointCall.from_body, revoke, repeated=payloads.Empty())
 
     @_app.route("/NetworkDriver.DiscoverNew", methods=["POST"])
     async def discover_new(self, request: IRequest) -> bytes:
         """Hear of a node that came."""
-        return await self._call(request, payloads.Discovery, self._driver.discover)
+        return await self._call(request, payloads.Discovery.from_body, self._driver.discover)
 
     @_app.route("/NetworkDriver.DiscoverDelete", methods=["POST"])
     async def discover_delete(self, request: IRequest) -> bytes:
         """Hear of a node that went."""
-        return await self._call(request, payloads.Discovery, self._driver.discover)
+        return await self._call(request, payloads.Discovery.from_body, self._driver.discover)
 
     @_app.handle_errors(HTTPException)
     def refuse_route(self, request: IRequest, failure: Failure) -> bytes:
@@ -190,11 +186,11 @@ class Libnetwork:
     async def _call(
         self,
         request: IRequest,
-        request_type: RequestType[Request],
+        read: Callable[[Body], Request],
         work: Callable[[Request], Coroutine[Any, Any, Answer]],
         repeated: Answer | None = None,
     ) -> bytes:
-        """Decode the request and have it carried out.
+        """Decode the request, ``read`` it and have it carried out by ``work``.
 
         ``repeated`` is the answer to a request without a body, as Docker repeats one whose connection broke; without
         it such a request is refused. Where nothing was to be done there is no reason to fail.
@@ -203,7 +199,7 @@ class Libnetwork:
         method = request.path.decode("ascii").lstrip("/")
         if repeated is not None and not content.strip():
             return await self._without_body(request, method, _given(repeated))
-        decoded = request_type.from_body(Body(decode(content)))
+        decoded = read(Body(decode(content)))
         return _answer(request, await self._calls.carry_out(method, decoded, work(decoded)))
 
 
