@@ -17,7 +17,8 @@ from twisted.logger import ILogObserver, globalLogBeginner
 from twisted.python import usage
 
 from nuage import __version__
-from nuage.config import loading
+from nuage.config.loading import load
+from nuage.config.settings import Config
 from nuage.errors import ConfigurationError, NuageError
 from nuage.service import systemd
 from nuage.service.clock import measure_steadily
@@ -39,7 +40,7 @@ class Options(usage.Options):
         ["dry-run", None, "Audit once, print what would be repaired, change nothing, and end. Docker is not served."],
     ]
 
-    config: loading.Config
+    config: Config
 
     def opt_version(self) -> None:
         """Print the plugin's version and end."""
@@ -49,7 +50,7 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """Read the configuration, so that what is wrong with it ends the start with one message."""
         try:
-            self.config = loading.load(Path(self["config"]), os.environ)
+            self.config = load(Path(self["config"]), os.environ)
         except ConfigurationError as problem:
             # Not a UsageError: ``twistd`` shows all options before its message, and none of them is wrong.
             raise SystemExit(f"nuage-plugin: {problem}") from None

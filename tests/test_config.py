@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 import nuage
-from nuage.config.loading import Config, load
+from nuage.config.loading import load
+from nuage.config.settings import Config
 from nuage.errors import ConfigurationError
 
 PROJECT = Path(nuage.__file__).parent.parent

@@ -23,7 +23,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from twisted.web.resource import Resource
 
 from lab.activation import Activation
-from nuage.config.loading import Config
+from nuage.config.settings import Config
 from nuage.errors import ConfigurationError
 from nuage.libnetwork.adopted import AdoptedSocket
 from nuage.libnetwork.calls import Calls

@@ -1,8 +1,7 @@
-"""The configuration: one YAML mapping and the environment, read into a frozen :class:`Config`.
+"""Reading the configuration: one YAML mapping and the environment become a frozen :class:`Config`.
 
-A key is one attribute of :class:`Config`; its metadata holds everything else that is known of it: how it is spelled in
-the file, what is allowed and how a value is checked. There is no second list of keys. A variable of the environment,
-``NUAGE_`` and the key, comes before the file. Every problem of both is found and told at once.
+A variable of the environment, ``NUAGE_`` and the key, comes before the file. Every problem of both is found and told at
+once.
 """
 
 from __future__ import annotations
@@ -14,83 +13,12 @@ from typing import Any
 import attrs
 import yaml
 
-from nuage.config import checks
+from nuage.config.settings import Config
 from nuage.errors import ConfigurationError
 from nuage.text import did_you_mean
 
 #: What the names of variables start with.
 _PREFIX = "NUAGE_"
-
-_SECONDS = "a number of seconds from 0.1 to 600"
-_PEM = "the absolute path of a PEM file"
-
-
-def _key(spelling: str, check: checks.Check, allowed: str) -> dict[str, Any]:
-    """Describe one key: how the file spells it, how its value is checked, and in words what it may be."""
-    return {"yaml": spelling, "check": check, "allowed": allowed}
-
-
-@attrs.frozen(kw_only=True)
-class Config:
-    """What the daemon is told to do. Times are in seconds, sizes in bytes."""
-
-    vrs_endpoint: str = attrs.field(
-        default="localhost",
-        metadata=_key(
-            "VrsEndpoint", checks.vrs_endpoint, "a host name, an IP address, unix:/path, tcp:host:port or ssl:host:port"
-        ),
-    )
-    vrs_port: int = attrs.field(default=6633, metadata=_key("VrsPort", *checks.whole_number(1, 65535)))
-    vrs_bridge: str = attrs.field(
-        default="alubr0", metadata=_key("VrsBridge", checks.device_name, "the name of a bridge")
-    )
-    vrs_private_key: Path | None = attrs.field(default=None, metadata=_key("vrs_private_key", checks.secret_file, _PEM))
-    vrs_certificate: Path | None = attrs.field(
-        default=None, metadata=_key("vrs_certificate", checks.readable_file, _PEM)
-    )
-    vrs_ca_certificate: Path | None = attrs.field(
-        default=None, metadata=_key("vrs_ca_certificate", checks.readable_file, _PEM)
-    )
-    vrs_server_name: str | None = attrs.field(
-        default=None,
-        metadata=_key("vrs_server_name", checks.certificate_name, "the name that the switch's certificate bears"),
-    )
-    docker_endpoint: str = attrs.field(
-        default="unix:///var/run/docker.sock",
-        metadata=_key("DockerEndpoint", checks.docker_endpoint, "unix:///path or tcp://host:port"),
-    )
-    log_level: str = attrs.field(
-        default="Info",
-        metadata=_key("LogLevel", checks.one_of(checks.LOG_LEVELS), "Debug, Info, Warn, Error or Critical"),
-    )
-    scope: str = attrs.field(default="global", metadata=_key("Scope", checks.one_of(checks.SCOPES), "local or global"))
-    plugin_socket: Path = attrs.field(
-        default=Path("/run/docker/plugins/nuage.sock"),
-        metadata=_key("plugin_socket", checks.socket_path, "an absolute path of up to 107 bytes"),
-    )
-    mtu: int = attrs.field(default=1450, metadata=_key("mtu", *checks.whole_number(checks.MTU_MIN, checks.MTU_MAX)))
-    call_timeout: float = attrs.field(default=35.0, metadata=_key("call_timeout", checks.seconds, _SECONDS))
-    vrs_timeout: float = attrs.field(default=10.0, metadata=_key("vrs_timeout", checks.seconds, _SECONDS))
-    wire_timeout: float = attrs.field(default=10.0, metadata=_key("wire_timeout", checks.seconds, _SECONDS))
-    resolve_timeout: float = attrs.field(
-        default=10.0, metadata=_key("resolve_timeout", checks.seconds_or_none, f"0, which does not wait, or {_SECONDS}")
-    )
-    label_policy: str = attrs.field(
-        default="strict",
-        metadata=_key("label_policy", checks.one_of(checks.LABEL_POLICIES), "strict or late"),
-    )
-    site_id: str | None = attrs.field(default=None, metadata=_key("site_id", checks.name, "a name"))
-    docker_timeout: float = attrs.field(default=2.0, metadata=_key("docker_timeout", checks.seconds, _SECONDS))
-    probe_interval: float = attrs.field(default=5.0, metadata=_key("probe_interval", checks.seconds, _SECONDS))
-    audit_interval: float = attrs.field(default=30.0, metadata=_key("audit_interval", checks.seconds, _SECONDS))
-
-    @property
-    def vrs_remote(self) -> str:
-        """The switch's database as an OVS connection method (ovsdb(7), "Connection Methods")."""
-        if self.vrs_endpoint.partition(":")[0] in checks.OVS_SCHEMES and ":" in self.vrs_endpoint:
-            return self.vrs_endpoint
-        host = f"[{self.vrs_endpoint}]" if ":" in self.vrs_endpoint else self.vrs_endpoint
-        return f"tcp:{host}:{self.vrs_port}"
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:

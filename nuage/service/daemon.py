@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from nuage import __version__
 from nuage.audit.auditor import Auditor, Findings
 from nuage.audit.census import Census
-from nuage.config.loading import Config
+from nuage.config.settings import Config
 from nuage.docker import engine
 from nuage.docker.networks import find_network
 from nuage.driver.cleanup import Cleanup
