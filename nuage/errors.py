@@ -1,15 +1,10 @@
-"""The errors of this project, and the words for those of others.
+"""The errors of this project.
 
 Each message is what a user reads, in the docker CLI or at the start of the daemon: it names the field, the value and
 the remedy. The class tells the code what kind of failure it was; messages are never inspected.
 """
 
 from __future__ import annotations
-
-import os
-
-from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.python.failure import Failure
 
 
 class NuageError(Exception):
@@ -50,19 +45,3 @@ class DockerUnreachable(DockerUnavailable):
 
 class DockerRefused(DockerUnavailable):
     """Docker, or a proxy before it, answered that it does not grant this question: a status from 400 to 499."""
-
-
-def in_words(problem: BaseException) -> str:
-    """Return what an error of a connection says, in the kernel's words where it has some.
-
-    Twisted puts these into sentences of its own, which say them twice, or puts a whole Failure there: a connection to a
-    unix socket whose queue is full is one that "was closed cleanly" before it was made.
-    """
-    number = getattr(problem, "osError", None)
-    if isinstance(number, int):
-        return os.strerror(number)
-    if any(isinstance(argument, Failure) for argument in problem.args):
-        return "no more connections are accepted"
-    if isinstance(problem, ConnectionDone | ConnectionLost):
-        return "the connection was closed" if isinstance(problem, ConnectionDone) else "the connection was lost"
-    return str(problem).strip().rstrip(".") or type(problem).__name__

@@ -14,8 +14,8 @@ from nuage.errors import Refused, SwitchError
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
 from nuage.model import Container
-from nuage.ovsdb.errors import NotConnected
 from nuage.vrs import tables
+from nuage.vrs.errors import NotConnected
 from tests.driver_support import ENDPOINT, NETWORK, endpoint_body, network_request
 from tests.test_driver import DriverTestCase
 from tests.vrs_support import BRIDGE, waiting

@@ -18,9 +18,9 @@ from nuage.errors import LinkError, Refused, SwitchError
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
 from nuage.model import Container, Endpoint
-from nuage.ovsdb.errors import NotConnected
 from nuage.ovsdb.operations import Mutate
 from nuage.vrs import operations, tables
+from nuage.vrs.errors import NotConnected
 from tests.driver_support import ENDPOINT, NETWORK, Plugin, endpoint_body, network_body, network_request
 from tests.vrs_support import BRIDGE, Vrs, waiting
 

@@ -13,10 +13,12 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from nuage.docker import exchange
 from nuage.docker.engine import connect
-from nuage.errors import DockerUnavailable, in_words
+from nuage.errors import DockerUnavailable
 from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.errors import NotConnected
+from nuage.ovsdb.reasons import in_words
 from nuage.ovsdb.remote import parse_remote
 from nuage.text import joined
 from tests.test_docker_engine import failure_of
@@ -42,6 +44,8 @@ class Words(SynchronousTestCase):
             (ValueError(), "ValueError"),
         ):
             self.assertEqual(in_words(problem), words)
+            if isinstance(problem, error.ConnectError | error.DNSLookupError):
+                self.assertEqual(exchange.in_words(problem), words)
 
     def test_joined(self) -> None:
         """One semicolon between two, whatever the first ends with; nothing for nothing."""

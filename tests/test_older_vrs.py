@@ -12,9 +12,9 @@ from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from nuage import names
+from nuage.errors import SwitchError
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
-from nuage.ovsdb.errors import SchemaMismatch
 from nuage.vrs import tables
 from nuage.vrs.schema import SchemaCheck
 from tests.driver_support import ENDPOINT, NETWORK, Plugin, endpoint_body, network_request
@@ -115,7 +115,7 @@ class OlderVrs(TestCase):
 
     async def test_the_column_that_is_waited_for(self) -> None:
         """A Join would always wait in vain: refused by name."""
-        with self.assertRaisesRegex(SchemaMismatch, "Nuage_Port_Table.ip_addr.*set resolve_timeout to 0"):
+        with self.assertRaisesRegex(SwitchError, "Nuage_Port_Table.ip_addr.*set resolve_timeout to 0"):
             await self.start(tables.RESOLVED_ADDRESS)
         # Out of the callback that told it, in which the client cannot be stopped.
         await waiting(reactor, 0)

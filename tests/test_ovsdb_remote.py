@@ -7,7 +7,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from nuage.errors import ConfigurationError
+from nuage.ovsdb.errors import RemoteUnusable
 from nuage.ovsdb.remote import parse_remote
 
 
@@ -43,12 +43,12 @@ class Remotes(SynchronousTestCase):
             "/var/run/db.sock",
             "tcp:a b:1",
         ):
-            with self.subTest(text=text), self.assertRaises(ConfigurationError) as caught:
+            with self.subTest(text=text), self.assertRaises(RemoteUnusable) as caught:
                 parse_remote(text)
             self.assertIn(repr(text), str(caught.exception))
             self.assertIn("tcp:host:port", str(caught.exception))
 
     def test_tls_files(self) -> None:
         """TLS needs files."""
-        with self.assertRaisesRegex(ConfigurationError, "needs the files"):
+        with self.assertRaisesRegex(RemoteUnusable, "needs the files"):
             parse_remote("ssl:host:6640")

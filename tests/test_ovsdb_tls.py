@@ -14,8 +14,8 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from nuage.errors import ConfigurationError
 from nuage.ovsdb.client import OvsdbClient
+from nuage.ovsdb.errors import RemoteUnusable
 from nuage.ovsdb.remote import TlsFiles, parse_remote
 from nuage.ovsdb.tls import _bears
 from tests.test_ovsdb_contract import ContractCase
@@ -42,7 +42,7 @@ class Files(SynchronousTestCase):
         self.files = self.authority.issue("client")
 
     def refusal(self, files: TlsFiles | None = None) -> str:
-        with self.assertRaises(ConfigurationError) as caught:
+        with self.assertRaises(RemoteUnusable) as caught:
             parse_remote("ssl:host:6640", files or self.files)
         self.assertNotIn("[(", str(caught.exception))
         return str(caught.exception)

@@ -18,6 +18,7 @@ from twisted.logger import globalLogBeginner
 
 from lab.vrs.vsc import Settings, Vsc
 from nuage.errors import NuageError
+from nuage.ovsdb.errors import RemoteUnusable
 from nuage.ovsdb.remote import Remote, parse_remote
 from nuage.service.clock import measure_steadily
 from nuage.service.logs import observer
@@ -78,7 +79,7 @@ def _database(text: str) -> tuple[str, Remote]:
         raise argparse.ArgumentTypeError(f'"{text}" is not NAME=unix:PATH')
     try:
         return name, parse_remote(remote)
-    except NuageError as problem:
+    except RemoteUnusable as problem:
         raise argparse.ArgumentTypeError(str(problem)) from problem
 
 

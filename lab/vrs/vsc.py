@@ -21,6 +21,7 @@ from lab.vrs.reading import TopologyError, load
 from lab.vrs.resolution import EntityRow, Outcome, PortRow, Resolved, Unresolved, resolve_all
 from lab.vrs.settling import Key, Settling
 from nuage.errors import NuageError
+from nuage.ovsdb.errors import OvsdbError
 from nuage.ovsdb.remote import Remote
 
 
@@ -198,7 +199,7 @@ class Vsc(Service):
                 )
                 try:
                     await self._databases[port.host].write(port.name, answer)
-                except NuageError as problem:
+                except OvsdbError as problem:
                     self._log.warn("{host}: {problem}", host=port.host, problem=str(problem))
 
     def _tell(self, rows: Sequence[tuple[PortRow, EntityRow | None]], outcomes: Mapping[Key, Outcome]) -> None:

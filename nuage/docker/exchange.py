@@ -7,6 +7,7 @@ Docker's socket speak HTTP in many ways, and some addresses are of something tha
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
-from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable, in_words
+from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable
 
 #: Bytes that an answer may have. A list of 10,000 containers has some 20 MB.
 LARGEST_ANSWER = 64 << 20
@@ -220,3 +221,17 @@ def _told(cause: Exception) -> str:
     if isinstance(cause, _TooLong):
         return str(cause)
     return f"it answered something that is not HTTP ({type(cause).__name__.strip('_')})"
+
+
+def in_words(problem: ConnectError | DNSLookupError) -> str:
+    """Return why a connection was not made, in the kernel's words where it has some.
+
+    Twisted puts these into sentences of its own, which say them twice, or puts a whole Failure there: a connection to a
+    unix socket whose queue is full is one that "was closed cleanly" before it was made.
+    """
+    number = getattr(problem, "osError", None)
+    if isinstance(number, int):
+        return os.strerror(number)
+    if any(isinstance(argument, Failure) for argument in problem.args):
+        return "no more connections are accepted"
+    return str(problem).strip().rstrip(".")

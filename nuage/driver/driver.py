@@ -26,7 +26,7 @@ from nuage.driver.turns import Turns
 from nuage.errors import NuageError, Refused
 from nuage.libnetwork import payloads
 from nuage.model import Container, Endpoint, Network, NetworkRequest
-from nuage.ovsdb.errors import NotConnected, WaitExpired
+from nuage.vrs.errors import NotConnected, NotResolved
 from nuage.vrs.policy import check_labels, endpoint_options, port_metadata
 from nuage.vrs.switch import Switch
 from nuage.vrs.views import Attachment
@@ -317,7 +317,7 @@ class Driver:
             return network.gateway
         try:
             resolution = await self._switch.resolved(endpoint.id, self._resolve_timeout)
-        except WaitExpired:
+        except NotResolved:
             connected = self._switch.controller_connected()
             policy = port_metadata(network, endpoint, self._containers.known(endpoint.id))
             raise unresolved(network, endpoint, policy, self._resolve_timeout, controller=connected) from None

@@ -15,7 +15,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from nuage.errors import in_words
 from nuage.ovsdb.cache import Cache, Change, Row, Table
 from nuage.ovsdb.errors import NotConnected, SchemaMismatch, WaitExpired
 from nuage.ovsdb.framing import DEFAULT_FRAME_LIMIT
@@ -23,6 +22,7 @@ from nuage.ovsdb.monitored import Monitored
 from nuage.ovsdb.notation import Value
 from nuage.ovsdb.operations import Operation
 from nuage.ovsdb.protocol import JsonRpcConnection
+from nuage.ovsdb.reasons import in_words
 from nuage.ovsdb.remote import Remote
 from nuage.ovsdb.results import Result
 from nuage.ovsdb.session import MONITOR_FORMS, Session, SessionTerms

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from nuage.errors import SwitchError
+
+class OvsdbError(Exception):
+    """Talking to the database failed; ``str()`` of it is the message for the user."""
 
 
-class OvsdbError(SwitchError):
-    """Talking to the switch's database failed."""
+class RemoteUnusable(OvsdbError):
+    """What should say where the server is does not, or a file for TLS cannot be used."""
 
 
 class NotConnected(OvsdbError):

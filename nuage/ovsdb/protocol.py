@@ -15,12 +15,12 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from nuage.errors import in_words
 from nuage.ovsdb.errors import NotConnected, OvsdbError
 from nuage.ovsdb.framing import DEFAULT_FRAME_LIMIT, Splitter
 from nuage.ovsdb.garbage import collection_paused
 from nuage.ovsdb.messages import Message, Reply, Request, decode, encode_reply, encode_request
 from nuage.ovsdb.pending import PendingCalls
+from nuage.ovsdb.reasons import in_words
 
 #: Seconds that a peer gets to take what is still unsent when the connection is closed, before it is cut.
 CLOSING_TIME = 1.0

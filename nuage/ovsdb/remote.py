@@ -16,8 +16,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from nuage.errors import ConfigurationError
-from nuage.ovsdb.errors import OvsdbError
+from nuage.ovsdb.errors import OvsdbError, RemoteUnusable
 from nuage.ovsdb.tls import TlsAttempt, TlsFiles
 
 __all__ = ["Remote", "TlsFiles", "parse_remote"]
@@ -127,7 +126,7 @@ class _Explained:
         """Connect once. What makes that impossible fails the attempt and not those that come later."""
         try:
             endpoint, explain = self._begin()
-        except ConfigurationError:
+        except RemoteUnusable:
             return fail()
         connecting: Deferred[Any] = endpoint.connect(_Listeners(factory, explain))
         return connecting.addCallback(lambda listener: listener.wrappedProtocol)
@@ -173,7 +172,7 @@ def parse_remote(text: str, tls: TlsFiles | None = None, server_name: str | None
 
     :param tls: the files for ``ssl:``.
     :param server_name: the name that the server's certificate has to bear, for ``ssl:``; None for any.
-    :raises ConfigurationError: when ``text`` is not a connection method, or ``ssl:`` comes without files or with files
+    :raises RemoteUnusable: when ``text`` is not a connection method, or ``ssl:`` comes without files or with files
         that cannot be used.
     """
     scheme, _, address = text.partition(":")
@@ -181,12 +180,12 @@ def parse_remote(text: str, tls: TlsFiles | None = None, server_name: str | None
         return UnixRemote(address)
     match = _HOST_AND_PORT.fullmatch(address)
     if scheme not in ("tcp", "ssl") or match is None or not 0 < int(match["port"]) < 65536:
-        raise ConfigurationError(f"{text!r} is not the address of an OVSDB server: write {_FORMS}")
+        raise RemoteUnusable(f"{text!r} is not the address of an OVSDB server: write {_FORMS}")
     host, port = match["v6"] or match["host"], int(match["port"])
     if scheme == "tcp":
         return TcpRemote(host, port)
     if tls is None:
-        raise ConfigurationError(f"{text!r} needs the files of a private key, a certificate and a CA certificate")
+        raise RemoteUnusable(f"{text!r} needs the files of a private key, a certificate and a CA certificate")
     # Files that cannot be used are told at the start, though they are read again for each connection.
     TlsAttempt(tls, server_name)
     return TlsRemote(host, port, tls, server_name)

@@ -16,7 +16,7 @@ from twisted.internet.ssl import Certificate, CertificateOptions, trustRootFromC
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from nuage.errors import ConfigurationError
+from nuage.ovsdb.errors import RemoteUnusable
 
 _PEM_BEGIN, _PEM_END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 #: RFC 5280, section 4.2.1.6.
@@ -62,7 +62,7 @@ class TlsAttempt:
         server_name: The name that the server's certificate has to bear, None for any.
 
     Raises:
-        ConfigurationError: One of them cannot be used, or the key is not that of the certificate.
+        RemoteUnusable: One of them cannot be used, or the key is not that of the certificate.
     """
 
     def __init__(self, files: TlsFiles, server_name: str | None = None) -> None:
@@ -133,7 +133,7 @@ def _context(files: TlsFiles) -> tuple[SSL.Context, X509]:
     try:
         return options.getContext(), certificate
     except SSL.Error as problem:
-        raise ConfigurationError(
+        raise RemoteUnusable(
             f"the private key {files.private_key} does not belong to the certificate {files.certificate}: "
             f"{' / '.join(_reasons(problem))}"
         ) from problem
@@ -148,16 +148,16 @@ def _private_key(path: Path) -> PKey:
         reason = (
             "it is encrypted: remove the passphrase" if b"ENCRYPTED" in content else "it holds no private key in PEM"
         )
-        raise ConfigurationError(f"the private key {path} cannot be used: {reason}") from problem
+        raise RemoteUnusable(f"the private key {path} cannot be used: {reason}") from problem
 
 
 def _certificates(path: Path) -> list[X509]:
     try:
         found = [load_certificate(FILETYPE_PEM, pem) for pem in _pem_blocks(_read(path))]
     except CryptoError as problem:
-        raise ConfigurationError(f"{path} cannot be used: it holds a certificate that cannot be read") from problem
+        raise RemoteUnusable(f"{path} cannot be used: it holds a certificate that cannot be read") from problem
     if not found:
-        raise ConfigurationError(f"{path} cannot be used: it holds no certificate in PEM")
+        raise RemoteUnusable(f"{path} cannot be used: it holds no certificate in PEM")
     return found
 
 
@@ -170,7 +170,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as problem:
-        raise ConfigurationError(f"{path} cannot be read: {problem.strerror}") from problem
+        raise RemoteUnusable(f"{path} cannot be read: {problem.strerror}") from problem
 
 
 def _bears(certificate: X509, wanted: str) -> bool:

@@ -25,14 +25,15 @@ from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver
 from nuage.driver.networks import Networks
 from nuage.driver.turns import Turns
-from nuage.errors import NuageError
+from nuage.errors import ConfigurationError, NuageError
 from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.resource import Libnetwork
 from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.links.links import Links
 from nuage.model import Container
 from nuage.ovsdb.client import OvsdbClient
-from nuage.ovsdb.remote import TlsFiles, parse_remote
+from nuage.ovsdb.errors import RemoteUnusable
+from nuage.ovsdb.remote import Remote, TlsFiles, parse_remote
 from nuage.service import systemd
 from nuage.service.ending import GRACE
 from nuage.service.readiness import Readiness, Watched
@@ -62,7 +63,7 @@ class Parts:
         self._clock = reactor
         self.client = OvsdbClient(
             reactor,
-            parse_remote(config.vrs_remote, _tls_files(config), config.vrs_server_name),
+            _remote(config),
             tables.DATABASE,
             tables.MONITORED,
             check_schema=SchemaCheck(resolving=config.resolve_timeout > 0),
@@ -288,6 +289,18 @@ def _say_all(findings: Findings) -> int:
 def _say(line: str) -> None:
     """Print to the terminal; what goes to ``sys.stdout`` becomes a line of the log."""
     print(line, file=sys.__stdout__, flush=True)
+
+
+def _remote(config: Config) -> Remote:
+    """Return where the switch's database is.
+
+    Raises:
+        ConfigurationError: A file for TLS cannot be used.
+    """
+    try:
+        return parse_remote(config.vrs_remote, _tls_files(config), config.vrs_server_name)
+    except RemoteUnusable as problem:
+        raise ConfigurationError(str(problem)) from problem
 
 
 def _tls_files(config: Config) -> TlsFiles | None:

@@ -18,6 +18,7 @@ from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired,
 from nuage.ovsdb.operations import Operation
 from nuage.vrs import operations, tables
 from nuage.vrs.addresses import Addresses, holders
+from nuage.vrs.errors import NotResolved, translated
 from nuage.vrs.records import Records
 from nuage.vrs.views import (
     Attachment,
@@ -79,7 +80,8 @@ class Switch:
 
         That is enough for removals: what was kept at a bridge that is gone went with it.
         """
-        await self._client.when_synced()
+        with translated():
+            await self._client.when_synced()
 
     async def ready(self) -> None:
         """Wait, for the same time in all, until the tables are mirrored and the bridge is there.
@@ -89,12 +91,13 @@ class Switch:
         Raises:
             SwitchError: The database is away, or has no such bridge.
         """
-        try:
-            await self._client.when_there(tables.BRIDGE, "name", self._bridge)
-        except WaitExpired:
-            raise SwitchError(
-                f'the switch has no bridge "{self._bridge}", and got none within vrs_timeout; {_REMEDY}'
-            ) from None
+        with translated():
+            try:
+                await self._client.when_there(tables.BRIDGE, "name", self._bridge)
+            except WaitExpired:
+                raise SwitchError(
+                    f'the switch has no bridge "{self._bridge}", and got none within vrs_timeout; {_REMEDY}'
+                ) from None
 
     def on_ready(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back each time that the tables have been loaded or the bridge was made; return what ends this."""
@@ -250,7 +253,7 @@ class Switch:
             timeout: Seconds to wait.
 
         Raises:
-            nuage.ovsdb.errors.WaitExpired: It has not within that time.
+            nuage.vrs.errors.NotResolved: It has not within that time.
             SwitchError: The port was withdrawn meanwhile.
         """
         port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
@@ -260,7 +263,11 @@ class Switch:
                 raise SwitchError(f"the VRS's row of port {port_name(endpoint_id)} was removed while it was awaited")
             return resolution_of(row)
 
-        return await self._client.wait_until(tables.NUAGE_PORT, port.uuid if port else "", answer, timeout)
+        with translated():
+            try:
+                return await self._client.wait_until(tables.NUAGE_PORT, port.uuid if port else "", answer, timeout)
+            except WaitExpired as problem:
+                raise NotResolved(str(problem)) from problem
 
     async def attach(self, network: Network, endpoint: Endpoint, container: Container | None) -> Attachment:
         """Plug the endpoint's link into the bridge, tell the VRS of it and wait until it is wired.
@@ -312,14 +319,15 @@ class Switch:
             found = self._seen(row)
             return found if found.ofport is not None or found.error else None
 
-        try:
-            attachment = await self._client.wait_until(
-                tables.INTERFACE, interface.uuid if interface else "", settled, timeout=self._wire_timeout
-            )
-        except WaitExpired:
-            raise SwitchError(
-                f"the switch did not open port {name} within {self._wire_timeout:g} s; is ovs-vswitchd running?"
-            ) from None
+        with translated():
+            try:
+                attachment = await self._client.wait_until(
+                    tables.INTERFACE, interface.uuid if interface else "", settled, timeout=self._wire_timeout
+                )
+            except WaitExpired:
+                raise SwitchError(
+                    f"the switch did not open port {name} within {self._wire_timeout:g} s; is ovs-vswitchd running?"
+                ) from None
         if attachment.failure:
             raise SwitchError(f"the switch could not open port {name}: {attachment.failure}")
         return attachment
@@ -358,7 +366,8 @@ class Switch:
         if self.attachment(endpoint_id) is None:
             # An attach that was given up may still be on its way: the reply to anything sent later comes after it, and
             # tables that were loaded later show it.
-            await self._transact([])
+            with translated():
+                await self._transact([])
         attachment = self.attachment(endpoint_id)
         port_uuid = attachment.port_uuid if attachment else None
         holder = self._client.cache[tables.INTERFACE].find("name", port_name(endpoint_id))
@@ -383,12 +392,13 @@ class Switch:
             done: Tells from the reloaded tables that the first one was carried out. It is needed where a transaction
                 cannot be repeated without harm, because it inserts rows; of the others nobody has to know.
         """
-        try:
-            await self._transact(steps, done)
-        except WaitTimedOut as problem:
-            raise SwitchError(f'the switch has no bridge "{self._bridge}"; {_REMEDY}') from problem
-        except ConstraintViolation as problem:
-            raise SwitchError(f"the switch refused a row: {problem.details}") from problem
+        with translated():
+            try:
+                await self._transact(steps, done)
+            except WaitTimedOut as problem:
+                raise SwitchError(f'the switch has no bridge "{self._bridge}"; {_REMEDY}') from problem
+            except ConstraintViolation as problem:
+                raise SwitchError(f"the switch refused a row: {problem.details}") from problem
 
     async def _transact(self, steps: list[Operation], done: Callable[[], bool] = _never) -> None:
         try:
