@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lab.host import Host
 from lab.shell import Process
+from lab.standin import TOPOLOGY, StandIn
 from lab.switch import BRIDGE
-from lab.vsc import TOPOLOGY, Vsc
 
 
 class ControlledHost(Host):
@@ -23,7 +23,7 @@ class ControlledHost(Host):
 
     def __init__(self, name: str, root: Path, docker_args: Sequence[str] = (), topology: Path = TOPOLOGY) -> None:
         super().__init__(name, root, docker_args)
-        self.vsc = Vsc(self.folder, [self], topology)
+        self.vsc = StandIn(self.folder, [self], topology)
 
     def processes(self) -> tuple[Process, ...]:
         """Return all of the host's daemons, and its controller."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.fabric import Fabric
 from lab.host import Host
 from lab.shell import Process
-from lab.vsc import TOPOLOGY, Vsc
+from lab.standin import TOPOLOGY, StandIn
 
 
 class Pair:
@@ -37,7 +37,7 @@ class Pair:
         )
         self.fabric = Fabric(fabric)
         self.topology = folder / "topology.yaml"
-        self.vsc = Vsc(folder, self.hosts, self.topology)
+        self.vsc = StandIn(folder, self.hosts, self.topology)
 
     @property
     def running(self) -> bool:

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from lab.standin import TOPOLOGY
 from lab.vrs.flows import ROUTER_MAC, ResolvedPort, flows
 from lab.vrs.openflow import Field
-from lab.vrs.reading import load
 from lab.vrs.resolution import PortRow, Resolved
 from lab.vrs.topology import Domain
-from lab.vsc import TOPOLOGY
+from lab.vrs.topology_file import load
 from tests.flow_support import Packet, PlayedSwitch, Sent
 
 UPLINK = 1

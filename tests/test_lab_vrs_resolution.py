@@ -8,10 +8,10 @@ import attrs
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from lab.vrs.reading import load
+from lab.standin import TOPOLOGY
+from lab.vrs.delays import Delays
 from lab.vrs.resolution import EntityRow, PortRow, Resolved, Unresolved, resolve, resolve_all
-from lab.vrs.settling import Settling
-from lab.vsc import TOPOLOGY
+from lab.vrs.topology_file import load
 
 PORT = PortRow(
     host="h1",
@@ -119,14 +119,14 @@ class ResolutionTests(SynchronousTestCase):
             self.assertEqual(resolved, {winner.key})
 
 
-class SettlingTests(SynchronousTestCase):
+class DelaysTests(SynchronousTestCase):
     """The time that resolving takes."""
 
     def setUp(self) -> None:
         """Start with nothing."""
         self.clock = Clock()
         self.elapsed = 0
-        self.settling = Settling(self.clock, 2, self.tick)
+        self.delays = Delays(self.clock, 2, self.tick)
 
     def tick(self) -> None:
         """Count."""
@@ -135,31 +135,31 @@ class SettlingTests(SynchronousTestCase):
     def test_delay(self) -> None:
         """A port is settled after the delay, and stays so."""
         key = ("h", "p")
-        self.assertEqual(self.settling.settled({key: False}), set())
+        self.assertEqual(self.delays.settled({key: False}), set())
         self.clock.advance(1.9)
-        self.assertEqual(self.settling.settled({key: False}), set())
+        self.assertEqual(self.delays.settled({key: False}), set())
         self.clock.advance(0.1)
         self.assertEqual(self.elapsed, 1)
-        self.assertEqual(self.settling.settled({key: False}), {key})
+        self.assertEqual(self.delays.settled({key: False}), {key})
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_already(self) -> None:
         """One that was resolved before is settled at once."""
-        self.assertEqual(self.settling.settled({("h", "p"): True}), {("h", "p")})
+        self.assertEqual(self.delays.settled({("h", "p"): True}), {("h", "p")})
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_anew(self) -> None:
         """One that could not be resolved meanwhile waits anew."""
         key = ("h", "p")
-        self.settling.settled({key: False})
+        self.delays.settled({key: False})
         self.clock.advance(1)
-        self.settling.settled({})
-        self.settling.settled({key: False})
+        self.delays.settled({})
+        self.delays.settled({key: False})
         self.clock.advance(1.5)
-        self.assertEqual(self.settling.settled({key: False}), set())
+        self.assertEqual(self.delays.settled({key: False}), set())
         self.clock.advance(0.5)
-        self.assertEqual(self.settling.settled({key: False}), {key})
-        self.settling.settled({})
-        self.assertEqual(self.settling.settled({key: False}), set())
-        self.settling.stop()
+        self.assertEqual(self.delays.settled({key: False}), {key})
+        self.delays.settled({})
+        self.assertEqual(self.delays.settled({key: False}), set())
+        self.delays.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -12,8 +12,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
+from lab.standin import TOPOLOGY
 from lab.vrs.vsc import Settings, Vsc
-from lab.vsc import TOPOLOGY
 from nuage.ovsdb.notation import Value
 from nuage.ovsdb.operations import Delete, Insert, Update
 from nuage.ovsdb.remote import parse_remote

@@ -16,10 +16,10 @@ from twisted.logger import Logger
 
 from lab.vrs.connection import SwitchConnection
 from lab.vrs.database import HostDatabase
+from lab.vrs.delays import Delays, Key
 from lab.vrs.flows import ResolvedPort, flows
-from lab.vrs.reading import TopologyError, load
 from lab.vrs.resolution import EntityRow, Outcome, PortRow, Resolved, Unresolved, resolve_all
-from lab.vrs.settling import Key, Settling
+from lab.vrs.topology_file import TopologyError, load
 from nuage.errors import NuageError
 from nuage.ovsdb.errors import OvsdbError
 from nuage.ovsdb.remote import Remote
@@ -63,7 +63,7 @@ class Vsc(Service):
             name: HostDatabase(reactor, name, remote, settings.bridge, self._look_soon)
             for name, remote in settings.databases.items()
         }
-        self._settling = Settling(reactor, settings.delay, self._look_soon)
+        self._delays = Delays(reactor, settings.delay, self._look_soon)
         self._switches: set[SwitchConnection] = set()
         self._reasons: dict[Key, str] = {}
         self._ports: list[IListeningPort] = []
@@ -133,7 +133,7 @@ class Vsc(Service):
 
     async def _stop(self) -> None:
         await self._leave()
-        self._settling.stop()
+        self._delays.stop()
         if self._due is not None:
             self._due.cancel()
             self._due = None
@@ -173,7 +173,7 @@ class Vsc(Service):
             outcome = outcomes[port.key]
             if isinstance(outcome, Resolved) and (port.ip_addr or self._switch(port.host)):
                 resolvable[port.key] = bool(port.ip_addr)
-        settled = self._settling.settled(resolvable)
+        settled = self._delays.settled(resolvable)
         found = ((port, outcomes[port.key]) for port in ports if port.key in settled)
         return [ResolvedPort(port, outcome) for port, outcome in found if isinstance(outcome, Resolved)]
 

@@ -17,7 +17,7 @@ TOPOLOGY = Path(__file__).with_name("topology.yaml")
 _DATABASE = Path("/run/openvswitch/db.sock")
 
 
-class Vsc:
+class StandIn:
     """``python -m lab.vrs`` for some hosts.
 
     Args:

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 Key = tuple[str, str]
 
 
-class Settling:
+class Delays:
     """Tells which ports can have been resolved by now.
 
     Args:

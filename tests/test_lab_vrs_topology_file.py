@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
-from lab.vrs.reading import TopologyError, load, parse
+from lab.standin import TOPOLOGY
 from lab.vrs.topology import Domain, Rule
-from lab.vsc import TOPOLOGY
+from lab.vrs.topology_file import TopologyError, load, parse
 
 FILE: dict[str, Any] = {
     "organizations": {
