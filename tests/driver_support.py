@@ -85,7 +85,7 @@ class PlayedDocker:
         return self.containers.get(endpoint_id)
 
     async def find_network(self, network_id: str) -> NetworkRequest | None:
-        """See nuage.docker.networks.find_network."""
+        """See nuage.docker.network_request.find_network."""
         self._answer()
         return self.networks.get(network_id)
 

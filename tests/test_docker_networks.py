@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.docker.engine import Network, Pool
-from nuage.docker.networks import NetworkUnreadable, as_request
+from nuage.docker.network_request import NetworkUnreadable, as_request
 
 
 class Gateways(SynchronousTestCase):

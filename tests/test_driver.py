@@ -19,7 +19,7 @@ from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
 from nuage.model import Container, Endpoint
 from nuage.ovsdb.operations import Mutate
-from nuage.vrs import operations, tables
+from nuage.vrs import tables, transactions
 from nuage.vrs.errors import NotConnected
 from tests.driver_support import ENDPOINT, NETWORK, Plugin, endpoint_body, network_body, network_request
 from tests.vrs_support import BRIDGE, Vrs, waiting
@@ -472,7 +472,7 @@ class Owners(DriverTestCase):
         assert [each.id for each in other.switch.foreign_networks()] == [NETWORK]
         for record in (f"nuage-network-{NETWORK}", f"nuage-endpoint-{waiting}"):
             text = self.bridge_ids()[record].replace(',"owner":"nuage.sock"', "")
-            await other.client.transact(*operations.remember(BRIDGE, record, text))
+            await other.client.transact(*transactions.remember(BRIDGE, record, text))
         self.vrs.vsctl("remove", "Interface", PORT, "external_ids", tables.OWNER)
         await other.client.transact()
         await one.client.transact()
@@ -517,7 +517,7 @@ class Garbage(DriverTestCase):
             'nuage-endpoint-it\'s "x"': "null",
         }
         for key, value in garbage.items():
-            await self.plugin.client.transact(*operations.remember(BRIDGE, key, value))
+            await self.plugin.client.transact(*transactions.remember(BRIDGE, key, value))
         interface = [("name", "==", PORT)]
         unreadable: list[Any] = [
             ("external_ids", "delete", frozenset({tables.RECORD})),
@@ -543,7 +543,7 @@ class Garbage(DriverTestCase):
 
     async def test_a_network_of_which_the_record_cannot_be_read(self) -> None:
         """It is learnt from Docker again, and kept in the place of what was there."""
-        garbled = operations.remember(BRIDGE, f"nuage-network-{NETWORK}", "rubbish")
+        garbled = transactions.remember(BRIDGE, f"nuage-network-{NETWORK}", "rubbish")
         await self.plugin.client.transact(*garbled)
         self.plugin.docker.networks[NETWORK] = network_request()
         await self.plugin.driver.create_endpoint(_endpoint())

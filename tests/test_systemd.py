@@ -25,8 +25,8 @@ from twisted.web.resource import Resource
 from lab.activation import Activation
 from nuage.config.settings import Config
 from nuage.errors import ConfigurationError
-from nuage.libnetwork.adopted import AdoptedSocket
 from nuage.libnetwork.calls import Calls
+from nuage.libnetwork.passed_socket import PassedSocket
 from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.service import systemd
 from nuage.service.daemon import Parts
@@ -132,7 +132,7 @@ class PassedSocketTests(_Sockets):
         self.assertEqual(done.stdout, "1 True\n")
 
 
-class AdoptedSocketTests(TestCase):
+class ServedTests(TestCase):
     """A server on a socket that is not its own."""
 
     async def test_socket_stays(self) -> None:
@@ -208,18 +208,18 @@ class AcceptTests(_Sockets):
         self.listening.listen()
         self.listening.setblocking(False)
         self.reactor = _NotingReactor()
-        self.adopted = AdoptedSocket(self.reactor, self.listening, ServerFactory())
-        self.adopted.start()
+        self.accepting = PassedSocket(self.reactor, self.listening, ServerFactory())
+        self.accepting.start()
 
     def test_accepts_all(self) -> None:
         """Who came is accepted, also one who has gone again; who did not come is not waited for."""
         for _ in range(3):
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(str(self.path))
-        self.adopted.doRead()
+        self.accepting.doRead()
         self.assertEqual(self.reactor.accepted, 3)
-        self.assertEqual(self.reactor.readers, [self.adopted])
-        self.adopted.stop()
+        self.assertEqual(self.reactor.readers, [self.accepting])
+        self.accepting.stop()
         self.assertEqual(self.reactor.readers, [])
 
     def test_no_descriptors(self) -> None:
@@ -230,31 +230,31 @@ class AcceptTests(_Sockets):
             self.reactor.failure = None
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(str(self.path))
-                self.adopted.doRead()
+                self.accepting.doRead()
         told = ["no connection can be accepted: [Errno 24] Too many open files", "connections are accepted again"]
         self.assertEqual([formatEvent(event) for event in events], told)
-        self.adopted.stop()
+        self.accepting.stop()
 
     def fail_to_accept(self) -> None:
         """Have a connection fail, and the pause pass that follows."""
         self.reactor.failure = OSError(errno.EMFILE, "Too many open files")
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(self.path))
-            self.adopted.doRead()
+            self.accepting.doRead()
         self.assertEqual(self.reactor.readers, [])
         self.reactor.advance(1)
-        self.assertEqual(self.reactor.readers, [self.adopted])
+        self.assertEqual(self.reactor.readers, [self.accepting])
 
     def test_stopped_in_pause(self) -> None:
         """A pause ends with the service."""
         self.test_no_descriptors_at_once()
-        self.adopted.stop()
+        self.accepting.stop()
         self.assertEqual((self.reactor.readers, self.reactor.getDelayedCalls()), ([], []))
 
     def test_no_descriptors_at_once(self) -> None:
         """The listening socket itself may be what fails."""
         self.listening.close()
-        self.adopted.doRead()
+        self.accepting.doRead()
         self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
 
 

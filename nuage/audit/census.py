@@ -10,7 +10,7 @@ import attrs
 
 from nuage.audit.rules import Docker
 from nuage.docker.engine import AnswerUnreadable, Engine, Network, NetworkUnknown
-from nuage.docker.networks import NetworkUnreadable, as_request
+from nuage.docker.network_request import NetworkUnreadable, as_request
 from nuage.model import Container, Endpoint, NetworkRequest
 from nuage.vrs.policy import endpoint_options
 

@@ -21,8 +21,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from nuage.errors import ConfigurationError
-from nuage.libnetwork.adopted import AdoptedSocket
 from nuage.libnetwork.calls import Calls
+from nuage.libnetwork.passed_socket import PassedSocket
 
 #: Bytes of a request's body. The largest that Docker sends is that of a Swarm network with all its options: a few KiB.
 BODY_LIMIT = 1 << 20
@@ -123,7 +123,7 @@ class PluginServer(Service):
         self._connections = _Connections(site)
         self._calls = calls
         self._passed = passed
-        self._adopted: AdoptedSocket | None = None
+        self._accepting: PassedSocket | None = None
         self._port: IListeningPort | None = None
         self._failure: Failure | None = None
 
@@ -137,8 +137,8 @@ class PluginServer(Service):
         if self._passed is None:
             self._make_socket()
         else:
-            self._adopted = AdoptedSocket(self._reactor, self._passed, self._connections)
-            self._adopted.start()
+            self._accepting = PassedSocket(self._reactor, self._passed, self._connections)
+            self._accepting.start()
             self._log.info("listening on {path}, which was passed", path=str(self._path))
 
     def _make_socket(self) -> None:
@@ -155,9 +155,9 @@ class PluginServer(Service):
             raise ConfigurationError(f"plugin_socket: {self._path} cannot be made: {self._failure.getErrorMessage()}")
 
     async def _stop(self) -> None:
-        adopted, self._adopted = self._adopted, None
-        if adopted is not None:
-            adopted.stop()
+        accepting, self._accepting = self._accepting, None
+        if accepting is not None:
+            accepting.stop()
         port, self._port = self._port, None
         if port is not None:
             # This removes the socket's file as well: no socket at all is better than a dead one.

@@ -19,7 +19,7 @@ from nuage.audit.auditor import Auditor, Findings
 from nuage.audit.census import Census
 from nuage.config.settings import Config
 from nuage.docker import engine
-from nuage.docker.networks import find_network
+from nuage.docker.network_request import find_network
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver

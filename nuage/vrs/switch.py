@@ -16,7 +16,7 @@ from nuage.names import port_name
 from nuage.ovsdb.client import Change, OvsdbClient, Row
 from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired, WaitTimedOut
 from nuage.ovsdb.operations import Operation
-from nuage.vrs import operations, tables
+from nuage.vrs import tables, transactions
 from nuage.vrs.addresses import Addresses, holders
 from nuage.vrs.errors import NotResolved, translated
 from nuage.vrs.records import Records
@@ -132,12 +132,12 @@ class Switch:
         network = attrs.evolve(network, owner=self._owner)
         if self.network(network.id) != network:
             key = tables.NETWORK_RECORD + network.id
-            await self._commit(operations.remember(self._bridge, key, network.to_record()))
+            await self._commit(transactions.remember(self._bridge, key, network.to_record()))
 
     async def forget_network(self, network_id: str) -> None:
         """Forget a network; it is no error if it was not known."""
         await self.loaded()
-        await self._commit(operations.forget(self._bridge, tables.NETWORK_RECORD + network_id))
+        await self._commit(transactions.forget(self._bridge, tables.NETWORK_RECORD + network_id))
 
     def endpoint(self, endpoint_id: str) -> Endpoint | None:
         """Return an endpoint that is attached or remembered."""
@@ -164,7 +164,7 @@ class Switch:
         endpoint = self._own(endpoint)
         if self.endpoint(endpoint.id) != endpoint:
             key = tables.ENDPOINT_RECORD + endpoint.id
-            await self._commit(operations.remember(self._bridge, key, endpoint.to_record()))
+            await self._commit(transactions.remember(self._bridge, key, endpoint.to_record()))
 
     def survey(self) -> dict[str, Trace]:
         """Return what the switch has of each endpoint, by id, without those of other plugins on this switch.
@@ -280,9 +280,9 @@ class Switch:
         found, trace = self.attachment(endpoint.id), self.trace(endpoint.id)
         told = (self._bridge, network, self._own(endpoint), container, self._site_id)
         if found is None:
-            await self._commit(operations.attach(*told), lambda: self._interface(endpoint.id) is not None)
+            await self._commit(transactions.attach(*told), lambda: self._interface(endpoint.id) is not None)
         elif not trace.announced:
-            steps = operations.announce(found.interface_uuid, found.port_uuid, *told)
+            steps = transactions.announce(found.interface_uuid, found.port_uuid, *told)
             await self._commit(steps, lambda: self.trace(endpoint.id).announced)
         elif not trace.marked and (interface := self._interface(endpoint.id)) is not None:
             await self._mark(interface, endpoint, container)
@@ -299,7 +299,7 @@ class Switch:
         if self._interface(endpoint.id) is None:
             endpoint = self._own(endpoint)
             await self._commit(
-                operations.plug(self._bridge, endpoint), lambda: self._interface(endpoint.id) is not None
+                transactions.plug(self._bridge, endpoint), lambda: self._interface(endpoint.id) is not None
             )
         return await self.wired(endpoint.id)
 
@@ -345,7 +345,7 @@ class Switch:
     async def _mark(self, interface: Row, endpoint: Endpoint, container: Container | None) -> None:
         port = self._port(interface)
         port_uuid = None if port is None else port.uuid
-        await self._commit(operations.mark(interface.uuid, port_uuid, self._own(endpoint), container))
+        await self._commit(transactions.mark(interface.uuid, port_uuid, self._own(endpoint), container))
 
     async def unplug(self, endpoint_id: str) -> None:
         """Take the endpoint from the bridge and from the VRS, and keep it in mind for a later attach."""
@@ -354,13 +354,13 @@ class Switch:
         endpoint = self.endpoint(endpoint_id)
         endpoint = self._own(endpoint) if endpoint else None
         key = tables.ENDPOINT_RECORD + endpoint_id
-        records = operations.remember(self._bridge, key, endpoint.to_record()) if endpoint else []
+        records = transactions.remember(self._bridge, key, endpoint.to_record()) if endpoint else []
         await self._detach(endpoint_id, records)
 
     async def forget_endpoint(self, endpoint_id: str) -> None:
         """Take the endpoint from the bridge and from the VRS for good; it is no error if nothing is known of it."""
         await self.loaded()
-        await self._detach(endpoint_id, operations.forget(self._bridge, tables.ENDPOINT_RECORD + endpoint_id))
+        await self._detach(endpoint_id, transactions.forget(self._bridge, tables.ENDPOINT_RECORD + endpoint_id))
 
     async def _detach(self, endpoint_id: str, records: list[Operation]) -> None:
         if self.attachment(endpoint_id) is None:
@@ -372,14 +372,14 @@ class Switch:
         port_uuid = attachment.port_uuid if attachment else None
         holder = self._client.cache[tables.INTERFACE].find("name", port_name(endpoint_id))
         owns_name = holder is None or (attachment is not None and holder.uuid == attachment.interface_uuid)
-        await self._commit([*operations.detach(self._bridge, endpoint_id, port_uuid, owns_name=owns_name), *records])
+        await self._commit([*transactions.detach(self._bridge, endpoint_id, port_uuid, owns_name=owns_name), *records])
 
     async def rename(self, network: Network, endpoint: Endpoint, container: Container) -> None:
         """Tell the VRS of the container of an endpoint that was attached without it: name, and what its labels say."""
         attachment = self.attachment(endpoint.id)
         if attachment is not None:
             await self._commit(
-                operations.rename(
+                transactions.rename(
                     attachment.interface_uuid, attachment.port_uuid, network, endpoint, container, self._site_id
                 )
             )

@@ -16,7 +16,7 @@ _PAUSE = 1.0
 
 
 @implementer(IReadDescriptor)
-class AdoptedSocket:
+class PassedSocket:
     """Accepts connections, and leaves the socket's file as it is.
 
     ``adoptStreamPort``, the reactor's own way, would give everybody the right to connect, and remove the file at the
@@ -84,4 +84,4 @@ class AdoptedSocket:
 
     def logPrefix(self) -> str:
         """See ILoggingContext."""
-        return "AdoptedSocket"
+        return "PassedSocket"
