@@ -96,7 +96,7 @@ class _Application(MultiService):
 
 def _end_with_dry_run(options: Options) -> NoReturn:
     """Carry out a dry run here and now: ``twistd`` itself has no way to exit with a status of its service's choice."""
-    from nuage.service.daemon import dry_run
+    from nuage.service.dry_run import dry_run
 
     async def exit_with_status(reactor: Any) -> None:
         raise SystemExit(await dry_run(reactor, options.config))
@@ -121,7 +121,7 @@ def makeService(options: Options) -> IService:
     """Build the daemon. ``twistd`` looks for this name."""
     from twisted.internet import reactor
 
-    from nuage.service.daemon import NuagePlugin
+    from nuage.service.plugin import NuagePlugin
 
     measure_steadily(reactor)
     if options["dry-run"]:

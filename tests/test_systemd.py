@@ -29,7 +29,7 @@ from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.passed_socket import PassedSocket
 from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.service import systemd
-from nuage.service.daemon import Parts
+from nuage.service.daemon import Daemon
 from nuage.service.readiness import Readiness, Watched
 
 UNITS = Path(__file__).parent.parent / "etc" / "systemd"
@@ -525,7 +525,7 @@ class WatchedTests(SynchronousTestCase):
 
     def watched(self, resolve_timeout: float) -> list[Watched]:
         """Return it for a configuration, before anything is started."""
-        return Parts(Clock(), Config(resolve_timeout=resolve_timeout)).watched()
+        return Daemon(Clock(), Config(resolve_timeout=resolve_timeout)).watched()
 
     def test_names(self) -> None:
         """The controller is looked at where a container's start waits for it."""

@@ -1,21 +1,17 @@
-"""The composition root: everything is built and tied together here, and nowhere else."""
+"""The composition root: what serves Docker's calls is built and tied together here, and nowhere else."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
-from twisted.application.service import MultiService
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as WaitedTooLong
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from nuage import __version__
-from nuage.audit.auditor import Auditor, Findings
+from nuage.audit.auditor import Auditor
 from nuage.audit.census import Census
 from nuage.config.settings import Config
 from nuage.docker import engine
@@ -25,31 +21,24 @@ from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver
 from nuage.driver.networks import Networks
 from nuage.driver.turns import Turns
-from nuage.errors import ConfigurationError, NuageError
-from nuage.libnetwork.calls import Calls
-from nuage.libnetwork.resource import Libnetwork
-from nuage.libnetwork.server import PluginServer, PluginSite
+from nuage.errors import ConfigurationError
 from nuage.links.links import Links
 from nuage.model import Container
 from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.errors import RemoteUnusable
 from nuage.ovsdb.remote import Remote, TlsFiles, parse_remote
-from nuage.service import systemd
-from nuage.service.ending import GRACE
-from nuage.service.readiness import Readiness, Watched
+from nuage.service.readiness import Watched
 from nuage.vrs import tables
 from nuage.vrs.schema import SchemaCheck
 from nuage.vrs.switch import Switch
 
-#: The last seconds of :data:`nuage.service.ending.GRACE`, in which the reactor ends.
-_LAST_STEPS = 0.25
 #: Seconds that ovs-vswitchd may take to write the controller's role into the database: it does so every 5 s
 #: (ovs-vswitchd.conf.db(5), "stats-update-interval"), and the role is empty after each start of ovsdb-server.
 _CONTROLLER_LAG = 6.0
 
 
-class Parts:
-    """All that the daemon is made of, put together and not yet started.
+class Daemon:
+    """All that serves Docker's calls, put together and not yet started.
 
     Args:
         reactor: Does all input and output, keeps the time.
@@ -180,115 +169,6 @@ class Parts:
                 problem=failure.getErrorMessage(),
             )
         )
-
-
-class NuagePlugin(MultiService):
-    """The daemon as a service.
-
-    Args:
-        reactor: Does all input and output, keeps the time.
-        config: What the user configured.
-        environ: This process's environment, through which systemd may pass it a socket and ask for notices.
-
-    Raises:
-        ConfigurationError: The socket that was passed is not the configured one.
-    """
-
-    _log = Logger()
-
-    def __init__(self, reactor: Any, config: Config, environ: Mapping[str, str]) -> None:
-        super().__init__()
-        self._clock = reactor
-        self._config = config
-        passed = systemd.passed_socket(environ, os.getpid(), config.plugin_socket)
-        self._parts = Parts(reactor, config)
-        calls = Calls(reactor, config.call_timeout)
-        site = PluginSite(Libnetwork(self._parts.driver, calls).resource(), reactor)
-        PluginServer(reactor, config.plugin_socket, site, calls, passed).setServiceParent(self)
-        self._readiness = Readiness(
-            reactor,
-            self._parts.watched(),
-            systemd.Notices(environ).send,
-            systemd.watchdog_interval(environ, os.getpid()),
-        )
-        self._readiness.setServiceParent(self)
-
-    def startService(self) -> None:
-        """Serve Docker, and connect to the switch for as long as it takes."""
-        super().startService()
-        self._log.info(
-            "nuage-plugin {version}: scope {scope}, VRS {vrs}, bridge {bridge}, Docker {docker}",
-            version=__version__,
-            scope=self._config.scope,
-            vrs=self._config.vrs_remote,
-            bridge=self._config.vrs_bridge,
-            docker=self._config.docker_endpoint,
-        )
-        self._parts.switch.on_ready(self._ready)
-        self._parts.start()
-
-    def stopService(self) -> Deferred[None]:
-        """Finish the calls in flight, then everything else. It ends in time whatever hangs."""
-        return Deferred.fromCoroutine(self._stop())
-
-    def audit(self) -> None:
-        """Audit now."""
-        self._parts.auditor.trigger()
-
-    async def _stop(self) -> None:
-        end = self._clock.seconds() + self._config.call_timeout + GRACE - _LAST_STEPS
-        # The server first: its calls need all the others.
-        await super().stopService()
-        await self._parts.stop(end - self._clock.seconds())
-        self._readiness.end()
-
-    def _ready(self) -> None:
-        self._readiness.look()
-        self._parts.cleanup.resume()
-        self._parts.driver.seek_containers()
-        self._parts.auditor.trigger()
-
-
-async def dry_run(reactor: Any, config: Config) -> int:
-    """Audit once, print what the daemon would do once it had seen the same for a while, and do nothing.
-
-    Args:
-        reactor: Does all input and output, keeps the time.
-        config: What the user configured.
-
-    Returns:
-        The status to exit with: 0, or 1 where not all could be compared.
-    """
-    parts = Parts(reactor, config)
-    parts.start()
-    try:
-        return _say_all(await parts.auditor.look())
-    except CancelledError:
-        _say("no audit: it was interrupted")
-    except NuageError as problem:
-        _say(f"no audit: {problem}")
-    except Exception as problem:
-        _say(f"no audit: a bug: {problem!r}")
-    finally:
-        await parts.stop(GRACE - _LAST_STEPS)
-    return 1
-
-
-def _say_all(findings: Findings) -> int:
-    for problem in findings.unreadable:
-        _say(f"passed over: {problem}")
-    for proposal in findings.proposals:
-        _say(f"would {proposal}")
-    _say(f"{len(findings.proposals)} proposals; nothing was done")
-    if findings.docker_problem is None:
-        return 0
-    _say(f"no complete audit: {findings.docker_problem}")
-    return 1
-
-
-def _say(line: str) -> None:
-    """Print to the terminal; what goes to ``sys.stdout`` becomes a line of the log."""
-    print(line, file=sys.__stdout__, flush=True)
 
 
 def _remote(config: Config) -> Remote:

@@ -12,6 +12,8 @@ from twisted.logger import Logger
 
 #: Seconds beyond the deadline of a call within which the daemon has ended, whatever hangs.
 GRACE = 1.0
+#: The last seconds of it, in which the reactor ends.
+LAST_STEPS = 0.25
 
 
 class LastResort:

@@ -1,0 +1,88 @@
+"""The daemon as a service of Twisted: Docker's socket, readiness, and an end in time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from nuage import __version__
+from nuage.config.settings import Config
+from nuage.libnetwork.calls import Calls
+from nuage.libnetwork.resource import Libnetwork
+from nuage.libnetwork.server import PluginServer, PluginSite
+from nuage.service import systemd
+from nuage.service.daemon import Daemon
+from nuage.service.ending import GRACE, LAST_STEPS
+from nuage.service.readiness import Readiness
+
+
+class NuagePlugin(MultiService):
+    """The daemon as a service.
+
+    Args:
+        reactor: Does all input and output, keeps the time.
+        config: What the user configured.
+        environ: This process's environment, through which systemd may pass it a socket and ask for notices.
+
+    Raises:
+        ConfigurationError: The socket that was passed is not the configured one.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, config: Config, environ: Mapping[str, str]) -> None:
+        super().__init__()
+        self._clock = reactor
+        self._config = config
+        passed = systemd.passed_socket(environ, os.getpid(), config.plugin_socket)
+        self._daemon = Daemon(reactor, config)
+        calls = Calls(reactor, config.call_timeout)
+        site = PluginSite(Libnetwork(self._daemon.driver, calls).resource(), reactor)
+        PluginServer(reactor, config.plugin_socket, site, calls, passed).setServiceParent(self)
+        self._readiness = Readiness(
+            reactor,
+            self._daemon.watched(),
+            systemd.Notices(environ).send,
+            systemd.watchdog_interval(environ, os.getpid()),
+        )
+        self._readiness.setServiceParent(self)
+
+    def startService(self) -> None:
+        """Serve Docker, and connect to the switch for as long as it takes."""
+        super().startService()
+        self._log.info(
+            "nuage-plugin {version}: scope {scope}, VRS {vrs}, bridge {bridge}, Docker {docker}",
+            version=__version__,
+            scope=self._config.scope,
+            vrs=self._config.vrs_remote,
+            bridge=self._config.vrs_bridge,
+            docker=self._config.docker_endpoint,
+        )
+        self._daemon.switch.on_ready(self._ready)
+        self._daemon.start()
+
+    def stopService(self) -> Deferred[None]:
+        """Finish the calls in flight, then everything else. It ends in time whatever hangs."""
+        return Deferred.fromCoroutine(self._stop())
+
+    def audit(self) -> None:
+        """Audit now."""
+        self._daemon.auditor.trigger()
+
+    async def _stop(self) -> None:
+        end = self._clock.seconds() + self._config.call_timeout + GRACE - LAST_STEPS
+        # The server first: its calls need all the others.
+        await super().stopService()
+        await self._daemon.stop(end - self._clock.seconds())
+        self._readiness.end()
+
+    def _ready(self) -> None:
+        self._readiness.look()
+        self._daemon.cleanup.resume()
+        self._daemon.driver.seek_containers()
+        self._daemon.auditor.trigger()
