@@ -154,7 +154,7 @@ class Load:
         await self.plugin.driver.create_endpoint(payloads.CreateEndpoint.from_body(Body(body)))
 
     async def _join(self, number: int) -> None:
-        await self.plugin.driver.join(payloads.Join(NETWORK, _endpoint_id(number), "/var/run/docker/netns/x"))
+        await self.plugin.driver.join(payloads.EndpointCall(NETWORK, _endpoint_id(number)))
 
     async def _detach(self, number: int) -> None:
         call = payloads.EndpointCall(NETWORK, _endpoint_id(number))

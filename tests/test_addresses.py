@@ -29,8 +29,8 @@ def _create(
     return payloads.CreateEndpoint.from_body(Body(body))
 
 
-def _join(endpoint_id: str, network_id: str = NETWORK) -> payloads.Join:
-    return payloads.Join(network_id, endpoint_id, "/var/run/docker/netns/x")
+def _join(endpoint_id: str, network_id: str = NETWORK) -> payloads.EndpointCall:
+    return payloads.EndpointCall(network_id, endpoint_id)
 
 
 def _call(endpoint_id: str) -> payloads.EndpointCall:

@@ -22,7 +22,7 @@ from tests.vrs_support import BRIDGE, waiting
 
 PORT = names.port_name(ENDPOINT)
 CALL = payloads.EndpointCall(NETWORK, ENDPOINT)
-JOIN = payloads.Join(NETWORK, ENDPOINT, "/var/run/docker/netns/x")
+JOIN = payloads.EndpointCall(NETWORK, ENDPOINT)
 
 
 class BridgeTestCase(DriverTestCase):

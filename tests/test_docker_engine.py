@@ -269,8 +269,7 @@ class FakeDaemon(EngineContract, DaemonCase):
 
     async def test_all_of_a_network(self) -> None:
         network = await self.engine.network(NETWORK_ID)
-        self.assertEqual((network.scope, network.internal, network.enable_ipv6), ("global", True, True))
-        self.assertEqual((network.options, network.labels), ({"organization": "Enterprise"}, {}))
+        self.assertEqual((network.internal, network.options), (True, {"organization": "Enterprise"}))
         self.assertEqual(
             network.ipv4, (Pool(subnet="10.21.59.0/24", ip_range="10.21.59.128/25", gateway="10.21.59.1"),)
         )

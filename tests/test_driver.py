@@ -35,8 +35,8 @@ def _call(endpoint_id: str = ENDPOINT) -> payloads.EndpointCall:
     return payloads.EndpointCall(NETWORK, endpoint_id)
 
 
-def _join(endpoint_id: str = ENDPOINT) -> payloads.Join:
-    return payloads.Join(NETWORK, endpoint_id, "/var/run/docker/netns/x")
+def _join(endpoint_id: str = ENDPOINT) -> payloads.EndpointCall:
+    return payloads.EndpointCall(NETWORK, endpoint_id)
 
 
 class DriverTestCase(TestCase):

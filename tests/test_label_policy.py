@@ -21,7 +21,7 @@ from tests.vrs_support import waiting
 
 PORT = names.port_name(ENDPOINT)
 JAILED = Container(id="c0ffee", name="web", labels={"nuage.policy-group": "quarantine"})
-JOIN = payloads.Join(NETWORK, ENDPOINT, "/var/run/docker/netns/x")
+JOIN = payloads.EndpointCall(NETWORK, ENDPOINT)
 
 
 class LabelPolicyCase(DriverTestCase):

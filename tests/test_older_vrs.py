@@ -68,7 +68,7 @@ class OlderVrs(TestCase):
         """Attach an endpoint."""
         await self.plugin.driver.create_network(network_request())
         await self.plugin.driver.create_endpoint(payloads.CreateEndpoint.from_body(Body(endpoint_body())))
-        return await self.plugin.driver.join(payloads.Join(NETWORK, ENDPOINT, ""))
+        return await self.plugin.driver.join(payloads.EndpointCall(NETWORK, ENDPOINT))
 
     async def test_columns_of_the_answer(self) -> None:
         """They are empty or zero, and told once."""

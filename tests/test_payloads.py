@@ -25,7 +25,6 @@ GOOD: tuple[tuple[Any, dict[str, Any]], ...] = (
     (payloads.network_request, network_body()),
     (payloads.CreateEndpoint.from_body, endpoint_body()),
     (payloads.EndpointCall.from_body, IDS),
-    (payloads.Join.from_body, {**IDS, "SandboxKey": "/run/x", "Options": {}}),
 )
 
 
@@ -223,12 +222,11 @@ class Requests(SynchronousTestCase):
         )
 
     def test_the_ids_of_each_request(self) -> None:
-        """And of Join the sandbox."""
+        """They are what the request is about."""
         for read, body in GOOD:
             request = read(Body(body))
             assert request.network_id == NETWORK
             assert getattr(request, "endpoint_id", ENDPOINT) == ENDPOINT
-        assert payloads.Join.from_body(Body({**IDS, "SandboxKey": "/run/x"})).sandbox == "/run/x"
 
     def test_each_id_is_checked_in_each_request(self) -> None:
         """One that is missing or of a wrong form or type."""
@@ -248,7 +246,6 @@ class Requests(SynchronousTestCase):
             (payloads.CreateEndpoint.from_body, endpoint_body(Interface={"Address": 1}), "Interface.Address: 1"),
             (payloads.CreateEndpoint.from_body, endpoint_body(Options=[]), "Options: a list"),
             (payloads.AllocateNetwork.from_body, {"NetworkID": NETWORK, "Options": {"a": 1}}, "Options.a: 1"),
-            (payloads.Join.from_body, {**IDS, "SandboxKey": {}}, "SandboxKey: an object"),
         ):
             with self.assertRaisesRegex(MalformedRequest, f"^field {path}"):
                 read(Body(body))

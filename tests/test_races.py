@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 PORT = names.port_name(ENDPOINT)
 CALL = payloads.EndpointCall(NETWORK, ENDPOINT)
-JOIN = payloads.Join(NETWORK, ENDPOINT, "/var/run/docker/netns/x")
+JOIN = payloads.EndpointCall(NETWORK, ENDPOINT)
 OTHER = "9" * 64
 DEADLINE = 25.0
 #: More steps than any call has: a test that gets there does not end the call that it means to.
@@ -214,7 +214,7 @@ class AtOnce(RaceTestCase):
         for number, endpoint_id in enumerate(ids):
             interface = {"Address": f"10.21.59.{number + 2}/24"}
             await driver.create_endpoint(_create_endpoint(EndpointID=endpoint_id, Interface=interface))
-        joins = [payloads.Join(NETWORK, endpoint_id, "") for endpoint_id in ids]
+        joins = [payloads.EndpointCall(NETWORK, endpoint_id) for endpoint_id in ids]
         early = [self.call("Join", join, driver.join(join)) for join in joins[:5]]
         network = payloads.NetworkCall(NETWORK)
         deleted = self.call("DeleteNetwork", network, driver.delete_network(network))

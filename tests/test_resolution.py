@@ -59,7 +59,7 @@ class Resolving(DriverTestCase):
 
     def join(self) -> Deferred[payloads.Joined]:
         """Begin to join."""
-        return ensureDeferred(self.plugin.driver.join(payloads.Join(NETWORK, ENDPOINT, "")))
+        return ensureDeferred(self.plugin.driver.join(payloads.EndpointCall(NETWORK, ENDPOINT)))
 
     def answer(self, **changes: object) -> None:
         """Resolve the port as the VRS does, once it is there."""

@@ -274,7 +274,7 @@ class OnAServer(TestCase):
         await self.plugin.driver.create_endpoint(payloads.CreateEndpoint.from_body(Body(endpoint_body())))
         assert self.plugin.switch.endpoint(ENDPOINT) is not None
         self.deaf = False
-        await self.plugin.driver.join(payloads.Join(NETWORK, ENDPOINT, ""))
+        await self.plugin.driver.join(payloads.EndpointCall(NETWORK, ENDPOINT))
         assert any("monitor fell silent" in line for line in self.told)
 
     async def test_a_hand(self) -> None:

@@ -84,11 +84,8 @@ class Network:
     id: str
     name: str
     driver: str
-    scope: str = ""
     internal: bool = False
-    enable_ipv6: bool = False
     options: Mapping[str, str] = attrs.field(factory=dict)
-    labels: Mapping[str, str] = attrs.field(factory=dict)
     ipv4: tuple[Pool, ...] = ()
     ipv6: tuple[Pool, ...] = ()
     endpoints: Mapping[str, Endpoint] = attrs.field(factory=dict)
@@ -303,11 +300,8 @@ def _network(item: Any) -> Network:
         id=item["Id"],
         name=item["Name"],
         driver=item["Driver"],
-        scope=item.get("Scope") or "",
         internal=bool(item.get("Internal")),
-        enable_ipv6=bool(item.get("EnableIPv6")),
         options=dict(item.get("Options") or {}),
-        labels=dict(item.get("Labels") or {}),
         ipv4=tuple(pool for pool in pools if ":" not in pool.subnet),
         ipv6=tuple(pool for pool in pools if ":" in pool.subnet),
         endpoints={endpoint.id: endpoint for endpoint in (_endpoint(*entry) for entry in containers)},

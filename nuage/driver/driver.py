@@ -147,7 +147,7 @@ class Driver:
             self._containers.expect(network.id, endpoint.id)
         return payloads.CreatedEndpoint(None if request.mac else endpoint.mac)
 
-    async def join(self, request: payloads.Join) -> payloads.Joined:
+    async def join(self, request: payloads.EndpointCall) -> payloads.Joined:
         """Make the container's link and attach it to the switch."""
         await self._switch.ready()
         network = await self._networks.get(request.network_id)

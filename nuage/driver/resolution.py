@@ -8,26 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address
-from typing import Protocol
 
 from nuage.errors import Refused, SwitchError
 from nuage.model import Endpoint, Network
-
-
-class Resolved(Protocol):
-    """The part of :class:`nuage.vrs.switch.Resolution` that is compared with Docker."""
-
-    @property
-    def address(self) -> str:
-        """The port's address."""
-
-    @property
-    def mask(self) -> str:
-        """The subnet's mask."""
-
-    @property
-    def gateway(self) -> str:
-        """The subnet's gateway."""
+from nuage.vrs.views import Resolution
 
 
 def unresolved(
@@ -60,7 +44,7 @@ def unresolved(
     )
 
 
-def check_resolution(network: Network, endpoint: Endpoint, resolved: Resolved) -> IPv4Address | None:
+def check_resolution(network: Network, endpoint: Endpoint, resolved: Resolution) -> IPv4Address | None:
     """Return the gateway that the VRS resolved.
 
     An L2 domain need not have one. Docker assigns one in any case, which then stays: there may be a router that Nuage

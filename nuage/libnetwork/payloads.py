@@ -62,7 +62,8 @@ class NetworkCall:
 class EndpointCall:
     """A request about an endpoint that names nothing else which matters here.
 
-    It serves Leave, DeleteEndpoint, EndpointOperInfo, ProgramExternalConnectivity and RevokeExternalConnectivity.
+    It serves Join, Leave, DeleteEndpoint, EndpointOperInfo, ProgramExternalConnectivity and
+    RevokeExternalConnectivity. The sandbox that Join names is Docker's own affair: it moves the link there itself.
     """
 
     network_id: str
@@ -97,20 +98,6 @@ class CreateEndpoint:
             mac=interface.mac("MacAddress"),
             options=body.nested("Options").fields,
         )
-
-
-@attrs.frozen
-class Join:
-    """A container takes the endpoint into its sandbox."""
-
-    network_id: str
-    endpoint_id: str
-    sandbox: str
-
-    @classmethod
-    def from_body(cls, body: Body) -> Join:
-        """Read the request."""
-        return cls(body.id("NetworkID"), body.id("EndpointID"), body.text("SandboxKey"))
 
 
 @attrs.frozen
