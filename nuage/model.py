@@ -8,16 +8,33 @@ killed finds in it all that it knew. The record of a value is JSON text, so that
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import TypeVar
 
 import attrs
 
 Recorded = TypeVar("Recorded", bound=attrs.AttrsInstance)
+Parsed = TypeVar("Parsed")
 
 #: What the fields of a record are that are no texts.
 _KINDS: Mapping[str, type] = {"internal": bool, "mtu": int, "options": dict}
+
+
+def parse_address(kind: Callable[[str], Parsed], text: str) -> Parsed:
+    """Return the address or the prefix that a text stands for, whoever wrote it.
+
+    Args:
+        kind: One of the types of :mod:`ipaddress`.
+        text: What Docker's call, Docker's API or a record says.
+
+    Raises:
+        ValueError: The text is none. One with a zone ("fe80::1%eth0") means something on one host only, and may hold
+            any character.
+    """
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone")
+    return kind(text)
 
 
 @attrs.frozen
@@ -201,7 +218,7 @@ def _from_record(cls: type[Recorded], text: str, **address_types: type) -> Recor
         _demand_kind(name, value)
     for name, address_type in address_types.items():
         if name in known:
-            known[name] = address_type(known[name])
+            known[name] = parse_address(address_type, known[name])
     return cls(**known)
 
 

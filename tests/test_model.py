@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from nuage.model import Endpoint, Network
+from nuage.model import Endpoint, Network, parse_address
 
 NETWORK = Network(id="n" * 64, organization="E", user="u", domain="D", pool=IPv4Network("10.0.0.0/8"))
 ENDPOINT = Endpoint(id="e" * 64, network_id="n" * 64, mac="7a:42:00:00:00:01")
@@ -41,6 +41,21 @@ endpoints = st.builds(
     address_v6=st.none() | st.builds(lambda a, n: IPv6Interface((a, n)), _v6, st.integers(0, 128)),
     options=st.dictionaries(st.text(), st.text()),
 )
+
+
+class Addresses(SynchronousTestCase):
+    """What somebody wrote as an address."""
+
+    def test_read(self) -> None:
+        """As what it is asked for."""
+        assert parse_address(IPv4Interface, "10.0.0.1/8") == IPv4Interface("10.0.0.1/8")
+        assert parse_address(IPv6Network, "fd00::/8") == IPv6Network("fd00::/8")
+
+    def test_refused(self) -> None:
+        """Something else, and a zone."""
+        for kind, text in ((IPv4Address, "10.0.0"), (IPv6Interface, "fe80::1%eth0/64"), (IPv6Address, "fe80::1%0")):
+            with self.assertRaises(ValueError):
+                parse_address(kind, text)
 
 
 class Records(SynchronousTestCase):

@@ -11,7 +11,7 @@ import attrs
 from nuage.audit.rules import Docker
 from nuage.docker.engine import AnswerUnreadable, Engine, Network, NetworkUnknown
 from nuage.docker.network_request import NetworkUnreadable, as_request
-from nuage.model import Container, Endpoint, NetworkRequest
+from nuage.model import Container, Endpoint, NetworkRequest, parse_address
 from nuage.vrs.policy import endpoint_options
 
 
@@ -73,7 +73,8 @@ class Census:
         if found is None or not found.mac or not found.ipv4:
             return None
         try:
-            address, address_v6 = IPv4Interface(found.ipv4), IPv6Interface(found.ipv6) if found.ipv6 else None
+            address = parse_address(IPv4Interface, found.ipv4)
+            address_v6 = parse_address(IPv6Interface, found.ipv6) if found.ipv6 else None
         except ValueError as problem:
             raise AnswerUnreadable(f"what Docker says of endpoint {endpoint_id} cannot be read: {problem}") from None
         given = await self._engine.driver_options(container.id, endpoint_id) if container else {}

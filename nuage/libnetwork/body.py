@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import attrs
 
 from nuage.errors import MalformedRequest
+from nuage.model import parse_address
 from nuage.text import LONGEST_SHOWN, kind_of, shown
 
 T = TypeVar("T")
@@ -159,10 +160,7 @@ class Body:
         if not value:
             return None
         try:
-            # A zone ("fe80::1%eth0") means something on one host only, and may hold any character.
-            if "%" in value:
-                raise ValueError(value)
-            return kind(value)
+            return parse_address(kind, value)
         except ValueError:
             raise self._wrong(name, value, due) from None
 
