@@ -3,6 +3,24 @@
 What is to be removed or put back has to be seen for some seconds, by each audit in between: what a call is doing at
 this very moment looks like a fault as well, and is gone soon. It is a time and not a number of audits that is waited
 for, because an audit which is asked for while one is under way follows it at once.
+
+The auditor::
+
+              trigger, or the pause is over                     trigger
+    waiting -------------------------------> under way ------------------------> under way, another follows
+       ^                                      |   ^                                         |
+       +----- it ends: a pause begins --------+   +------------- it ends: the next ---------+
+
+The pause is the interval; it is only as long as the confirmation takes where something has been seen that is to be seen
+once more. An audit that fails forgets what was seen. ``stop`` ends the pause or the audit, and nothing follows.
+
+A proposal::
+
+    not seen --seen--> seen --seen by each audit for as long as the confirmation takes--> carried out
+        ^               |                                                                    |   ^
+        +-- not seen ---+---------------------------------------------------------- not seen-+   +-- seen still
+
+One that takes nothing away and gives nothing to anybody (``HARMLESS``) is carried out when it is seen first.
 """
 
 from __future__ import annotations

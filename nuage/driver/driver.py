@@ -2,6 +2,25 @@
 
 Every call may come twice, and after a restart of the daemon. It leaves all of its effect or none: what was half done
 when a step failed is undone. Calls about one endpoint, or about one network, come one after the other.
+
+The life of an endpoint::
+
+    forgotten --CreateEndpoint--> created --Join--> shut --labels are known--> announced --VRS answers--> resolved
+        ^                         ^  |                |                            |                         |
+        |                         +--|----------------+---------- Leave -----------+-------------------------+
+        |                            |                |                            |                         |
+        +----------------------------+-------- DeleteEndpoint, or an audit --------+-------------------------+
+
+A Join goes from created to resolved in one call where Docker tells the labels in time, and back to created where the
+VRS does not answer. With the label policy "late" no endpoint is shut. An audit forgets an endpoint that Docker has
+forgotten, and puts back what the switch lacks of one that a container uses. Leave and DeleteEndpoint succeed outwardly
+while the switch is away; what is left to do is done later (:mod:`nuage.driver.cleanup`). Which state an endpoint is in
+the switch's database shows, and nothing else:
+
+- a created endpoint is a record at the bridge,
+- a shut one is a port of the bridge, with the record at its interface,
+- an announced one has rows in the VRS's two tables besides,
+- a resolved one has the VRS's answer in the row of its port.
 """
 
 from __future__ import annotations
