@@ -10,12 +10,13 @@ import attrs
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver
+from nuage.driver.endpoints import Endpoints
 from nuage.driver.networks import Networks
 from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, LinkError
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
-from nuage.model import Container, NetworkRequest
+from nuage.model import Container, Endpoint, NetworkRequest
 from nuage.ovsdb.client import OvsdbClient
 from nuage.vrs.switch import Switch
 from tests.vrs_support import BRIDGE, Vrs
@@ -116,20 +117,32 @@ class Plugin:
         self.cleanup = Cleanup(reactor, turns)
         self.late: list[tuple[str, Container | None]] = []
         self.containers = Containers(reactor, self.docker, lambda *found: self.late.append(found))
-        self.driver = Driver(
-            scope="local",
+        self.endpoints = Endpoints(
             mtu=1450,
             resolve_timeout=resolve_timeout,
             label_policy=label_policy,
             switch=self.switch,
             links=self.links,
             containers=self.containers,
-            networks=Networks(reactor, self.switch, self.docker.find_network, turns),
             cleanup=self.cleanup,
             turns=turns,
         )
+        self.networks = Networks(
+            reactor,
+            switch=self.switch,
+            find_network=self.docker.find_network,
+            endpoints=self.endpoints,
+            cleanup=self.cleanup,
+            turns=turns,
+        )
+        self.driver = Driver(scope="local", switch=self.switch, networks=self.networks, endpoints=self.endpoints)
         self.switch.on_ready(self.cleanup.resume)
         self.client.start()
+
+    async def restore(self, endpoint: Endpoint, container: Container | None) -> None:
+        """Put back what the switch lacks of an endpoint, as the auditor does."""
+        network = await self.networks.get(endpoint.network_id)
+        await self.endpoints.restore_endpoint(network, endpoint, container)
 
     async def stop(self) -> None:
         """Leave nothing behind."""

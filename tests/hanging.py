@@ -34,7 +34,7 @@ def links(line: str) -> None:
     async def leave(driver: Any, request: Any) -> Any:
         from nuage.libnetwork.payloads import Empty
 
-        driver._remove_link(request.endpoint_id)
+        driver._endpoints._remove_link(request.endpoint_id)
         return Empty()
 
     veth.remove = remove

@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver
+from nuage.driver.endpoints import Endpoints
 from nuage.driver.networks import Networks
 from nuage.driver.turns import Turns
 from nuage.libnetwork import payloads
@@ -329,18 +330,27 @@ def driver_on(switch: MemorySwitch, clock: Clock) -> Driver:
     """Return the real driver, with Docker and links that are played."""
     turns = Turns(clock)
     docker = PlayedDocker()
-    return Driver(
-        scope="local",
+    cleanup = Cleanup(clock, turns)
+    played = cast(Any, switch)
+    endpoints = Endpoints(
         mtu=1450,
         resolve_timeout=0,
         label_policy="late",
-        switch=cast(Any, switch),
+        switch=played,
         links=NotedLinks(),
         containers=Containers(clock, docker, lambda _endpoint, _container: None),
-        networks=Networks(clock, cast(Any, switch), docker.find_network, turns),
-        cleanup=Cleanup(clock, turns),
+        cleanup=cleanup,
         turns=turns,
     )
+    networks = Networks(
+        clock,
+        switch=played,
+        find_network=docker.find_network,
+        endpoints=endpoints,
+        cleanup=cleanup,
+        turns=turns,
+    )
+    return Driver(scope="local", switch=played, networks=networks, endpoints=endpoints)
 
 
 def never(_request: object) -> Deferred[Any]:

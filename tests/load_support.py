@@ -112,7 +112,8 @@ class Load:
             switch=self.plugin.switch,
             links=played,
             census=played,
-            driver=self.plugin.driver,
+            endpoints=self.plugin.endpoints,
+            networks=self.plugin.networks,
             turns=Turns(self._reactor),
         )
         with _turns(spent) as turns:

@@ -430,24 +430,28 @@ class _Played:
         self.done.append(("mend link", f"{name} {host_name}"))
 
     async def forget_endpoint(self, endpoint_id: str) -> None:
-        """See nuage.driver.driver.Driver."""
+        """See nuage.driver.endpoints.Endpoints."""
         self.done.append(("forget endpoint", endpoint_id))
 
     async def forget_network(self, network_id: str) -> None:
-        """See nuage.driver.driver.Driver."""
+        """See nuage.driver.networks.Networks."""
         self.done.append(("forget network", network_id))
 
-    async def restore_endpoint(self, endpoint: Endpoint, container: Container | None) -> None:
-        """See nuage.driver.driver.Driver."""
+    async def get(self, network_id: str) -> str:
+        """See nuage.driver.networks.Networks."""
+        return network_id
+
+    async def restore_endpoint(self, _network: str, endpoint: Endpoint, container: Container | None) -> None:
+        """See nuage.driver.endpoints.Endpoints."""
         self.restored.append((endpoint, container))
         self.done.append(("restore endpoint", endpoint.id))
 
     async def name_endpoint(self, endpoint_id: str, _container: Container) -> None:
-        """See nuage.driver.driver.Driver."""
+        """See nuage.driver.endpoints.Endpoints."""
         self.done.append(("name endpoint", endpoint_id))
 
     async def create_network(self, request: NetworkRequest) -> None:
-        """See nuage.driver.driver.Driver."""
+        """See nuage.driver.networks.Networks."""
         self.done.append(("create network", request.network_id))
         if self.refusal is not None:
             raise self.refusal
@@ -476,7 +480,8 @@ class Auditing(SynchronousTestCase):
             switch=self.played,
             links=self.played,
             census=self.played,
-            driver=self.played,
+            endpoints=self.played,
+            networks=self.played,
             turns=self.turns,
         )
         self.addCleanup(self.auditor.stop)
@@ -548,7 +553,8 @@ class Auditing(SynchronousTestCase):
             switch=self.played,
             links=self.played,
             census=self.played,
-            driver=self.played,
+            endpoints=self.played,
+            networks=self.played,
             turns=self.turns,
         )
         self.addCleanup(auditor.stop)

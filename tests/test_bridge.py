@@ -144,10 +144,10 @@ class MadeAgain(BridgeTestCase):
         self.make_bridge()
         await self.until(self.plugin.switch.has_bridge)
         with self.assertRaisesRegex(Refused, f"network {NETWORK} is not known here nor to Docker"):
-            await driver.restore_endpoint(endpoint, container)
+            await self.plugin.restore(endpoint, container)
         assert self.vrs.vsctl("list-ports", BRIDGE) == ""
         docker.networks[NETWORK] = network_request()
-        await driver.restore_endpoint(endpoint, container)
+        await self.plugin.restore(endpoint, container)
         assert self.content() == whole
         assert list(self.bridge_ids()) == [tables.NETWORK_RECORD + NETWORK]
         await driver.delete_endpoint(CALL)

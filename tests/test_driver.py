@@ -429,7 +429,7 @@ class Marks(DriverTestCase):
             assert self.content() != whole
             trace = self.plugin.switch.survey().get(ENDPOINT)
             assert (trace is not None and trace.attached and not trace.marked) is known, (commands, trace)
-            await self.plugin.driver.restore_endpoint(endpoint, Container(id="c0ffee", name="web"))
+            await self.plugin.restore(endpoint, Container(id="c0ffee", name="web"))
             assert self.content() == whole
             assert self.plugin.switch.survey()[ENDPOINT].marked
         # It was the same port all the time.
@@ -569,7 +569,7 @@ class Containing(DriverTestCase):
         while not self.plugin.late:
             await waiting(reactor, 0.02)
         assert self.plugin.late == [(ENDPOINT, container)]
-        await self.plugin.driver.name_endpoint(ENDPOINT, container)
+        await self.plugin.endpoints.name_endpoint(ENDPOINT, container)
         (entity,) = self.rows(tables.NUAGE_VM)
         assert entity["vm_name"] == "web"
         (port,) = self.rows(tables.NUAGE_PORT)
@@ -598,7 +598,7 @@ class Containing(DriverTestCase):
         await self.plugin.driver.join(_join())
         container = Container(id="c0ffee", name="web", labels={"nuage.policy-group": " "})
         with capturedLogs() as logged:
-            await self.plugin.driver.name_endpoint(ENDPOINT, container)
+            await self.plugin.endpoints.name_endpoint(ENDPOINT, container)
         (warning,) = (formatEvent(event) for event in logged if event["log_level"] is LogLevel.warn)
         assert warning.startswith('container "web": label "nuage.policy-group" is empty; give a name; its labels')
         assert [row["vm_name"] for row in self.rows(tables.NUAGE_VM)] == ["web"]

@@ -85,7 +85,7 @@ class Strict(LabelPolicyCase):
         while not self.plugin.late:
             await waiting(reactor, 0.02)
         assert self.plugin.late == [(ENDPOINT, JAILED)]
-        await self.plugin.driver.name_endpoint(ENDPOINT, JAILED)
+        await self.plugin.endpoints.name_endpoint(ENDPOINT, JAILED)
         assert groups == ["quarantine"]
         for table in (tables.INTERFACE, tables.PORT):
             assert (self.ids(table)[tables.VM_UUID], self.ids(table)[tables.VM_NAME]) == (ENDPOINT, "web")
@@ -108,7 +108,7 @@ class Strict(LabelPolicyCase):
         await self.join(**{"policy-group": "db"})
         self.assert_shut()
         groups = self.note_groups(self.plugin)
-        await self.plugin.driver.name_endpoint(ENDPOINT, None)
+        await self.plugin.endpoints.name_endpoint(ENDPOINT, None)
         assert groups == ["db"]
 
     async def test_a_join_that_comes_again(self) -> None:
@@ -127,7 +127,7 @@ class Strict(LabelPolicyCase):
         await self.join()
         with self.assertRaisesRegex(Refused, 'container "web": unknown label "nuage.policygroup"'):
             bad = Container(id="c0ffee", name="web", labels={"nuage.policygroup": "web"})
-            await self.plugin.driver.name_endpoint(ENDPOINT, bad)
+            await self.plugin.endpoints.name_endpoint(ENDPOINT, bad)
         self.assert_shut()
 
     async def test_a_restart_of_the_plugin_meanwhile(self) -> None:
@@ -138,7 +138,7 @@ class Strict(LabelPolicyCase):
         endpoint = again.switch.endpoint(ENDPOINT)
         assert endpoint is not None
         groups = self.note_groups(again)
-        await again.driver.restore_endpoint(endpoint, JAILED)
+        await again.restore(endpoint, JAILED)
         assert groups == ["quarantine"]
         assert again.switch.trace(ENDPOINT).container_id == "c0ffee"
 
@@ -148,7 +148,7 @@ class Strict(LabelPolicyCase):
         again = self.restarted()
         again.docker.containers[ENDPOINT] = JAILED
         await again.switch.ready()
-        again.driver.seek_containers()
+        again.endpoints.seek_containers()
         while not again.late:
             await waiting(reactor, 0.02)
         assert again.late == [(ENDPOINT, JAILED)]
@@ -156,12 +156,12 @@ class Strict(LabelPolicyCase):
     async def test_what_is_named_is_not_asked_for_again(self) -> None:
         """Docker is asked little."""
         await self.join()
-        await self.plugin.driver.name_endpoint(ENDPOINT, JAILED)
+        await self.plugin.endpoints.name_endpoint(ENDPOINT, JAILED)
         again = self.restarted()
         await again.switch.ready()
         asked: list[tuple[str, str]] = []
         self.patch(again.containers, "expect", lambda *endpoint: asked.append(endpoint))
-        again.driver.seek_containers()
+        again.endpoints.seek_containers()
         assert asked == []
 
     async def test_what_the_vrs_does_not_resolve_is_told(self) -> None:
@@ -170,7 +170,7 @@ class Strict(LabelPolicyCase):
         again = self.restarted(resolve_timeout=0.1)
         await again.switch.ready()
         with capturedLogs() as logged:
-            await again.driver.name_endpoint(ENDPOINT, JAILED)
+            await again.endpoints.name_endpoint(ENDPOINT, JAILED)
             while not (warnings := [formatEvent(e) for e in logged if e["log_level"] is LogLevel.warn]):
                 await waiting(reactor, 0.02)
         (warning,) = warnings
@@ -182,7 +182,7 @@ class Strict(LabelPolicyCase):
         again = self.restarted(resolve_timeout=0.3)
         await again.switch.ready()
         with capturedLogs() as logged:
-            await again.driver.name_endpoint(ENDPOINT, JAILED)
+            await again.endpoints.name_endpoint(ENDPOINT, JAILED)
             await again.driver.delete_endpoint(payloads.EndpointCall(NETWORK, ENDPOINT))
             await waiting(reactor, 0.5)
         assert [formatEvent(event) for event in logged if event["log_level"] is LogLevel.warn] == []
@@ -197,13 +197,13 @@ class Late(LabelPolicyCase):
         """The user wants it so."""
         groups = self.note_groups(self.plugin)
         await self.join()
-        await self.plugin.driver.name_endpoint(ENDPOINT, JAILED)
+        await self.plugin.endpoints.name_endpoint(ENDPOINT, JAILED)
         assert groups == [None, "quarantine"]
 
     async def test_what_is_put_back_has_its_policy(self) -> None:
         """From the container that the audit knows, whatever else is known of it: all of it, or the rows alone."""
         await self.join()
-        await self.plugin.driver.name_endpoint(ENDPOINT, JAILED)
+        await self.plugin.endpoints.name_endpoint(ENDPOINT, JAILED)
         endpoint = self.plugin.switch.endpoint(ENDPOINT)
         assert endpoint is not None
         for plugged in (True, False):
@@ -215,7 +215,7 @@ class Late(LabelPolicyCase):
             while again.switch.trace(ENDPOINT).announced or (again.switch.trace(ENDPOINT).attached and not plugged):
                 await waiting(reactor, 0.01)
             groups = self.note_groups(again)
-            await again.driver.restore_endpoint(endpoint, JAILED)
+            await again.restore(endpoint, JAILED)
             assert groups == ["quarantine"]
             assert again.switch.trace(ENDPOINT).container_id == "c0ffee"
 
@@ -223,14 +223,14 @@ class Late(LabelPolicyCase):
         """It was passed over before, and is now."""
         await self.join()
         bad = Container(id="c0ffee", name="web", labels={"nuage.policygroup": "web"})
-        await self.plugin.driver.name_endpoint(ENDPOINT, bad)
+        await self.plugin.endpoints.name_endpoint(ENDPOINT, bad)
         endpoint = self.plugin.switch.endpoint(ENDPOINT)
         assert endpoint is not None
         self.vrs.vsctl("del-port", PORT)
         while self.plugin.switch.trace(ENDPOINT).attached:
             await waiting(reactor, 0.01)
         with capturedLogs() as logged:
-            await self.plugin.driver.restore_endpoint(endpoint, bad)
+            await self.plugin.restore(endpoint, bad)
         trace = self.plugin.switch.trace(ENDPOINT)
         assert (trace.attached, trace.announced, trace.container_name) == (True, True, "web")
         (warning,) = [formatEvent(event) for event in logged if event["log_level"] is LogLevel.warn]
@@ -240,9 +240,9 @@ class Late(LabelPolicyCase):
     async def test_what_is_there_is_not_put_back(self) -> None:
         """The VRS would have to resolve it anew."""
         await self.join()
-        await self.plugin.driver.name_endpoint(ENDPOINT, JAILED)
+        await self.plugin.endpoints.name_endpoint(ENDPOINT, JAILED)
         before = self.rows(tables.NUAGE_PORT)
         endpoint = self.plugin.switch.endpoint(ENDPOINT)
         assert endpoint is not None
-        await self.plugin.driver.restore_endpoint(endpoint, JAILED)
+        await self.plugin.restore(endpoint, JAILED)
         assert self.rows(tables.NUAGE_PORT) == before

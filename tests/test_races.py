@@ -445,7 +445,7 @@ class LostReplies(RaceTestCase):
         await driver.create_endpoint(_create_endpoint())
         await driver.join(JOIN)
         self.assert_whole()
-        await driver.name_endpoint(ENDPOINT, Container(id="c0ffee", name="renamed"))
+        await self.plugin.endpoints.name_endpoint(ENDPOINT, Container(id="c0ffee", name="renamed"))
         assert [row["vm_name"] for row in self.rows(tables.NUAGE_VM)] == ["renamed"]
         await driver.leave(CALL)
         assert self.rows(tables.NUAGE_VM) == self.rows(tables.NUAGE_PORT) == []

@@ -49,7 +49,8 @@ from nuage.audit.rules import (
     Restore,
     Suspect,
 )
-from nuage.driver.driver import Driver
+from nuage.driver.endpoints import Endpoints
+from nuage.driver.networks import Networks
 from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.links.links import Links
@@ -84,7 +85,8 @@ class Auditor:
         switch: The VRS.
         links: The links in the kernel.
         census: Asks Docker.
-        driver: Carries out what concerns endpoints and networks.
+        endpoints: Carries out what concerns endpoints.
+        networks: Carries out what concerns networks.
         turns: Tells which endpoints a call is about.
     """
 
@@ -98,7 +100,8 @@ class Auditor:
         switch: Switch,
         links: Links,
         census: Census,
-        driver: Driver,
+        endpoints: Endpoints,
+        networks: Networks,
         turns: Turns,
     ) -> None:
         self._clock = clock
@@ -106,7 +109,8 @@ class Auditor:
         self._switch = switch
         self._links = links
         self._census = census
-        self._driver = driver
+        self._endpoints = endpoints
+        self._networks = networks
         self._turns = turns
         self._age = min(interval, _CONFIRMATION)
         self._since: dict[Proposal, float] = {}
@@ -231,12 +235,12 @@ class Auditor:
 
     def _steps(self) -> Mapping[type, Callable[..., Awaitable[object]]]:
         return {
-            Forget: lambda proposal: self._driver.forget_endpoint(proposal.endpoint_id),
-            ForgetNetwork: lambda proposal: self._driver.forget_network(proposal.network_id),
+            Forget: lambda proposal: self._endpoints.forget_endpoint(proposal.endpoint_id),
+            ForgetNetwork: lambda proposal: self._networks.forget_network(proposal.network_id),
             MendLink: self._mend,
             RemoveLink: lambda proposal: self._links.remove(proposal.name, proposal.alias),
-            Name: lambda proposal: self._driver.name_endpoint(proposal.endpoint_id, proposal.container),
-            Learn: lambda proposal: self._driver.create_network(proposal.request),
+            Name: lambda proposal: self._endpoints.name_endpoint(proposal.endpoint_id, proposal.container),
+            Learn: lambda proposal: self._networks.create_network(proposal.request),
             Restore: self._restore,
             Suspect: self._leave_alone,
             Remark: self._leave_alone,
@@ -255,7 +259,8 @@ class Auditor:
         if endpoint is None:
             endpoint = await self._census.endpoint(proposal.network_id, proposal.endpoint_id, proposal.container)
         if endpoint is not None:
-            await self._driver.restore_endpoint(endpoint, proposal.container)
+            network = await self._networks.get(endpoint.network_id)
+            await self._endpoints.restore_endpoint(network, endpoint, proposal.container)
 
     def _remember(self, traces: Mapping[str, Trace], docker: rules.Docker | None) -> None:
         """Keep the records of endpoints for as long as Docker may have them: of what the switch lost, they are left."""

@@ -6,7 +6,8 @@ succeeded or not. So such a call succeeds outwardly, and is finished here until 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -52,6 +53,17 @@ class Cleanup:
         """
         self._steps[subject] = step
         return await self._attempt(subject)
+
+    @asynccontextmanager
+    async def undone_by(self, subject: str, undo: Step, *, new: bool) -> AsyncIterator[None]:
+        """Undo what the block did where it fails; what it makes is ``new``, or was there before and stays."""
+        try:
+            yield
+        except Exception:
+            # Twisted's CancelledError is an Exception as well: a call that was given up is undone too.
+            if new:
+                await self.finish(subject, undo)
+            raise
 
     def cancel(self, subject: str) -> None:
         """Leave the subject as it is: it is in use again."""

@@ -1,64 +1,17 @@
-"""What each libnetwork call does: the policy of the driver.
+"""What each libnetwork call does.
 
 Every call may come twice, and after a restart of the daemon. It leaves all of its effect or none: what was half done
 when a step failed is undone. Calls about one endpoint, or about one network, come one after the other.
-
-The life of an endpoint::
-
-    forgotten --CreateEndpoint--> created --Join--> shut --labels are known--> announced --VRS answers--> resolved
-        ^                         ^  |                |                            |                         |
-        |                         +--|----------------+---------- Leave -----------+-------------------------+
-        |                            |                |                            |                         |
-        +----------------------------+-------- DeleteEndpoint, or an audit --------+-------------------------+
-
-A Join goes from created to resolved in one call where Docker tells the labels in time, and back to created where the
-VRS does not answer. With the label policy "late" no endpoint is shut. An audit forgets an endpoint that Docker has
-forgotten, and puts back what the switch lacks of one that a container uses. Leave and DeleteEndpoint succeed outwardly
-while the switch is away; what is left to do is done later (:mod:`nuage.driver.cleanup`). Which state an endpoint is in
-the switch's database shows, and nothing else:
-
-- a created endpoint is a record at the bridge,
-- a shut one is a port of the bridge, with the record at its interface,
-- an announced one has rows in the VRS's two tables besides,
-- a resolved one has the VRS's answer in the row of its port.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from ipaddress import IPv4Address, IPv4Interface
-from typing import Protocol
-
-import attrs
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger
-
 from nuage import names
-from nuage.driver.cleanup import Cleanup
-from nuage.driver.containers import Containers
-from nuage.driver.mac import mac_of
+from nuage.driver.endpoints import Endpoints
 from nuage.driver.networks import Networks
-from nuage.driver.options import network_of
-from nuage.driver.resolution import check_resolution, unresolved
-from nuage.driver.turns import Turns
-from nuage.errors import NuageError, Refused
 from nuage.libnetwork import payloads
-from nuage.model import Container, Endpoint, Network, NetworkRequest
-from nuage.vrs.errors import NotConnected, NotResolved
-from nuage.vrs.policy import check_labels, endpoint_options, port_metadata
+from nuage.model import NetworkRequest
 from nuage.vrs.switch import Switch
-from nuage.vrs.views import Attachment
-
-
-class LinkMaker(Protocol):
-    """What makes and removes the links: :class:`nuage.links.links.Links`."""
-
-    async def create_pair(self, host_name: str, container_name: str, *, mac: str, mtu: int, alias: str) -> None:
-        """Make a pair, or see that it is there."""
-
-    def remove_soon(self, host_name: str, alias: str) -> None:
-        """Remove a pair in the background."""
 
 
 class Driver:
@@ -66,46 +19,18 @@ class Driver:
 
     Args:
         scope: "local" or "global"; see :class:`nuage.libnetwork.payloads.Capabilities`.
-        mtu: MTU of networks that have none of their own, in bytes.
-        resolve_timeout: Seconds that a Join waits for the VRS to resolve the port; 0 does not wait.
-        label_policy: "strict" or "late": whether a port waits for its container's labels, which Docker does not always
-            tell in time, or is opened without the policy that they name until they are known.
-        switch: The VRS.
-        links: Makes veth pairs.
-        containers: Knows whose endpoints are.
-        networks: Knows the networks.
-        cleanup: Finishes what the switch could not do at once.
-        turns: Keeps calls about one subject apart; shared with ``cleanup``.
+        switch: The VRS. Nothing is read of it before it is there.
+        networks: Makes and removes networks.
+        endpoints: Makes, attaches and removes endpoints.
 
     Its methods are named after the calls. They raise :class:`nuage.errors.NuageError`.
     """
 
-    _log = Logger()
-
-    def __init__(
-        self,
-        *,
-        scope: str,
-        mtu: int,
-        resolve_timeout: float,
-        label_policy: str,
-        switch: Switch,
-        links: LinkMaker,
-        containers: Containers,
-        networks: Networks,
-        cleanup: Cleanup,
-        turns: Turns,
-    ) -> None:
+    def __init__(self, *, scope: str, switch: Switch, networks: Networks, endpoints: Endpoints) -> None:
         self._scope = scope
-        self._mtu = mtu
-        self._resolve_timeout = resolve_timeout
-        self._label_policy = label_policy
         self._switch = switch
-        self._links = links
-        self._containers = containers
         self._networks = networks
-        self._cleanup = cleanup
-        self._turns = turns
+        self._endpoints = endpoints
 
     async def capabilities(self) -> payloads.Capabilities:
         """Tell the scope of this driver's networks."""
@@ -129,55 +54,28 @@ class Driver:
 
     async def create_network(self, request: NetworkRequest) -> payloads.Empty:
         """Check the network and keep it."""
-        network = network_of(request)
-        await self._switch.ready()
-        async with self._networks.placed(network):
-            self._cleanup.cancel(network.id)
-            known = self._switch.network(network.id)
-            # Its endpoints are not undone with it: it may be one whose record was lost, and containers run on it.
-            async with self._undone_by(network.id, lambda: self._switch.forget_network(network.id), new=known is None):
-                await self._switch.remember_network(network)
+        await self._networks.create_network(request)
         return payloads.Empty()
 
     async def delete_network(self, request: payloads.NetworkCall) -> payloads.Empty:
         """Forget the network, and whatever Docker did not remove before."""
-        await self.forget_network(request.network_id)
+        await self._networks.forget_network(request.network_id)
         return payloads.Empty()
 
     async def create_endpoint(self, request: payloads.CreateEndpoint) -> payloads.CreatedEndpoint:
         """Check the endpoint and keep it; the container is attached by Join."""
         await self._switch.ready()
         network = await self._networks.get(request.network_id)
-        address = _checked_address(request, network)
-        await self._free_addresses(request, network)
-        async with self._turns.turn(request.endpoint_id):
-            self._cleanup.cancel(request.endpoint_id)
-            known = self._switch.endpoint(request.endpoint_id)
-            endpoint = Endpoint(
-                id=request.endpoint_id,
-                network_id=network.id,
-                mac=request.mac or (known.mac if known else mac_of(network, address.ip)),
-                address=address,
-                address_v6=request.address_v6,
-                options=endpoint_options(request.options),
-            )
-            async with self._undone_by(endpoint.id, lambda: self._forget_endpoint(endpoint.id), new=known is None):
-                await self._switch.remember_endpoint(endpoint)
-            self._containers.expect(network.id, endpoint.id)
+        endpoint = await self._endpoints.create_endpoint(network, request)
         return payloads.CreatedEndpoint(None if request.mac else endpoint.mac)
 
     async def join(self, request: payloads.EndpointCall) -> payloads.Joined:
         """Make the container's link and attach it to the switch."""
         await self._switch.ready()
         network = await self._networks.get(request.network_id)
-        async with self._turns.turn(request.endpoint_id):
-            endpoint = self._switch.endpoint(request.endpoint_id)
-            if endpoint is None:
-                raise Refused(f"endpoint {request.endpoint_id} is not known here; start the container again")
-            self._cleanup.cancel(endpoint.id)
-            gateway = await self._attach(network, endpoint)
+        gateway = await self._endpoints.attach_endpoint(network, request.endpoint_id)
         return payloads.Joined(
-            source=names.container_end_name(endpoint.id),
+            source=names.container_end_name(request.endpoint_id),
             gateway=None if network.internal else gateway,
             gateway_v6=None if network.internal else network.gateway_v6,
         )
@@ -185,24 +83,16 @@ class Driver:
     async def endpoint_oper_info(self, request: payloads.EndpointCall) -> payloads.OperationalInfo:
         """Tell how the endpoint is attached and what the VRS made of it."""
         await self._switch.loaded()
-        endpoint = self._switch.endpoint(request.endpoint_id)
-        if endpoint is None:
-            return payloads.OperationalInfo({})
-        values: dict[str, object] = {"mac": endpoint.mac, "bridge": self._switch.bridge}
-        values |= _shown_attachment(self._switch.attachment(endpoint.id))
-        values |= self._shown_resolution(endpoint.id)
-        return payloads.OperationalInfo(values)
+        return payloads.OperationalInfo(self._endpoints.shown(request.endpoint_id))
 
     async def leave(self, request: payloads.EndpointCall) -> payloads.Empty:
         """Undo Join. The endpoint stays known: it may be joined again."""
-        endpoint_id = request.endpoint_id
-        async with self._turns.turn(endpoint_id):
-            await self._cleanup.finish(endpoint_id, lambda: self._unplug(endpoint_id))
+        await self._endpoints.detach_endpoint(request.endpoint_id)
         return payloads.Empty()
 
     async def delete_endpoint(self, request: payloads.EndpointCall) -> payloads.Empty:
         """Undo all of the endpoint: a Join that failed is not followed by a Leave."""
-        await self.forget_endpoint(request.endpoint_id)
+        await self._endpoints.forget_endpoint(request.endpoint_id)
         return payloads.Empty()
 
     async def program_external_connectivity(self, _request: payloads.EndpointCall) -> payloads.Empty:
@@ -216,210 +106,3 @@ class Driver:
     async def discover(self, _request: payloads.Discovery) -> payloads.Empty:
         """Do nothing: the VRS learns of other hosts from its controller."""
         return payloads.Empty()
-
-    async def forget_endpoint(self, endpoint_id: str) -> None:
-        """Remove all of an endpoint."""
-        async with self._turns.turn(endpoint_id):
-            self._containers.forget(endpoint_id)
-            await self._cleanup.finish(endpoint_id, lambda: self._forget_endpoint(endpoint_id))
-
-    async def forget_network(self, network_id: str) -> None:
-        """Forget a network that Docker does not know any more."""
-        async with self._turns.turn(network_id):
-            await self._cleanup.finish(network_id, lambda: self._forget_network(network_id))
-
-    async def restore_endpoint(self, endpoint: Endpoint, container: Container | None) -> None:
-        """Put back what the switch lacks of an endpoint that is in use, unless a call changed that meanwhile."""
-        network = await self._networks.get(endpoint.network_id)
-        async with self._turns.turn(endpoint.id):
-            if not self._switch.trace(endpoint.id).waiting:
-                known = container or self._containers.known(endpoint.id)
-                await self._switch.adopt(endpoint, known)
-                await self._open(network, endpoint, known)
-
-    async def name_endpoint(self, endpoint_id: str, container: Container | None) -> None:
-        """Tell the VRS the container of an endpoint that was attached without it.
-
-        An endpoint that was shut until then is opened; so is one that has no container, which ``None`` says.
-        """
-        async with self._turns.turn(endpoint_id):
-            endpoint, trace = self._switch.endpoint(endpoint_id), self._switch.trace(endpoint_id)
-            network = self._switch.network(endpoint.network_id) if endpoint else None
-            if endpoint is None or network is None or not trace.attached:
-                return
-            if not trace.announced:
-                await self._open(network, endpoint, container)
-            elif container is not None:
-                await self._switch.rename(network, endpoint, self._followed(container))
-
-    def seek_containers(self) -> None:
-        """Ask for the containers of endpoints that were attached without one, perhaps shut, by an earlier daemon."""
-        for endpoint_id, trace in self._switch.survey().items():
-            if trace.attached and trace.container_id is None and trace.network_id:
-                self._containers.expect(trace.network_id, endpoint_id)
-
-    async def _open(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
-        """Attach an endpoint whose container has been started. The policy comes with it, or not at all."""
-        if container is not None and self._label_policy == "strict":
-            check_labels(container)
-        elif container is not None:
-            container = self._followed(container)
-        await self._switch.attach(network, endpoint, container)
-        # Nobody waits for what the VRS makes of it, and the endpoint's turn is not to be held up.
-        Deferred.fromCoroutine(self._watch(network, endpoint, container)).addErrback(
-            lambda failure: self._log.failure("watching endpoint {endpoint}", failure, endpoint=endpoint.id)
-        )
-
-    async def _watch(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
-        """Tell the log where the VRS does not resolve an endpoint as a Join would demand it."""
-        try:
-            await self._resolved_gateway(network, endpoint)
-        except NotConnected:
-            return
-        except NuageError as problem:
-            if self._switch.trace(endpoint.id).announced:
-                subject = f'container "{container.name}"' if container else f"endpoint {endpoint.id}"
-                self._log.warn("{subject} is not connected: {problem}", subject=subject, problem=str(problem))
-
-    def _followed(self, container: Container) -> Container:
-        """Return a container that runs with its labels, or without them where they come too late to be refused."""
-        try:
-            check_labels(container)
-        except Refused as problem:
-            self._log.warn("{problem}; its labels are passed over until it is started again", problem=str(problem))
-            return attrs.evolve(container, labels={})
-        return container
-
-    async def _attach(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
-        """Make the link, then the rows, and return the gateway; nothing of both stays where one fails."""
-        known = self._switch.attachment(endpoint.id)
-        async with self._undone_by(endpoint.id, lambda: self._unplug(endpoint.id), new=known is None):
-            await self._links.create_pair(
-                names.port_name(endpoint.id),
-                names.container_end_name(endpoint.id),
-                mac=endpoint.mac,
-                mtu=network.mtu or self._mtu,
-                alias=names.link_alias(endpoint.id),
-            )
-            await self._containers.of(network.id, endpoint.id)
-            if self._shut(endpoint.id):
-                await self._switch.plug(endpoint)
-            if self._shut(endpoint.id):
-                self._log.info("endpoint={endpoint} is shut until Docker tells its labels", endpoint=endpoint.id[:12])
-                return network.gateway
-            await self._announce(network, endpoint)
-            return await self._resolved_gateway(network, endpoint)
-
-    def _shut(self, endpoint_id: str) -> bool:
-        """Tell whether the endpoint's policy is not known yet and nothing may pass before it is."""
-        if self._label_policy != "strict" or self._containers.settled(endpoint_id):
-            return False
-        return not self._switch.trace(endpoint_id).announced
-
-    async def _announce(self, network: Network, endpoint: Endpoint) -> None:
-        container = self._containers.known(endpoint.id)
-        if container is not None:
-            check_labels(container)
-        await self._switch.attach(network, endpoint, container)
-        late = self._containers.known(endpoint.id)
-        if container is None and late is not None:
-            check_labels(late)
-            await self._switch.rename(network, endpoint, late)
-
-    async def _resolved_gateway(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
-        """Wait until the VRS has resolved the port, and return its gateway; Docker's where that is not waited for.
-
-        A controller that is not there yet is waited for as well: after a start of the machine or of Open vSwitch it
-        takes some seconds, and Docker never repeats a start that failed.
-        """
-        if not self._resolve_timeout:
-            return network.gateway
-        try:
-            resolution = await self._switch.resolved(endpoint.id, self._resolve_timeout)
-        except NotResolved:
-            connected = self._switch.controller_connected()
-            policy = port_metadata(network, endpoint, self._containers.known(endpoint.id))
-            raise unresolved(network, endpoint, policy, self._resolve_timeout, controller=connected) from None
-        self._log.info("endpoint={endpoint} is {resolution}", endpoint=endpoint.id[:12], resolution=str(resolution))
-        await self._switch.wired(endpoint.id)
-        return check_resolution(network, endpoint, resolution)
-
-    async def _free_addresses(self, request: payloads.CreateEndpoint, network: Network) -> None:
-        """Remove older endpoints of the network that have an address which Docker gives to another one now.
-
-        That Docker gives it proves them dead: it lost them in a crash, of which it tells nobody. Their ports would keep
-        the VRS from resolving the new one. It is done before the new endpoint's turn and in a turn of each: who waits
-        for a turn while having another could wait for ever.
-        """
-        addresses = [interface.ip for interface in (request.address, request.address_v6) if interface]
-        for older in sorted(self._switch.holders(network, addresses) - {request.endpoint_id}):
-            self._log.info(
-                "endpoint={older} is removed: Docker gives its address to endpoint={newer}",
-                older=older[:12],
-                newer=request.endpoint_id[:12],
-            )
-            await self.forget_endpoint(older)
-
-    @asynccontextmanager
-    async def _undone_by(self, subject: str, undo: Callable[[], Awaitable[None]], *, new: bool) -> AsyncIterator[None]:
-        """Undo what the block did where it fails; what it makes is ``new``, or was there before and stays."""
-        try:
-            yield
-        except Exception:
-            # Twisted's CancelledError is an Exception as well: a call that was given up is undone too.
-            if new:
-                await self._cleanup.finish(subject, undo)
-            raise
-
-    async def _forget_network(self, network_id: str) -> None:
-        await self._switch.loaded()
-        for endpoint_id in self._switch.endpoints_of(network_id):
-            await self.forget_endpoint(endpoint_id)
-        await self._switch.forget_network(network_id)
-
-    async def _forget_endpoint(self, endpoint_id: str) -> None:
-        try:
-            await self._switch.forget_endpoint(endpoint_id)
-        finally:
-            self._remove_link(endpoint_id)
-
-    async def _unplug(self, endpoint_id: str) -> None:
-        try:
-            await self._switch.unplug(endpoint_id)
-        finally:
-            self._remove_link(endpoint_id)
-
-    def _remove_link(self, endpoint_id: str) -> None:
-        self._links.remove_soon(names.port_name(endpoint_id), names.link_alias(endpoint_id))
-
-    def _shown_resolution(self, endpoint_id: str) -> Mapping[str, object]:
-        resolution = self._switch.resolution(endpoint_id)
-        if resolution is None:
-            return {"resolved": False, "controller": self._switch.controller_connected()}
-        return {
-            "resolved": True,
-            "address": resolution.address,
-            "mask": resolution.mask,
-            "gateway": resolution.gateway,
-            "vrf_id": resolution.vrf_id,
-            "evpn_id": resolution.evpn_id,
-        }
-
-
-def _shown_attachment(attachment: Attachment | None) -> Mapping[str, object]:
-    if attachment is None:
-        return {"attached": False}
-    shown: dict[str, object] = {"attached": True, "port": attachment.port, "ofport": attachment.ofport}
-    if attachment.error:
-        shown["error"] = attachment.error
-    return shown
-
-
-def _checked_address(request: payloads.CreateEndpoint, network: Network) -> IPv4Interface:
-    if request.address is None:
-        raise Refused(f"endpoint {request.endpoint_id} has no IPv4 address; use an IPAM driver that gives one")
-    if request.address.ip not in network.pool:
-        raise Refused(f"address {request.address.ip} is not in the subnet {network.pool} of network {network.id}")
-    if request.address.ip == network.gateway:
-        raise Refused(f"address {request.address.ip} is the gateway of network {network.id}; choose another --ip")
-    return request.address

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from nuage.driver.cleanup import Cleanup
+from nuage.driver.endpoints import Endpoints
 from nuage.driver.options import network_of
 from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, Refused
@@ -24,32 +27,61 @@ _STORING_TIME = 1.0
 
 
 class Networks:
-    """Knows the networks.
+    """Makes and removes networks, and knows them.
 
     Args:
         clock: Measures the time that Docker has for storing a network.
         switch: Remembers networks.
         find_network: Asks Docker for those that it does not.
-        turns: Keeps calls about one network, and about one place in the topology, apart.
+        endpoints: Removes those of a network that is removed.
+        cleanup: Finishes what the switch could not do at once.
+        turns: Keeps calls about one network, and about one place in the topology, apart; shared with ``cleanup``.
     """
 
-    def __init__(self, clock: IReactorTime, switch: Switch, find_network: NetworkFinder, turns: Turns) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        *,
+        switch: Switch,
+        find_network: NetworkFinder,
+        endpoints: Endpoints,
+        cleanup: Cleanup,
+        turns: Turns,
+    ) -> None:
         self._clock = clock
         self._switch = switch
         self._find_network = find_network
+        self._endpoints = endpoints
+        self._cleanup = cleanup
         self._turns = turns
+
+    async def create_network(self, request: NetworkRequest) -> None:
+        """Check a network and keep it."""
+        network = network_of(request)
+        await self._switch.ready()
+        async with self._placed(network):
+            self._cleanup.cancel(network.id)
+            # Its endpoints are not undone with it: it may be one whose record was lost, and containers run on it.
+            undo, new = partial(self._switch.forget_network, network.id), self._switch.network(network.id) is None
+            async with self._cleanup.undone_by(network.id, undo, new=new):
+                await self._switch.remember_network(network)
+
+    async def forget_network(self, network_id: str) -> None:
+        """Forget a network, and whatever Docker did not remove of it before."""
+        async with self._turns.turn(network_id):
+            await self._cleanup.finish(network_id, partial(self._forget_network, network_id))
 
     async def get(self, network_id: str) -> Network:
         """Return a network; one that was made on another host of the cluster is learnt from Docker."""
         network = self._switch.network(network_id)
         if network is None:
             network = await self._learnt_network(network_id)
-            async with self.placed(network):
+            async with self._placed(network):
                 await self._switch.remember_network(network)
         return network
 
     @asynccontextmanager
-    async def placed(self, network: Network) -> AsyncIterator[None]:
+    async def _placed(self, network: Network) -> AsyncIterator[None]:
         """Have the network's turn and that of its place, in which no other network is accepted there meanwhile.
 
         The place's turn comes first: who has a network's turn waits for that of endpoints only.
@@ -61,6 +93,12 @@ class Networks:
             await self._demand_subnet_of_its_own(network)
             async with self._turns.turn(network.id):
                 yield
+
+    async def _forget_network(self, network_id: str) -> None:
+        await self._switch.loaded()
+        for endpoint_id in self._switch.endpoints_of(network_id):
+            await self._endpoints.forget_endpoint(endpoint_id)
+        await self._switch.forget_network(network_id)
 
     async def _demand_subnet_of_its_own(self, network: Network) -> None:
         """Make sure that no other network assigns the addresses of the same Nuage subnet.

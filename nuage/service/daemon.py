@@ -19,6 +19,7 @@ from nuage.docker.network_request import find_network
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver
+from nuage.driver.endpoints import Endpoints
 from nuage.driver.networks import Networks
 from nuage.driver.turns import Turns
 from nuage.errors import ConfigurationError
@@ -69,25 +70,33 @@ class Daemon:
         self.containers = Containers(reactor, docker, self._found_late)
         # Without one no port is resolved.
         self._needs_controller = config.resolve_timeout > 0
-        self.driver = Driver(
-            scope=config.scope,
+        self.endpoints = Endpoints(
             mtu=config.mtu,
             resolve_timeout=config.resolve_timeout,
             label_policy=config.label_policy,
             switch=self.switch,
             links=self.links,
             containers=self.containers,
-            networks=Networks(reactor, self.switch, partial(find_network, docker), turns),
             cleanup=self.cleanup,
             turns=turns,
         )
+        networks = Networks(
+            reactor,
+            switch=self.switch,
+            find_network=partial(find_network, docker),
+            endpoints=self.endpoints,
+            cleanup=self.cleanup,
+            turns=turns,
+        )
+        self.driver = Driver(scope=config.scope, switch=self.switch, networks=networks, endpoints=self.endpoints)
         self.auditor = Auditor(
             reactor,
             config.audit_interval,
             switch=self.switch,
             links=self.links,
             census=Census(docker, config.plugin_socket.name),
-            driver=self.driver,
+            endpoints=self.endpoints,
+            networks=networks,
             turns=turns,
         )
 
@@ -162,7 +171,7 @@ class Daemon:
         return Deferred.fromCoroutine(end).addTimeout(seconds, self._clock).addErrback(cut_off)
 
     def _found_late(self, endpoint_id: str, container: Container | None) -> None:
-        Deferred.fromCoroutine(self.driver.name_endpoint(endpoint_id, container)).addErrback(
+        Deferred.fromCoroutine(self.endpoints.name_endpoint(endpoint_id, container)).addErrback(
             lambda failure: self._log.warn(
                 "the VRS is not told yet whose endpoint {endpoint} is: {problem}",
                 endpoint=endpoint_id,

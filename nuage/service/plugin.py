@@ -84,5 +84,5 @@ class NuagePlugin(MultiService):
     def _ready(self) -> None:
         self._readiness.look()
         self._daemon.cleanup.resume()
-        self._daemon.driver.seek_containers()
+        self._daemon.endpoints.seek_containers()
         self._daemon.auditor.trigger()
