@@ -10,6 +10,7 @@ import sys
 import tarfile
 import tempfile
 import venv
+from email.parser import Parser
 from functools import cache
 from pathlib import Path, PurePath
 from zipfile import ZipFile
@@ -17,12 +18,13 @@ from zipfile import ZipFile
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from nuage import __version__
 from tests.http_support import asynchronous
 from tests.test_tap import PROJECT, CommandCase
 
 #: All that a checkout is made of and git keeps, apart from the files at its top.
 FOLDERS = ("benchmarks", "docs", "etc", "examples", "lab", "nuage", "packaging", "tests", "twisted")
-FILES = (".dockerignore", "CHANGELOG.rst", "MANIFEST.in", "README.rst", "pyproject.toml", "setup.py")
+FILES = (".dockerignore", "CHANGELOG.rst", "LICENSE", "MANIFEST.in", "README.rst", "pyproject.toml", "setup.py")
 #: What is made by using it.
 MADE = shutil.ignore_patterns("__pycache__", "*.pyc", "dropin.cache", "*.egg-info", "_trial_temp*")
 
@@ -94,6 +96,16 @@ class Contents(SynchronousTestCase):
         self.assertEqual(expected - {*modes}, set())
         self.assertTrue(modes["packaging/plugin/build"] & 0o111)
         self.assertEqual({name for name in modes if PurePath(name).suffix == ".pyc"}, set())
+
+    def test_wheel_says_what_it_is(self) -> None:
+        """Its version is the daemon's own, and its licence comes with it."""
+        with ZipFile(built().wheel) as archive:
+            (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+            said = Parser().parsestr(archive.read(name).decode())
+            licence = archive.read(name.replace("METADATA", "licenses/LICENSE"))
+        self.assertEqual(said["Version"], __version__)
+        self.assertEqual(said["License-Expression"], "Apache-2.0")
+        self.assertEqual(licence, (PROJECT / "LICENSE").read_bytes())
 
     def test_wheel_has_the_daemon_alone(self) -> None:
         """The package, Twisted's plugin, and the files to start from."""
