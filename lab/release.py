@@ -8,7 +8,6 @@ root by ``pivot_root``, which looks for it from the machine's root.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +20,9 @@ from lab.shell import CommandFailed, run
 _VARIABLE = "LAB_DOCKER"
 #: Removing a tree has it made anew, with the release's updates.
 _TREES = Path("/var/cache/nuage-lab")
-_MIRROR = "http://deb.debian.org/debian"
 #: Debian has the CLI in a package of its own since trixie.
-_PACKAGES = "docker.io,docker-cli"
+_PACKAGES = ("docker.io", "docker-cli")
+_MAKE = Path(__file__).parents[1] / "packaging" / "tree"
 #: Programs and libraries, which of them iptables stands for, and where a program finds its libraries.
 _REPLACED = ("usr", "etc/alternatives", "etc/ld.so.cache")
 _MOUNT_NAMESPACE = ("unshare", "--mount", "--propagation", "private")
@@ -68,21 +67,13 @@ def install() -> None:
     """Make the release's tree, unless it is there or none is asked for.
 
     Raises:
-        CommandFailed: debootstrap failed.
+        CommandFailed: It could not be made.
     """
     tree = root()
     if tree.exists():
         return
     print(f"making a tree of Debian {tree.name} for its Docker in {tree}", flush=True)
-    # A tree that was broken off is none.
-    part = tree.with_suffix(".part")
-    if part.exists():
-        shutil.rmtree(part)
-    part.parent.mkdir(parents=True, exist_ok=True)
-    words = ("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", tree.name, part, _MIRROR)
-    # What it mounts in the tree ends with it, also if it is killed.
-    run(*_MOUNT_NAMESPACE, *words, timeout=1800)
-    part.rename(tree)
+    run(_MAKE, tree.name, tree, *_PACKAGES, timeout=1800)
 
 
 def _mounts() -> Sequence[str]:
