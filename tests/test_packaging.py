@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,11 @@ from tests.test_tap import PROJECT, CommandCase
 #: All that a checkout is made of and git keeps, apart from the files at its top.
 FOLDERS = ("benchmarks", "docs", "etc", "examples", "lab", "nuage", "packaging", "tests", "twisted")
 FILES = (".dockerignore", "CHANGELOG.rst", "LICENSE", "MANIFEST.in", "README.rst", "pyproject.toml", "setup.py")
+CONSTRAINTS = PROJECT / "packaging" / "constraints.txt"
+#: They are for the Python of Debian 12. Another one may need other versions, of the same packages.
+CONSTRAINED = sys.version_info[:2] == (3, 11)
+#: What builds a package, and is not there any more when it is installed.
+BUILDERS = {"setuptools", "wheel"}
 #: What is made by using it.
 MADE = shutil.ignore_patterns("__pycache__", "*.pyc", "dropin.cache", "*.egg-info", "_trial_temp*")
 
@@ -63,8 +69,20 @@ def installed() -> Path:
     """Install the wheel into a virtual environment that has nothing else, and return its folder."""
     folder = _folder() / "venv"
     venv.create(folder, symlinks=True, with_pip=True)
-    _run(folder / "bin" / "pip", "install", built().wheel, cwd=folder)
+    constraint = [f"--constraint={CONSTRAINTS}"] if CONSTRAINED else []
+    _run(folder / "bin" / "pip", "install", *constraint, built().wheel, cwd=folder)
     return folder
+
+
+def pinned() -> dict[str, str]:
+    """Return the versions of the packages that the image and the managed plugin are built with, by their names."""
+    return versions(CONSTRAINTS.read_text())
+
+
+def versions(frozen: str) -> dict[str, str]:
+    """Return the versions in lines as ``pip freeze`` prints them, by names as all packages can be compared by."""
+    lines = [line.partition("==") for line in frozen.splitlines() if line and not line.startswith("#")]
+    return {re.sub("[-_.]+", "-", name).lower(): version for name, _, version in lines}
 
 
 def _folder() -> Path:
@@ -116,6 +134,32 @@ class Contents(SynchronousTestCase):
         self.assertIn("nuage/py.typed", code)
         data = {name.partition(".data/data/share/nuage-plugin/")[2] for name in names - code}
         self.assertEqual(data, {name.removeprefix("etc/") for name in built().files("etc")})
+
+
+class Repeatable(SynchronousTestCase):
+    """The image and the managed plugin are built with the same packages next year."""
+
+    timeout = 300
+
+    def test_each_package_is_pinned(self) -> None:
+        """Whatever the plugin brings along has its version in the constraints, and nothing else has."""
+        words = ("freeze", "--all", "--exclude=pip", "--exclude=nuage-plugin", *(f"--exclude={it}" for it in BUILDERS))
+        found = versions(_run(installed() / "bin" / "pip", *words, cwd=installed()))
+        self.assertIn("twisted", found)
+        expected = {name: version for name, version in pinned().items() if name not in BUILDERS}
+        self.assertEqual({*found}, {*expected})
+        if CONSTRAINED:
+            self.assertEqual(found, expected)
+        self.assertEqual(BUILDERS - {*pinned()}, set())
+
+    def test_both_builds_use_the_constraints(self) -> None:
+        """They are set before pip runs, and are among what Docker is sent to build from."""
+        for recipe in ("docker/Dockerfile", "plugin/build"):
+            setting, pip, _ = (PROJECT / "packaging" / recipe).read_text().partition("pip install ")
+            self.assertTrue(pip)
+            self.assertRegex(setting, r"\b(cp|COPY) .*packaging/constraints\.txt ")
+            self.assertRegex(setting, r"\b(ENV|export) PIP_CONSTRAINT=\S*/constraints\.txt\n")
+        self.assertIn("!packaging/constraints.txt\n", (PROJECT / ".dockerignore").read_text())
 
 
 class Installed(CommandCase):

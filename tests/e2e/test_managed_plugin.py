@@ -13,6 +13,7 @@ from lab.managed import NAME, adapt
 from lab.shell import Process, run, wait_until
 from tests.e2e.host_support import HostTestCase, demand_programs
 from tests.e2e.managed_support import SETTINGS, demand_managed_host, managed_plugin, process
+from tests.test_packaging import BUILDERS, pinned, versions
 
 _REGISTRY = "localhost:5000"
 #: Seconds; Docker waits 15 for a plugin that is not there.
@@ -81,6 +82,16 @@ class ManagedPluginTests(HostTestCase):
         row = self.row_of("Nuage_VM_Table", "vm_name", "one")
         self.assertEqual(row["vm_uuid"], self.endpoint_id("one", "managed"))
         self.assertIn("NetworkDriver.Join", self.log())
+
+    def test_packages(self) -> None:
+        """It has the packages that the constraints name, in those versions, and no others."""
+        found = (managed_plugin() / "rootfs" / "usr" / "local" / "lib" / "nuage-plugin").rglob("*.dist-info")
+        has = versions("\n".join(folder.stem.replace("-", "==") for folder in found))
+        self.assertEqual({*has} - {*pinned()}, {"nuage-plugin"})
+        self.assertEqual(
+            {name: has.get(name) for name in {*pinned()} - BUILDERS},
+            {name: version for name, version in pinned().items() if name not in BUILDERS},
+        )
 
     def test_rights(self) -> None:
         """It has the right to make links and no other, and sees the two sockets alone."""
