@@ -25,7 +25,17 @@ from tests.test_tap import PROJECT, CommandCase
 
 #: All that a checkout is made of and git keeps, apart from the files at its top.
 FOLDERS = ("benchmarks", "docs", "etc", "examples", "lab", "nuage", "packaging", "tests", "twisted")
-FILES = (".dockerignore", "CHANGELOG.rst", "LICENSE", "MANIFEST.in", "README.rst", "pyproject.toml", "setup.py")
+FILES = (
+    ".dockerignore",
+    "CHANGELOG.rst",
+    "CONTRIBUTING.rst",
+    "LICENSE",
+    "MANIFEST.in",
+    "README.rst",
+    "SECURITY.rst",
+    "pyproject.toml",
+    "setup.py",
+)
 CONSTRAINTS = PROJECT / "packaging" / "constraints.txt"
 #: They are for the Python of Debian 12. Another one may need other versions, of the same packages.
 CONSTRAINED = sys.version_info[:2] == (3, 11)
