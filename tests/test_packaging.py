@@ -11,6 +11,7 @@ import sys
 import tarfile
 import tempfile
 import venv
+from email.message import Message
 from email.parser import Parser
 from functools import cache
 from pathlib import Path, PurePath
@@ -52,6 +53,12 @@ class Distribution:
     checkout: Path
     sdist: Path
     wheel: Path
+
+    def metadata(self) -> Message:
+        """Return what the wheel says of itself."""
+        with ZipFile(self.wheel) as archive:
+            (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+            return Parser().parsestr(archive.read(name).decode())
 
     def files(self, *folders: str) -> set[str]:
         """Return the paths of all files in folders of the checkout."""
@@ -127,13 +134,20 @@ class Contents(SynchronousTestCase):
 
     def test_wheel_says_what_it_is(self) -> None:
         """Its version is the daemon's own, and its licence comes with it."""
-        with ZipFile(built().wheel) as archive:
-            (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-            said = Parser().parsestr(archive.read(name).decode())
-            licence = archive.read(name.replace("METADATA", "licenses/LICENSE"))
+        said = built().metadata()
         self.assertEqual(said["Version"], __version__)
         self.assertEqual(said["License-Expression"], "Apache-2.0")
-        self.assertEqual(licence, (PROJECT / "LICENSE").read_bytes())
+        with ZipFile(built().wheel) as archive:
+            (licence,) = (name for name in archive.namelist() if name.endswith(".dist-info/licenses/LICENSE"))
+            self.assertEqual(archive.read(licence), (PROJECT / "LICENSE").read_bytes())
+
+    def test_each_dependency_has_a_lower_bound(self) -> None:
+        """In the form that tests/versions reads, so that none is left out there."""
+        needed = [it for it in built().metadata().get_all("Requires-Dist", []) if "extra == " not in it]
+        for each in needed:
+            self.assertRegex(each, r"^[a-z0-9-]+(\[\w+\])?>=[0-9.]+$")
+        lines = (PROJECT / "pyproject.toml").read_text().splitlines()
+        self.assertEqual({f'    "{each}",' for each in needed} - {*lines}, set())
 
     def test_wheel_has_the_daemon_alone(self) -> None:
         """The package, Twisted's plugin, and the files to start from."""
