@@ -90,14 +90,15 @@ class Dockerd:
     def kill_containers(self) -> None:
         """Kill the processes of containers that a killed daemon left."""
         left = self._folder / "data" / "containers"
-        ids = [entry.name for entry in left.iterdir()] if left.is_dir() else []
-        for pid in _members(ids):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        _kill(_members([entry.name for entry in left.iterdir()] if left.is_dir() else []))
 
     def remove_control_groups(self) -> None:
-        """Remove the control groups of this host's containers, whose processes have been killed."""
+        """Remove the control groups of this host's containers, with what still runs in them.
+
+        A container that was being started or removed when its daemon was killed may run on, unknown to Docker.
+        """
         below = [f"/{self._control_group}/"]
+        _kill(_members(below))
         wait_until("the containers end", lambda: not _members(below), 20)
         for root in Path("/sys/fs/cgroup").glob(f"**/{self._control_group}"):
             for group in sorted(root.glob("**/"), reverse=True):
@@ -122,6 +123,12 @@ class Dockerd:
             connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
             return b" 200 " in connection.recv(64)
         return False
+
+
+def _kill(pids: Sequence[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _members(groups: Sequence[str]) -> list[int]:
