@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from docs.keys import SHIPPED, described, reference
 from nuage.config.settings import Config
+from tests.test_tap import PROJECT
 
 FILE = """\
 # What is said of the file.
@@ -83,3 +86,21 @@ class Reference(SynchronousTestCase):
         """It is not left out in silence."""
         problem = self.assertRaises(ValueError, reference, SHIPPED.read_text().replace("\nmtu: 1450\n", "\n"))
         self.assertEqual(str(problem), "etc/nuage.yaml does not describe mtu")
+
+
+class Readme(SynchronousTestCase):
+    """The page that everybody sees first."""
+
+    def setUp(self) -> None:
+        self.text = (PROJECT / "README.rst").read_text()
+
+    def test_short(self) -> None:
+        """It can be read at once."""
+        self.assertLessEqual(len(self.text.splitlines()), 150)
+
+    def test_where_to_read_on(self) -> None:
+        """Each page and file that it names is there, and so are its two commands."""
+        named = re.findall(r"``([a-z]+/[\w./-]+|[A-Z]+\.rst)``", self.text)
+        self.assertIn("docs/tutorial.rst", named)
+        self.assertEqual([name for name in named if not (PROJECT / name).exists() and "build/" not in name], [])
+        self.assertEqual(re.findall(r"^    # ((?:lab|tests)/\w+)$", self.text, re.M), ["lab/up", "tests/run"])

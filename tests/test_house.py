@@ -1,4 +1,4 @@
-"""Who may call whom: what the modules import against the order of the rooms in README.rst."""
+"""Who may call whom: what the modules import against the order of the rooms in docs/architecture.rst."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PROTOCOLS = {"ovsdb", "docker", "links", "libnetwork"}
 GOOD = {"errors": "", "ovsdb__client": "import nuage.errors", "docker__engine": "", "driver__calls": ""}
 
 
-def rooms(readme: str) -> list[str]:
+def rooms(page: str) -> list[str]:
     """Return the rooms, folders and single modules, in the order of the list below ``nuage/``."""
-    block = re.search(r"^    nuage/\n((?:      .*\n)+)", readme, re.M)
+    block = re.search(r"^    nuage/\n((?:      .*\n)+)", page, re.M)
     assert block is not None
     lines = (re.match(r"      ([a-z]\w*/?(?:, \w+)*)(?:$| )", line) for line in block[1].splitlines())
     return [name.rstrip("/") for line in lines if line for name in line[1].split(", ")]
@@ -70,7 +70,7 @@ class HouseTest(SynchronousTestCase):
     """The package as it is."""
 
     def setUp(self) -> None:
-        self.order = rooms((PACKAGE.parent / "README.rst").read_text())
+        self.order = rooms((PACKAGE.parent / "docs" / "architecture.rst").read_text())
 
     def test_imports_point_up(self) -> None:
         """And each room is in the list."""

@@ -1,4 +1,4 @@
-"""What the README's demonstrations show."""
+"""What the lab's demonstrations show."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ToolTests(HostTestCase):
     """Open vSwitch's own tools on a host, as one types them."""
 
     def test_tools(self) -> None:
-        """They find both daemons without being told where they are, as in the README's line that opens the OVSDB."""
+        """They find both daemons without being told where they are, as where docs/installing.rst opens the OVSDB."""
         for daemon in ("ovsdb-server", "ovs-vswitchd"):
             self.assertIn(daemon, self.host.run("ovs-appctl", "-t", daemon, "version").stdout)
         self.assertIn("alubr0", self.host.run("ovs-vsctl", "show").stdout)
