@@ -17,6 +17,8 @@ nitpicky = True
 smartquotes = False
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["drawings.css"]
 html_title = f"nuage-plugin {__version__}"
 html_show_sphinx = False
 html_copy_source = False
