@@ -474,9 +474,13 @@ class Auditing(SynchronousTestCase):
         self.clock = Clock()
         self.played = _played()
         self.turns = Turns(self.clock)
-        self.auditor = Auditor(
+        self.auditor = self.auditing_every(30.0)
+
+    def auditing_every(self, interval: float) -> Auditor:
+        """Return an auditor with this interval, which is stopped at the end."""
+        auditor = Auditor(
             self.clock,
-            30.0,
+            interval,
             switch=self.played,
             links=self.played,
             census=self.played,
@@ -484,7 +488,8 @@ class Auditing(SynchronousTestCase):
             networks=self.played,
             turns=self.turns,
         )
-        self.addCleanup(self.auditor.stop)
+        self.addCleanup(auditor.stop)
+        return auditor
 
     def see(self, **changes: Any) -> None:
         """Have it seen that something differs from a state in which all is well."""
@@ -547,17 +552,7 @@ class Auditing(SynchronousTestCase):
 
     def test_a_short_interval(self) -> None:
         """It takes the place of the five seconds."""
-        auditor = Auditor(
-            self.clock,
-            1.0,
-            switch=self.played,
-            links=self.played,
-            census=self.played,
-            endpoints=self.played,
-            networks=self.played,
-            turns=self.turns,
-        )
-        self.addCleanup(auditor.stop)
+        auditor = self.auditing_every(1.0)
         self.see(docker=_docker(), links={})
         auditor.trigger()
         self.clock.advance(1)

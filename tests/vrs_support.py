@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SkipTest
 
 from lab.schema import write_schema
+from lab.shell import wait_until
 from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.remote import parse_remote
 from nuage.vrs import tables
@@ -71,11 +71,7 @@ class Vrs:
         """End one of the two daemons and wait until it is gone."""
         pid = int((self.folder / f"{daemon}.pid").read_text())
         self._run("ovs-appctl", "-t", self.folder / f"{daemon}.ctl", "exit")
-        for _ in range(2000):
-            if not _runs(pid):
-                return
-            time.sleep(0.01)
-        raise AssertionError(f"{daemon} (process {pid}) does not end within 20 s")
+        wait_until(f"{daemon} (process {pid}) ends", lambda: not _runs(pid), 20)
 
     def vsctl(self, *arguments: str) -> str:
         """Run ovs-vsctl and return what it prints."""
