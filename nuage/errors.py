@@ -36,7 +36,7 @@ class LinkError(NuageError):
 
 
 class DockerUnavailable(NuageError):
-    """The Docker Engine API did not answer, or not in time."""
+    """The Docker Engine API gave no answer, a late one, or one that is not understood; the message says which."""
 
 
 class DockerUnreachable(DockerUnavailable):

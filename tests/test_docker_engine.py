@@ -317,7 +317,7 @@ class FakeDaemon(EngineContract, DaemonCase):
             self.assertEqual(({*docker.networks}, {*docker.in_use}), ({NETWORK_ID}, {RUNNING}))
             self.assertEqual(({*docker.unreadable}, docker.complete), ({"unreadable"}, False))
             lines = [line for event in events if "is passed over" in (line := str(formatEvent(event)))]
-            self.assertEqual(any("the item with Id '7'" in line for line in lines), told)
+            self.assertEqual(any("not understood: the item with Id '7'" in line for line in lines), told)
             self.assertEqual(any("the item with Id '9'" in line for line in lines), told)
             self.assertEqual(bool(lines), told)
         self.assertIn(RUNNING, (await self.engine.network(NETWORK_ID)).endpoints)
@@ -433,7 +433,7 @@ class Misbehaviour(DaemonCase):
         self.assertNoResult(outcome)
         self.clock.advance(0.2)
         problem = await failure_of(outcome, DockerUnavailable)
-        self.assertIn("no answer within 2 seconds", str(problem))
+        self.assertIn("late: it did not answer within docker_timeout, 2 seconds; raise", str(problem))
         await closed
         await port.stopListening()
 

@@ -22,8 +22,11 @@ from tests.test_docker_engine import BARE, Daemon, failure_of
 reactor = cast(Any, _reactor)
 
 NETWORKS = json.dumps([BARE]).encode()
-NO_HTTP = "it answered something that is not HTTP"
-CLOSED = "it closed the connection without an answer in HTTP"
+NO_HTTP = "not understood: it answered something that is not HTTP"
+CLOSED = "no answer: it closed the connection without an HTTP response"
+BROKEN = "no answer: it closed the connection before its answer was complete"
+UNEXPECTED = "not understood: it answered 200 with something unexpected"
+TOO_LONG = "not understood: its answer is longer than 65536 bytes"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 GZIPPED = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s"
 PACKED = gzip.compress(NETWORKS)
@@ -59,16 +62,13 @@ BAD = {
         "it answered 307 Temporary Redirect",
     ),
     "no content": (b"HTTP/1.1 204 No Content\r\n\r\n", "it answered 204 No Content"),
-    "empty": (b"HTTP/1.0 200 OK\r\n\r\n", "it answered 200 with something unexpected: b''"),
-    "closed within the list": (b"HTTP/1.0 200 OK\r\n\r\n" + NETWORKS[:-5], "it answered 200 with something unexpected"),
-    "closed within a length": (b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n" + NETWORKS, "its answer broke off"),
-    "closed within a chunk": (CHUNKED + b"fff\r\n" + NETWORKS, "its answer broke off"),
-    "closed before the last chunk": (CHUNKED + b"2\r\n[]\r\n", "its answer broke off"),
+    "empty": (b"HTTP/1.0 200 OK\r\n\r\n", f"{UNEXPECTED}: b''"),
+    "closed within the list": (b"HTTP/1.0 200 OK\r\n\r\n" + NETWORKS[:-5], UNEXPECTED),
+    "closed within a length": (b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n" + NETWORKS, BROKEN),
+    "closed within a chunk": (CHUNKED + b"fff\r\n" + NETWORKS, BROKEN),
+    "closed before the last chunk": (CHUNKED + b"2\r\n[]\r\n", BROKEN),
     "a chunk without a length": (CHUNKED + b"zz\r\n", NO_HTTP),
-    "closed within the headers": (
-        b"HTTP/1.1 200 OK\r\nContent-Ty",
-        "it closed the connection without an answer in HTTP",
-    ),
+    "closed within the headers": (b"HTTP/1.1 200 OK\r\nContent-Ty", CLOSED),
     "closed at once": (b"", CLOSED),
     "not HTTP": (b"SSH-2.0-OpenSSH\r\n\r\n", NO_HTTP),
     "no status": (b"HTTP/1.1 fine\r\n\r\n", NO_HTTP),
@@ -82,11 +82,11 @@ BAD = {
     ),
     "garbage for headers": (b"HTTP/1.1 200 OK\r\n\xff\xfe\r\n: \r\nno colon\r\n\r\n[]", ""),
     "an endless header": (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, ""),
-    "not packed as it says": (GZIPPED % (9, b"not gzip!"), "it answered 200 with something unexpected: b''"),
-    "longer than is taken": (b"HTTP/1.0 200 OK\r\n\r\n[" + b" " * 100_000, "its answer is longer than 65536 bytes"),
+    "not packed as it says": (GZIPPED % (9, b"not gzip!"), f"{UNEXPECTED}: b''"),
+    "longer than is taken": (b"HTTP/1.0 200 OK\r\n\r\n[" + b" " * 100_000, TOO_LONG),
     "packed to more than is taken": (
         GZIPPED % (len(gzip.compress(b" " * 100_000)), gzip.compress(b" " * 100_000)),
-        "its answer is longer than 65536 bytes",
+        TOO_LONG,
     ),
 }
 
@@ -134,9 +134,9 @@ class Answers(TestCase):
         plain = Path(self.mktemp())
         plain.write_text("no socket")
         for address, reason in (
-            ("unix:///nowhere.sock", "cannot connect: No such file or directory"),
-            (f"unix://{plain}", "cannot connect: Connection refused"),
-            ("tcp://127.0.0.1:1", "cannot connect: Connection refused"),
+            ("unix:///nowhere.sock", "no answer: cannot connect: No such file or directory"),
+            (f"unix://{plain}", "no answer: cannot connect: Connection refused"),
+            ("tcp://127.0.0.1:1", "no answer: cannot connect: Connection refused"),
         ):
             engine = connect(reactor, address, 2.0)
             problem = str(await failure_of(engine.networks(bool), DockerUnavailable))

@@ -143,7 +143,7 @@ class PresenceTests(SynchronousTestCase):
             self.ask("plugins", "networks", "network", "containers")
             self.clock.pump([1.0] * 30)
         self.assertEqual(self.levels(), ["info", "warn"])
-        self.assertIn("GET /networks: it answered 403 Forbidden; without it", self.told[1][1])
+        self.assertIn("GET /networks: it answered 403 Forbidden; without its answers", self.told[1][1])
 
     def test_a_proxy_that_refuses_the_plugins(self) -> None:
         """Docker has none then, which is told once and is no trouble."""

@@ -35,7 +35,7 @@ class Census:
         A Docker that lost its cluster store lists the containers on a shared network, but not the network.
 
         Raises:
-            DockerUnavailable: Docker does not answer.
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
         drivers = {PurePath(self._socket).stem, *await self._engine.managed_drivers(self._socket)}
         listed = await self._engine.networks(drivers.__contains__)
@@ -66,7 +66,7 @@ class Census:
         Raises:
             NetworkUnknown: Docker has no such network.
             EndpointUnknown: The container has no such endpoint any more.
-            DockerUnavailable: Docker does not answer.
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
             Refused: An option cannot be followed.
         """
         found = (await self._engine.network(network_id)).endpoints.get(endpoint_id)

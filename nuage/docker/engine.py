@@ -119,7 +119,7 @@ class Engine:
 
         Raises:
             NetworkUnknown: There is no such network.
-            DockerUnavailable: Docker did not answer, not in time, or not sensibly.
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
         path = f"/networks/{quote(network_id, safe='')}"
 
@@ -135,7 +135,7 @@ class Engine:
         """Return the networks whose driver's name satisfies ``driver``, without their endpoints.
 
         Raises:
-            DockerUnavailable: Docker did not answer, not in time, or not sensibly.
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
         networks, _ = await self._list("/networks", _network)
         return [network for network in networks if driver(network.driver)]
@@ -149,7 +149,7 @@ class Engine:
             socket: The file name of the socket that Docker calls them on, such as ``nuage.sock``; others are left out.
 
         Raises:
-            DockerUnavailable: Docker did not answer, not in time, or not sensibly.
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
         path = "/plugins"
 
@@ -168,7 +168,7 @@ class Engine:
         Raises:
             NetworkUnknown: There is no such network.
             EndpointUnknown: The network has no such endpoint, or not yet.
-            DockerUnavailable: Docker did not answer, not in time, or not sensibly.
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
         endpoint = (await self.network(network_id)).endpoints.get(endpoint_id)
         if endpoint is None:
@@ -189,7 +189,7 @@ class Engine:
         """Return network and container of each endpoint, of any driver, that a running container has.
 
         Raises:
-            DockerUnavailable: Docker did not answer, not in time, or not sensibly.
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
         containers, complete = await self._list(_CONTAINERS, _container)
         uses = {
@@ -206,7 +206,7 @@ class Engine:
 
         Raises:
             EndpointUnknown: The container is gone, or it has another endpoint by now.
-            DockerUnavailable: Docker did not answer, not in time, or not sensibly.
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
         path = f"/containers/{quote(container_id, safe='')}/json"
 
@@ -258,7 +258,7 @@ class Engine:
             # Not all of it: a container's state changes from one answer to the next.
             shown = f"Id {item['Id']!r}" if isinstance(item, dict) and "Id" in item else repr(item)[:80]
             if self._told.is_new((path, shown)):
-                reason = f"the item with {shown} is passed over: {problem!r}"
+                reason = f"not understood: the item with {shown} ({problem!r}); it is passed over"
                 self._log.warn("{problem}", problem=str(self._exchange.unavailable(path, reason)))
             return None
 
@@ -268,7 +268,7 @@ class Engine:
         try:
             return parse(json.loads(answer.body))
         except _UNREADABLE:
-            reason = f"it answered {answer.status} with something unexpected: {answer.body[:80]!r}"
+            reason = f"not understood: it answered {answer.status} with something unexpected: {answer.body[:80]!r}"
         raise self._exchange.unavailable(path, reason, AnswerUnreadable)
 
 

@@ -1,7 +1,13 @@
 """One question to the Docker Engine API and its answer, bounded in time and in size.
 
-Whatever goes wrong between connecting and the last byte is a :class:`nuage.errors.DockerUnavailable`: proxies before
-Docker's socket speak HTTP in many ways, and some addresses are of something that does not speak it at all.
+Whatever goes wrong between connecting and the last byte is a :class:`nuage.errors.DockerUnavailable`. Proxies in front
+of Docker's socket speak HTTP in many ways, and something that does not speak HTTP at all may listen at the address. The
+message says which it was:
+
+- "no answer": nobody listens there, or the connection closed too early.
+- "late": no complete answer came in time.
+- "not understood": what came is not HTTP, not what Docker answers, or too long.
+- "it answered 403 Forbidden": Docker, or a proxy in front of it, answered with an error.
 """
 
 from __future__ import annotations
@@ -95,7 +101,7 @@ class Exchange:
 
         Raises:
             DockerUnreachable: Nobody listens there.
-            DockerUnavailable: There was no answer, not in time, or not in HTTP.
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
         asking = Deferred.fromCoroutine(self._ask(path, query))
         return await asking.addTimeout(self._timeout, self._clock, onTimeoutCancel=self._timed_out(path))
@@ -116,13 +122,13 @@ class Exchange:
                 f"http://docker{path}", params=query, unbuffered=True, allow_redirects=False
             )
         except Exception as problem:
-            raise self._failed(path, problem, "it closed the connection without an answer in HTTP") from problem
+            raise self._failed(path, problem, "it closed the connection without an HTTP response") from problem
         body = _Body(self._largest)
         try:
             response.deliverBody(body)
             content = await body.whole
         except Exception as problem:
-            raise self._failed(path, problem, "its answer broke off") from problem
+            raise self._failed(path, problem, "it closed the connection before its answer was complete") from problem
         return Answer(response.code, excerpt(_phrase(response)), content)
 
     def _failed(self, path: str, problem: Exception, closed: str) -> Exception:
@@ -131,13 +137,14 @@ class Exchange:
         if any(isinstance(cause, _CANCELLED) for cause in causes):
             return CancelledError()
         if any(isinstance(cause, ConnectionClosed) for cause in causes):
-            return self.unavailable(path, closed)
+            return self.unavailable(path, f"no answer: {closed}")
         kind = DockerUnreachable if isinstance(causes[0], ConnectError | DNSLookupError) else DockerUnavailable
         return self.unavailable(path, _told(causes[0]), kind)
 
     def _timed_out(self, path: str) -> Callable[[Any, float], Any]:
         def report(_outcome: Any, seconds: float) -> Any:
-            raise self.unavailable(path, f"no answer within {seconds:g} seconds")
+            reason = f"late: it did not answer within docker_timeout, {seconds:g} seconds"
+            raise self.unavailable(path, f"{reason}; raise that if Docker only needs longer")
 
         return report
 
@@ -217,10 +224,10 @@ def _causes(problem: Exception) -> Iterator[Exception]:
 def _told(cause: Exception) -> str:
     """Return in words what ended a question, other than a connection that was closed."""
     if isinstance(cause, ConnectError | DNSLookupError):
-        return f"cannot connect: {in_words(cause)}"
+        return f"no answer: cannot connect: {in_words(cause)}"
     if isinstance(cause, _TooLong):
-        return str(cause)
-    return f"it answered something that is not HTTP ({type(cause).__name__.strip('_')})"
+        return f"not understood: {cause}"
+    return f"not understood: it answered something that is not HTTP ({type(cause).__name__.strip('_')})"
 
 
 def in_words(problem: ConnectError | DNSLookupError) -> str:

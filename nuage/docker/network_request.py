@@ -18,7 +18,7 @@ async def find_network(engine: Engine, network_id: str) -> NetworkRequest | None
     """Ask Docker for a network; return None where it has none.
 
     Raises:
-        DockerUnavailable: Docker did not answer in time.
+        DockerUnavailable: There was no answer, it was late, or it was not understood.
         NetworkUnreadable: What it answers makes no sense.
     """
     try:

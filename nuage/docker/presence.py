@@ -37,12 +37,12 @@ _NEVER_THERE = 10.0
 _AGAIN, _AGAIN_ONCE_TOLD = 10.0, 30.0
 
 _MEANING = (
-    "without it, containers get no names, no policy from their labels, and no repairs, and new ones reach nothing "
-    "unless label_policy is late"
+    "without its answers, containers get no names, no policy from their labels and no repairs, and new ones reach "
+    "nothing unless label_policy is late"
 )
 _REMEDY = (
-    "DockerEndpoint has to name the socket of Docker, which this process may open; a proxy before it has to allow "
-    "GET /networks, /networks/ID, /containers/json, /containers/ID/json and /plugins"
+    "DockerEndpoint has to name the socket of Docker, and this process has to be allowed to open it; a proxy in front "
+    "of it has to allow GET /networks, /networks/ID, /containers/json, /containers/ID/json and /plugins"
 )
 
 Again = Callable[[], Awaitable[object]]
@@ -116,7 +116,7 @@ class Presence:
                 refusal=joined(
                     str(problem),
                     "networks of managed plugins are not looked at",
-                    "where this driver is one, a proxy before Docker has to allow GET /plugins",
+                    "where this driver is one, a proxy in front of Docker has to allow GET /plugins",
                 ),
             )
 
