@@ -143,7 +143,7 @@ class MadeAgain(BridgeTestCase):
         await self.remove_bridge()
         self.make_bridge()
         await self.until(self.plugin.switch.has_bridge)
-        with self.assertRaisesRegex(Refused, f"network {NETWORK} is not known here nor to Docker"):
+        with self.assertRaisesRegex(Refused, f"network {NETWORK} is known neither here nor to Docker"):
             await self.plugin.restore(endpoint, container)
         assert self.vrs.vsctl("list-ports", BRIDGE) == ""
         docker.networks[NETWORK] = network_request()

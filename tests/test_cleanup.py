@@ -182,12 +182,12 @@ class Finishing(SynchronousTestCase):
         told = [str(formatEvent(event)) for event in events if event["log_level"] > LogLevel.debug]
         put_off, others = (
             f"clean-up of {subjects[0]} is put off: ",
-            "; what else is put off for this reason is not logged",
+            "; others put off for this reason are not logged",
         )
         assert told == [
             f"{put_off}away, nu{subjects[0][:13]} too{others}",
             f"{put_off}full{others}",
-            "the clean-up that was put off is finished, of 200 endpoints and networks",
+            "the clean-up that was put off is finished: 200 endpoints and networks",
         ]
         assert self.step.attempts == 200 * 15 - 1
 

@@ -111,7 +111,7 @@ class Asking(ContainersCase):
         assert self.late == []
         (warning,) = [formatEvent(event) for event in logged if event["log_level"] is LogLevel.warn]
         assert f"endpoint {ENDPOINT}" in warning
-        assert "knows no network y; is DockerEndpoint that of the daemon which calls this plugin?" in warning
+        assert "knows no network y; does DockerEndpoint name the Docker that calls this plugin?" in warning
 
     def test_a_docker_that_does_not_answer_ends_nothing(self) -> None:
         """However long it takes to start: what it has not said is not known."""

@@ -480,7 +480,7 @@ class Owners(DriverTestCase):
             assert ({each.id for each in plugin.switch.networks()}, {*plugin.switch.survey()}) == ({NETWORK}, ours)
 
     async def test_a_subnet_of_the_other(self) -> None:
-        """It is refused, whatever Docker says, with what to do if the other plugin is there no more."""
+        """It is refused, whatever Docker says, with what to do if the other plugin is gone."""
         one, other = self.restarted(owner="nuage.sock"), self.restarted(owner="nuage2.sock")
         await one.driver.create_network(network_request())
         await other.client.transact()
@@ -613,10 +613,10 @@ class Containing(DriverTestCase):
 
     async def test_a_network_that_nobody_knows(self) -> None:
         """The message says whom was asked."""
-        with self.assertRaisesRegex(Refused, "is not known here nor to Docker"):
+        with self.assertRaisesRegex(Refused, "is known neither here nor to Docker"):
             await self.plugin.driver.create_endpoint(_endpoint())
         self.plugin.docker.silent = True
-        with self.assertRaisesRegex(Refused, "Docker did not tell: Docker did not answer"):
+        with self.assertRaisesRegex(Refused, "Docker could not be asked: Docker did not answer"):
             await self.plugin.driver.create_endpoint(_endpoint())
 
 

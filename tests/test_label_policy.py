@@ -235,7 +235,7 @@ class Late(LabelPolicyCase):
         assert (trace.attached, trace.announced, trace.container_name) == (True, True, "web")
         (warning,) = [formatEvent(event) for event in logged if event["log_level"] is LogLevel.warn]
         assert 'unknown label "nuage.policygroup"' in warning
-        assert warning.endswith("its labels are passed over until it is started again")
+        assert warning.endswith("its labels are ignored until it is started again")
 
     async def test_what_is_there_is_not_put_back(self) -> None:
         """The VRS would have to resolve it anew."""

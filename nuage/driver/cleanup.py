@@ -1,4 +1,4 @@
-"""Clean-up that is not given up: what cannot be done now is done once the switch is there again.
+"""Clean-up that is not given up: what cannot be done now is done once the switch is back.
 
 Docker never asks twice for a Leave or a DeleteEndpoint, and gives the address to the next container whether they
 succeeded or not. So such a call succeeds outwardly, and is finished here until it is true.
@@ -49,14 +49,14 @@ class Cleanup:
     async def finish(self, subject: str, step: Step) -> bool:
         """Carry out ``step`` now if possible, later otherwise; return whether it is done.
 
-        It is the caller who has the subject's turn.
+        The caller has to hold the subject's turn.
         """
         self._steps[subject] = step
         return await self._attempt(subject)
 
     @asynccontextmanager
     async def undone_by(self, subject: str, undo: Step, *, new: bool) -> AsyncIterator[None]:
-        """Undo what the block did where it fails; what it makes is ``new``, or was there before and stays."""
+        """Undo what the block did if it fails and what it made is ``new``; what was there before stays."""
         try:
             yield
         except Exception:
@@ -103,7 +103,7 @@ class Cleanup:
         try:
             await step()
         except Exception as problem:
-            # Whatever ended it, a call's deadline as well, the step is still due.
+            # Whatever ended it, even a call's deadline, the step is still due.
             self._schedule()
             if not isinstance(problem, SwitchError):
                 raise
@@ -119,7 +119,7 @@ class Cleanup:
         self._put_off.add(subject)
         tell = self._log.warn if self._told.is_new("", problem) else self._log.debug
         tell(
-            "clean-up of {subject} is put off: {problem}; what else is put off for this reason is not logged",
+            "clean-up of {subject} is put off: {problem}; others put off for this reason are not logged",
             subject=subject,
             problem=problem,
         )
@@ -128,7 +128,7 @@ class Cleanup:
         if self._steps or not self._put_off:
             return
         self._log.info(
-            "the clean-up that was put off is finished, of {count} endpoints and networks", count=len(self._put_off)
+            "the clean-up that was put off is finished: {count} endpoints and networks", count=len(self._put_off)
         )
         self._put_off.clear()
         self._told.clear()

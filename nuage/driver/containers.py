@@ -1,9 +1,9 @@
 """Which container an endpoint belongs to.
 
-Docker does not say it in its calls, and answers no question while it starts. So it is asked early, from the moment
-that an endpoint exists, a Join waits for the answer for a moment at most, and a late answer is passed on when it comes.
-A Docker that does not answer is asked until it does: only what it says can end the search. It is asked for one endpoint
-at a time then: it may be away for hours, while hundreds of containers run.
+Docker does not say so in its calls, and answers no question while it starts. So it is asked as soon as an endpoint
+exists. A Join waits for the answer, but not for long, and a late answer is passed on when it comes.
+A Docker that does not answer is asked until it does, because only its answer can end the search. It is then asked about
+one endpoint at a time: it may be away for hours while hundreds of containers run.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from nuage.errors import DockerUnavailable, NuageError
 from nuage.model import Container
 
 #: Seconds before each question. The first is asked right after CreateEndpoint is answered: Docker lists an endpoint
-#: once it has stored it, and calls Join some five milliseconds later. After the last answer the endpoint counts as one
-#: without a container, such as those that Swarm makes for itself; not where Docker does not know it at all.
+#: once it has stored it, and calls Join some five milliseconds later. If the last answer names no container, the
+#: endpoint counts as one that has none, such as Swarm's own. It does not if Docker does not know the endpoint at all.
 _PAUSES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, *[5.0] * 12)
-#: Seconds until a Docker that did not answer is asked again, for whatever endpoint. While it starts it lets each
-#: question wait besides.
+#: Seconds until a Docker that did not answer is asked again, about any endpoint. While it starts, it also keeps each
+#: question waiting.
 _SILENCE = 1.0
-#: Seconds that a Join waits for the answer. Docker gives it within 2 ms, or 0.3 s when 40 containers start at once;
-#: one that starts gives none, and all of its Joins wait together.
+#: Seconds that a Join waits for the answer. Docker gives it within 2 ms, or 0.3 s when 40 containers start at once.
+#: A Docker that is starting gives none, and all its Joins wait at the same time.
 _PATIENCE = 0.5
 
 
@@ -38,7 +38,7 @@ class ContainerSource(Protocol):
     """What can be asked: :class:`nuage.docker.engine.Engine`."""
 
     async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
-        """Return the endpoint's container, None where it has none yet.
+        """Return the endpoint's container, None if it has none yet.
 
         Raises:
             DockerUnavailable: Docker does not tell.
@@ -55,7 +55,7 @@ class _Search:
     waiting: list[Deferred[None]] = attrs.field(factory=list)
 
     def release(self) -> bool:
-        """Let those go on who wait for the answer; return whether there were any."""
+        """Let everybody who waits for the answer go on; return whether anybody did."""
         waiting, self.waiting = [waiter for waiter in self.waiting if not waiter.called], []
         for waiter in waiting:
             waiter.callback(None)
@@ -68,8 +68,8 @@ class Containers:
     Args:
         clock: Measures pauses and patience.
         source: Answers the questions.
-        found_late: Called with an endpoint's id and its container, None where it has none, when that is known and
-            nobody waits for it.
+        found_late: Called with an endpoint's id and its container (None if it has none) if nobody waits any more when
+            that becomes known.
     """
 
     _log = Logger()
@@ -93,10 +93,10 @@ class Containers:
             search.search.addErrback(self._ended, endpoint_id)
 
     async def of(self, network_id: str, endpoint_id: str) -> Container | None:
-        """Return the endpoint's container, None where Docker does not tell it in a moment."""
+        """Return the endpoint's container, None if Docker does not tell it soon."""
         self.expect(network_id, endpoint_id)
         search = self._searches[endpoint_id]
-        # A Docker that was silent is not waited for again before it has answered something.
+        # Nobody waits again for a Docker that was silent until it has answered something.
         if search.found is None and not (search.over or self._silent):
             answered: Deferred[None] = Deferred()
             search.waiting.append(answered)
@@ -131,9 +131,9 @@ class Containers:
             self._fell_silent()
 
     def _fell_silent(self) -> None:
-        """Have nobody wait before Docker has answered something."""
+        """Let nobody wait until Docker has answered something."""
         self._silent = True
-        # Who goes on may end at once, and let in a call that begins another search or ends one.
+        # A call that goes on may end at once, and let in one that begins or ends another search.
         for search in list(self._searches.values()):
             search.release()
 
@@ -149,10 +149,10 @@ class Containers:
             if search.found is not None:
                 break
         if search.problem:
-            # The audit brings the container, should Docker have one after all.
+            # If Docker has a container after all, the audit finds it.
             self._log.warn(
-                "it is not known whose endpoint {endpoint} is: {problem}; "
-                "is DockerEndpoint that of the daemon which calls this plugin?",
+                "the container of endpoint {endpoint} is not known: {problem}; "
+                "does DockerEndpoint name the Docker that calls this plugin?",
                 endpoint=endpoint_id,
                 problem=search.problem,
             )
@@ -162,7 +162,7 @@ class Containers:
             self._found_late(endpoint_id, search.found)
 
     async def _silence_over(self) -> None:
-        """Wait until Docker has answered somebody, or until it is time to ask it once more."""
+        """Wait until Docker has answered somebody, or until it is time to ask again."""
         async with self._turns.turn("silence"):
             if self._silent:
                 await deferLater(self._clock, _SILENCE)

@@ -1,7 +1,7 @@
 """What each libnetwork call does.
 
-Every call may come twice, and after a restart of the daemon. It leaves all of its effect or none: what was half done
-when a step failed is undone. Calls about one endpoint, or about one network, come one after the other.
+Every call may come twice, also after a restart of the daemon. It takes effect wholly or not at all: if a step fails,
+what was done before it is undone. Calls about one endpoint, or about one network, run one after the other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Driver:
 
     Args:
         scope: "local" or "global"; see :class:`nuage.libnetwork.payloads.Capabilities`.
-        switch: The VRS. Nothing is read of it before it is there.
+        switch: The VRS. Nothing is read from it before it is there.
         networks: Makes and removes networks.
         endpoints: Makes, attaches and removes endpoints.
 
@@ -43,8 +43,8 @@ class Driver:
     async def allocate_network(self, request: payloads.AllocateNetwork) -> payloads.Allocation:
         """Return the options, which Swarm hands on to CreateNetwork on every node: what is not returned is lost.
 
-        They are not checked here. Swarm tells an error of this call to nobody, and leaves a service's tasks waiting;
-        one of CreateNetwork is shown with the task.
+        They are not checked here. Swarm shows nobody an error of this call, and leaves a service's tasks waiting. It
+        shows an error of CreateNetwork with the task.
         """
         return payloads.Allocation(request.options)
 

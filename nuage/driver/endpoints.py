@@ -8,15 +8,15 @@ The life of an endpoint::
         |                            |                |                            |                         |
         +----------------------------+-------- DeleteEndpoint, or an audit --------+-------------------------+
 
-A Join goes from created to resolved in one call where Docker tells the labels in time, and back to created where the
-VRS does not answer. With the label policy "late" no endpoint is shut. An audit forgets an endpoint that Docker has
+A Join goes from created to resolved in one call if Docker tells the labels in time, and back to created if the VRS
+does not answer. With the label policy "late" no endpoint is shut. An audit forgets an endpoint that Docker has
 forgotten, and puts back what the switch lacks of one that a container uses. Leave and DeleteEndpoint succeed outwardly
-while the switch is away; what is left to do is done later (:mod:`nuage.driver.cleanup`). Which state an endpoint is in
-the switch's database shows, and nothing else:
+while the switch is away; the rest is done later (:mod:`nuage.driver.cleanup`). Only the switch's database shows which
+state an endpoint is in:
 
 - a created endpoint is a record at the bridge,
 - a shut one is a port of the bridge, with the record at its interface,
-- an announced one has rows in the VRS's two tables besides,
+- an announced one also has rows in the VRS's two tables,
 - a resolved one has the VRS's answer in the row of its port.
 """
 
@@ -62,11 +62,11 @@ class Endpoints:
     Args:
         mtu: MTU of networks that have none of their own, in bytes.
         resolve_timeout: Seconds that a Join waits for the VRS to resolve the port; 0 does not wait.
-        label_policy: "strict" or "late": whether a port waits for its container's labels, which Docker does not always
-            tell in time, or is opened without the policy that they name until they are known.
+        label_policy: With "strict", a port waits for its container's labels, which Docker does not always tell in time.
+            With "late", it is opened at once, and gets the policy that they name when they are known.
         switch: The VRS.
         links: Makes veth pairs.
-        containers: Knows whose endpoints are.
+        containers: Knows which container an endpoint belongs to.
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one endpoint apart; shared with ``cleanup``.
 
@@ -138,7 +138,7 @@ class Endpoints:
             await self._cleanup.finish(endpoint_id, partial(self._forget_endpoint, endpoint_id))
 
     def shown(self, endpoint_id: str) -> Mapping[str, object]:
-        """Return what an operator sees of an endpoint, nothing where it is not known."""
+        """Return what an operator sees of an endpoint, nothing if it is not known."""
         endpoint = self._switch.endpoint(endpoint_id)
         if endpoint is None:
             return {}
@@ -158,7 +158,7 @@ class Endpoints:
     async def name_endpoint(self, endpoint_id: str, container: Container | None) -> None:
         """Tell the VRS the container of an endpoint that was attached without it.
 
-        An endpoint that was shut until then is opened; so is one that has no container, which ``None`` says.
+        An endpoint that was shut until then is opened, also if it has no container (None).
         """
         async with self._turns.turn(endpoint_id):
             endpoint, trace = self._switch.endpoint(endpoint_id), self._switch.trace(endpoint_id)
@@ -177,19 +177,19 @@ class Endpoints:
                 self._containers.expect(trace.network_id, endpoint_id)
 
     async def _open(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
-        """Attach an endpoint whose container has been started. The policy comes with it, or not at all."""
+        """Attach an endpoint whose container has been started. It is attached with its policy, or not at all."""
         if container is not None and self._label_policy == "strict":
             check_labels(container)
         elif container is not None:
             container = self._followed(container)
         await self._switch.attach(network, endpoint, container)
-        # Nobody waits for what the VRS makes of it, and the endpoint's turn is not to be held up.
+        # Nobody waits for the VRS's answer, and it must not hold up the endpoint's turn.
         Deferred.fromCoroutine(self._watch(network, endpoint, container)).addErrback(
             lambda failure: self._log.failure("watching endpoint {endpoint}", failure, endpoint=endpoint.id)
         )
 
     async def _watch(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
-        """Tell the log where the VRS does not resolve an endpoint as a Join would demand it."""
+        """Log it if the VRS does not resolve an endpoint as a Join would require."""
         try:
             await self._resolved_gateway(network, endpoint)
         except NotConnected:
@@ -200,16 +200,16 @@ class Endpoints:
                 self._log.warn("{subject} is not connected: {problem}", subject=subject, problem=str(problem))
 
     def _followed(self, container: Container) -> Container:
-        """Return a container that runs with its labels, or without them where they come too late to be refused."""
+        """Return a running container, without its labels if they are bad: it is too late to refuse the container."""
         try:
             check_labels(container)
         except Refused as problem:
-            self._log.warn("{problem}; its labels are passed over until it is started again", problem=str(problem))
+            self._log.warn("{problem}; its labels are ignored until it is started again", problem=str(problem))
             return attrs.evolve(container, labels={})
         return container
 
     async def _attach(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
-        """Make the link, then the rows, and return the gateway; nothing of both stays where one fails."""
+        """Make the link, then the rows, and return the gateway. If one fails, neither stays."""
         known = self._switch.attachment(endpoint.id)
         async with self._cleanup.undone_by(endpoint.id, partial(self._unplug, endpoint.id), new=known is None):
             await self._links.create_pair(
@@ -245,10 +245,10 @@ class Endpoints:
             await self._switch.rename(network, endpoint, late)
 
     async def _resolved_gateway(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
-        """Wait until the VRS has resolved the port, and return its gateway; Docker's where that is not waited for.
+        """Wait until the VRS has resolved the port, and return its gateway, or Docker's if ``resolve_timeout`` is 0.
 
-        A controller that is not there yet is waited for as well: after a start of the machine or of Open vSwitch it
-        takes some seconds, and Docker never repeats a start that failed.
+        This includes the wait for a controller that is not there yet: after a start of the machine or of Open vSwitch
+        it takes some seconds, and Docker never repeats a start that failed.
         """
         if not self._resolve_timeout:
             return network.gateway
@@ -263,11 +263,11 @@ class Endpoints:
         return check_resolution(network, endpoint, resolution)
 
     async def _free_addresses(self, request: CreateEndpoint, network: Network) -> None:
-        """Remove older endpoints of the network that have an address which Docker gives to another one now.
+        """Remove older endpoints of the network that have an address which Docker now gives to another.
 
-        That Docker gives it proves them dead: it lost them in a crash, of which it tells nobody. Their ports would keep
-        the VRS from resolving the new one. It is done before the new endpoint's turn and in a turn of each: who waits
-        for a turn while having another could wait for ever.
+        Docker would not give it away if they were alive: it lost them in a crash, and tells nobody. Their ports would
+        keep the VRS from resolving the new one. Each is removed in its own turn, before the new endpoint's turn: a call
+        that waits for one turn while it holds another could wait forever.
         """
         addresses = [interface.ip for interface in (request.address, request.address_v6) if interface]
         for older in sorted(self._switch.holders(network, addresses) - {request.endpoint_id}):

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 
 from nuage.model import Network
 
-#: First octets of each address: locally administered, of a single interface, and told apart at a glance.
+#: The first octets of each MAC address: locally administered, unicast, and easy to recognize.
 _PREFIX = b"\x7a\x42"
 
 

@@ -18,11 +18,11 @@ from nuage.model import Network, NetworkRequest
 from nuage.vrs.switch import Switch
 from nuage.vrs.tables import NETWORK_RECORD
 
-#: Finds a network that this host was not told of, as the request that would have created it; None where there is none.
+#: Finds a network that this host was not told of, as the request that would have created it; None if there is none.
 NetworkFinder = Callable[[str], Awaitable[NetworkRequest | None]]
 
-#: Seconds after which Docker is asked once more for a network that it does not know. It stores one when CreateNetwork
-#: has been answered, and until then says that there is none.
+#: Seconds after which Docker is asked again about a network that it does not know. It stores a network only after
+#: CreateNetwork has been answered, and says until then that there is none.
 _STORING_TIME = 1.0
 
 
@@ -82,9 +82,9 @@ class Networks:
 
     @asynccontextmanager
     async def _placed(self, network: Network) -> AsyncIterator[None]:
-        """Have the network's turn and that of its place, in which no other network is accepted there meanwhile.
+        """Hold the turns of the network and of its place, so that no other network is accepted there meanwhile.
 
-        The place's turn comes first: who has a network's turn waits for that of endpoints only.
+        The place's turn comes first: whoever holds a network's turn waits only for the turns of endpoints.
 
         Raises:
             Refused: The place has a network already; the message names it.
@@ -103,14 +103,14 @@ class Networks:
     async def _demand_subnet_of_its_own(self, network: Network) -> None:
         """Make sure that no other network assigns the addresses of the same Nuage subnet.
 
-        One that Docker does not know any more is forgotten instead: Docker does not always say when it drops one. That
-        of another plugin on this switch is not ours to judge.
+        A network that Docker no longer knows is forgotten instead: Docker does not always say when it drops one. A
+        network of another plugin on this switch is not ours to judge.
         """
         for other in self._switch.foreign_networks():
             if other.id != network.id and other.competes_with(network):
                 raise Refused(
                     f"network {other.id} of the plugin {other.owner} stands for {other.place()} already, with the "
-                    f"subnet {other.pool}: use that network, or remove it first; if that plugin is there no more, "
+                    f"subnet {other.pool}: use that network, or remove it first; if that plugin is gone, run "
                     f"ovs-vsctl remove bridge {self._switch.bridge} external_ids {NETWORK_RECORD}{other.id}"
                 )
         for other in list(self._switch.networks()):
@@ -130,18 +130,20 @@ class Networks:
         return not await self._is_known(network_id)
 
     async def _is_known(self, network_id: str) -> bool:
-        """Tell whether Docker has a network, or could not say that it has not."""
+        """Tell whether Docker has a network, or did not say that it has not."""
         try:
             return await self._find_network(network_id) is not None
         except (DockerUnavailable, Refused):
-            # Docker has it where what it says of it cannot be read.
+            # Docker has a network of which it says something that cannot be read.
             return True
 
     async def _learnt_network(self, network_id: str) -> Network:
         try:
             request = await self._find_network(network_id)
         except DockerUnavailable as problem:
-            raise Refused(f"network {network_id} is not known here, and Docker did not tell: {problem}") from problem
+            raise Refused(
+                f"network {network_id} is not known here, and Docker could not be asked: {problem}"
+            ) from problem
         if request is None:
-            raise Refused(f"network {network_id} is not known here nor to Docker; remove it and create it again")
+            raise Refused(f"network {network_id} is known neither here nor to Docker; remove it and create it again")
         return network_of(request)

@@ -19,9 +19,9 @@ _REQUIRED = ("organization", "user", "domain")
 _OPTIONAL = ("zone", "subnet", "policy-group", "redirection-target")
 
 _MTU_MAX = 65535
-#: Far more than anybody gives. It bounds the time that looking for the nearest known name takes.
+#: Far more than anybody gives. It limits how long it takes to look for the nearest known name.
 _MOST_OPTIONS = 1000
-#: How many of the things that are wrong a message lists.
+#: How many problems a message lists.
 _LISTED = 10
 #: RFC 791 and RFC 8200, section 5: the smallest MTU that a link has to carry.
 _MTU_MIN, _MTU_MIN_V6 = 68, 1280
@@ -58,19 +58,19 @@ def network_of(request: NetworkRequest) -> Network:
 
 
 def _listed(items: Sequence[object], separator: str) -> str:
-    """Join what a message lists, as far as somebody would read it."""
+    """Join what a message lists, but no more than anybody would read."""
     more = [f"and {len(items) - _LISTED} more"] if len(items) > _LISTED else []
     return separator.join([*map(str, items[:_LISTED]), *more])
 
 
 def _named(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Return our own options by their first name, and what is wrong with them."""
+    """Return our own options by their main names, and what is wrong with them."""
     options: dict[str, str] = {}
     problems = []
     for key, value in given.items():
         if key.startswith(_DOCKER_PREFIX):
             continue
-        name = _first_name(key)
+        name = _main_name(key)
         known = (*_REQUIRED, *_OPTIONAL)
         if problem := problem_of("option", name if name in known else key, value, known, _ALIASES):
             problems.append(problem)
@@ -81,13 +81,13 @@ def _named(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     return options, problems
 
 
-def _first_name(key: str) -> str:
+def _main_name(key: str) -> str:
     return _ALIASES.get(key.lower(), key.lower())
 
 
 def _missing(options: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
-    """Return what is not there, but for what was given in vain: that is told already."""
-    names = {_first_name(key) for key in given}
+    """Return what is missing. What was given with a bad value is reported already."""
+    names = {_main_name(key) for key in given}
     problems = [f'option "{name}" is missing; add -o {name}=…' for name in _REQUIRED if name not in names]
     for one, other in (("zone", "subnet"), ("subnet", "zone")):
         if one in options and other not in names:

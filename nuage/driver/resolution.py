@@ -1,7 +1,7 @@
 """What a Join makes of the VRS's answer.
 
-A port that is not resolved has no connectivity, and one that is resolved to something else than Docker assumes has the
-wrong one. Neither may look like a container that started well.
+A port that is not resolved has no connectivity. A port that is resolved to something other than Docker assumes is
+connected wrongly. Neither may look like a container that started well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def unresolved(
         network: The network.
         endpoint: The endpoint.
         policy: What the port's metadata say of its policy; see :func:`nuage.vrs.policy.port_metadata`.
-        seconds: How long it was waited for.
+        seconds: How long the Join waited.
         controller: Whether a controller is there by now.
     """
     if not controller:
@@ -58,7 +58,7 @@ def check_resolution(network: Network, endpoint: Endpoint, resolved: Resolution)
         f"{what}: Docker {docker}, Nuage {nuage}"
         for what, docker, nuage in (
             ("address", str(endpoint.address.ip) if endpoint.address else "none", resolved.address),
-            # Not each release of the VRS tells the mask.
+            # Not every release of the VRS tells the mask.
             ("mask", network.pool.netmask, resolved.mask or network.pool.netmask),
             ("gateway", network.gateway or gateway, gateway),
         )

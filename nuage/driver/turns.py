@@ -11,20 +11,20 @@ from twisted.internet.interfaces import IReactorTime
 
 
 class Turns:
-    """Lets those in who come about the same subject one after the other, in the order in which they came.
+    """Lets callers about one subject in one after the other, in the order in which they came.
 
     Args:
-        clock: Lets the next one in. Whoever ends does not do so itself: the one let in may end at once and let in
-            another, and a long queue would be as many calls deep.
+        clock: Lets the next one in. The one before does not do that itself: the next may end at once and let in
+            another, and a long queue would make as deep a stack.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        #: Those who wait, by subject; a subject is here from the first who comes until the last one has ended.
+        #: Those who wait, by subject. A subject is here from when the first comes until the last has ended.
         self._waiting: dict[str, deque[Deferred[None]]] = {}
 
     def taken(self, subject: str) -> bool:
-        """Tell whether somebody is in about the subject, or about to be let in."""
+        """Tell whether somebody has the subject's turn, or is about to get it."""
         return subject in self._waiting
 
     @asynccontextmanager
@@ -49,7 +49,7 @@ class Turns:
             del self._waiting[subject]
 
     def _let_in(self, subject: str) -> None:
-        # Those who were to come in may have given up meanwhile.
+        # Those who waited may have given up meanwhile.
         if self._waiting[subject]:
             self._waiting[subject].popleft().callback(None)
         else:
