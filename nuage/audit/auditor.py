@@ -1,8 +1,8 @@
 """Makes the switch, the kernel and Docker agree again, from time to time and after each interruption.
 
-What is to be removed or put back has to be seen for some seconds, by each audit in between: what a call is doing at
-this very moment looks like a fault as well, and is gone soon. It is a time and not a number of audits that is waited
-for, because an audit which is asked for while one is under way follows it at once.
+Something is removed or put back only after each audit has seen it for some seconds: what a call is doing at this very
+moment looks like a fault as well, and is soon over. The wait is a time and not a number of audits: an audit that is
+asked for while another is under way follows it at once.
 
 The auditor::
 
@@ -11,8 +11,8 @@ The auditor::
        ^                                      |   ^                                         |
        +----- it ends: a pause begins --------+   +------------- it ends: the next ---------+
 
-The pause is the interval; it is only as long as the confirmation takes where something has been seen that is to be seen
-once more. An audit that fails forgets what was seen. ``stop`` ends the pause or the audit, and nothing follows.
+The pause is the interval, or only as long as the confirmation takes if something has to be seen again. An audit that
+fails forgets what was seen. ``stop`` ends the pause or the audit, and nothing follows.
 
 A proposal::
 
@@ -20,7 +20,7 @@ A proposal::
         ^               |                                                                    |   ^
         +-- not seen ---+---------------------------------------------------------- not seen-+   +-- seen still
 
-One that takes nothing away and gives nothing to anybody (``HARMLESS``) is carried out when it is seen first.
+One that takes nothing away and gives nothing to anybody (``HARMLESS``) is carried out when it is first seen.
 """
 
 from __future__ import annotations
@@ -59,16 +59,16 @@ from nuage.names import LINK_MARK, link_alias, port_name
 from nuage.told import Told
 from nuage.vrs.switch import Switch
 
-#: Seconds that something has to be seen before it is acted upon, where the interval is not shorter.
+#: Seconds that something has to be seen before it is acted upon, if the interval is not shorter.
 _CONFIRMATION = 5.0
 
 
 @attrs.frozen(kw_only=True)
 class Findings:
-    """What one look at everything comes to.
+    """The result of one look at everything.
 
     ``unreadable`` says what was left out because it makes no sense. ``docker_problem`` is why Docker could not be
-    asked, None where it could: without it next to nothing can be proposed.
+    asked, None if it could: without Docker's answers, next to nothing can be proposed.
     """
 
     proposals: list[Proposal]
@@ -147,7 +147,7 @@ class Auditor:
         """Look at everything once and return what should be done, without doing it.
 
         Args:
-            sparing: Do not ask Docker where there is no endpoint to ask for. Where systemd holds Docker's socket, a
+            sparing: Do not ask Docker if there is no endpoint to ask about. If systemd holds Docker's socket, a
                 question starts a Docker that was stopped.
 
         Raises:
@@ -158,7 +158,7 @@ class Auditor:
         networks = {network.id: network for network in self._switch.networks()}
         idle = sparing and not (links or self._since or self._switch.survey())
         docker, docker_problem = (None, None) if idle else await self._docker()
-        # The switch last: what the answers above took time for cannot make it look older than they are.
+        # The switch last, so that it cannot look older than the answers above, which took time.
         traces = self._switch.survey()
         subjects = {*traces, *(link.alias.removeprefix(LINK_MARK) for link in links.values())}
         subjects |= {*docker.in_use} if docker else set()
@@ -198,7 +198,7 @@ class Auditor:
         self._log.debug("audit: {count} proposals", count=len(findings.proposals))
         self._bugs.clear()
         self._tell_unreadable(findings.unreadable)
-        # What one look saw had been there at its end at the latest, and what the next one sees is there at its begin.
+        # What one look saw was there at its end at the latest. What the next one sees was there at its beginning.
         self._since = {proposal: self._since.get(proposal, end) for proposal in findings.proposals}
         for proposal, since in tuple(self._since.items()):
             if isinstance(proposal, rules.HARMLESS) or begin >= since + self._age:
@@ -212,7 +212,7 @@ class Auditor:
                 self._log.warn("audit: {problem}", problem=problem)
 
     async def _carry_out(self, proposal: Proposal) -> None:
-        """Do what was proposed. What goes wrong with it does not keep the others from being done."""
+        """Do what was proposed. If it fails, the others are done all the same."""
         try:
             await self._steps()[type(proposal)](proposal)
         except CancelledError:
@@ -229,7 +229,7 @@ class Auditor:
                 tell("audit: {proposal}", proposal=str(proposal))
 
     def _refused(self, proposal: Proposal, problem: str) -> None:
-        """Log a refusal. It is tried again at each audit, and told again when its reason is another."""
+        """Log a refusal. It is tried again at each audit, and logged again if the reason changes."""
         if self._told.is_new(proposal, problem):
             self._log.warn("audit: cannot {proposal}: {problem}", proposal=str(proposal), problem=problem)
 
@@ -247,7 +247,7 @@ class Auditor:
         }
 
     async def _leave_alone(self, _proposal: Suspect | Remark) -> None:
-        """Do nothing: it is only told."""
+        """Do nothing: it is only reported."""
 
     async def _mend(self, proposal: MendLink) -> None:
         endpoint_id = proposal.endpoint_id
@@ -263,14 +263,14 @@ class Auditor:
             await self._endpoints.restore_endpoint(network, endpoint, proposal.container)
 
     def _remember(self, traces: Mapping[str, Trace], docker: rules.Docker | None) -> None:
-        """Keep the records of endpoints for as long as Docker may have them: of what the switch lost, they are left."""
+        """Keep the records of endpoints for as long as Docker may have them, in case the switch loses them."""
         self._records |= {endpoint_id: trace.record for endpoint_id, trace in traces.items() if trace.record}
         if docker is not None and docker.complete:
             there = {*traces, *docker.in_use}
             self._records = {key: value for key, value in self._records.items() if key in there}
 
     def _remembered(self, endpoint_id: str) -> Endpoint | None:
-        """Return an endpoint as an earlier audit saw it: that of a row which a hand removed."""
+        """Return an endpoint as an earlier audit saw it, before somebody removed its row by hand."""
         try:
             return Endpoint.from_record(self._records.get(endpoint_id, ""))
         except ValueError:
@@ -290,7 +290,7 @@ class Auditor:
             self._again = False
             self.trigger()
             return
-        # What needs no second look was done, and is tried again in time where it could not be.
+        # What needs no second look was done. If it could not be, the next audit tries again.
         due = [
             proposal for proposal in self._since if not isinstance(proposal, rules.HARMLESS) and self._is_due(proposal)
         ]
@@ -298,7 +298,7 @@ class Auditor:
         self._next = self._clock.callLater(pause, partial(self._begin, sparing=True))
 
     def _is_due(self, proposal: Proposal) -> bool:
-        """Tell whether the next audit should not wait: something is to be done, or to be told if it is there still."""
+        """Tell whether the next audit should not wait: something has to be done, or reported if it is still there."""
         return not isinstance(proposal, rules.TOLD) or not self._told.knows(proposal)
 
     def _unschedule(self) -> None:

@@ -22,7 +22,7 @@ class Census:
         engine: The daemon.
         socket: The file name of this driver's socket, such as ``nuage.sock``. Docker names a driver that it finds by
             the socket after it, without the ending. A managed plugin is named by who installs it, and may be disabled:
-            its networks are ours still.
+            its networks are still ours.
     """
 
     def __init__(self, engine: Engine, socket: str) -> None:
@@ -51,17 +51,17 @@ class Census:
         return attrs.evolve(docker, others=others, untold=untold)
 
     async def with_elsewhere(self, docker: Docker, unlisted: Collection[str]) -> Docker:
-        """Add those of the networks that Docker has all the same: its list is read by the names of our drivers."""
+        """Add those of the networks that Docker has, but does not list under the names of our drivers."""
         elsewhere = [network_id for network_id in unlisted if await self._has(network_id)]
         return attrs.evolve(docker, elsewhere=frozenset(elsewhere))
 
     async def endpoint(self, network_id: str, endpoint_id: str, container: Container | None) -> Endpoint | None:
-        """Return an endpoint as Docker describes it, None where Docker has it no more.
+        """Return an endpoint as Docker describes it, None if Docker no longer has it.
 
         Args:
             network_id: The endpoint's network.
             endpoint_id: The endpoint.
-            container: Whose it is; it is Docker's description of the container that has the endpoint's options.
+            container: The container that it belongs to: Docker tells an endpoint's options only with its container.
 
         Raises:
             NetworkUnknown: Docker has no such network.
@@ -88,7 +88,7 @@ class Census:
         )
 
     async def _endpoints(self, network_id: str) -> Collection[str] | None:
-        """Return the endpoints of a network, None where they cannot be read."""
+        """Return the endpoints of a network, None if they cannot be read."""
         try:
             return (await self._engine.network(network_id)).endpoints
         except NetworkUnknown:
@@ -97,7 +97,7 @@ class Census:
             return None
 
     async def _has(self, network_id: str) -> bool:
-        """Tell whether Docker has a network. It has one that it describes in whatever way."""
+        """Tell whether Docker has a network, even one whose description cannot be read."""
         try:
             await self._engine.network(network_id)
         except NetworkUnknown:

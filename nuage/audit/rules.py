@@ -1,12 +1,12 @@
 """What is compared, and what follows from it.
 
-The switch, the kernel and Docker each know something of an endpoint, and they can disagree: Docker forgets, without
-telling, the endpoints of containers that died with it; a hand removes a row or a port; a daemon is killed between two
+The switch, the kernel and Docker each know something of an endpoint, and they can disagree: Docker silently forgets the
+endpoints of containers that died with it; somebody removes a row or a port by hand; a daemon is killed between two
 steps.
-:func:`propose` looks at one observation of all three and says what would make them agree. It decides; nothing is
-done here.
+:func:`propose` looks at one observation of all three and says what would make them agree. It only decides; the auditor
+carries it out.
 
-It goes by marks that prove ownership, never by the look of a name, and it never proposes to cut off a container that
+It goes by marks that prove ownership, never by what a name looks like. It never proposes to cut off a container that
 may be alive: an endpoint that Docker does not know and whose link carries traffic is left alone.
 """
 
@@ -23,7 +23,7 @@ from nuage.names import LINK_MARK, link_alias, port_name
 
 @attrs.frozen
 class Forget:
-    """Docker has no such endpoint any more: remove all of it."""
+    """Docker no longer has this endpoint: remove all of it."""
 
     endpoint_id: str
 
@@ -44,7 +44,7 @@ class RemoveLink:
 
 @attrs.frozen
 class Restore:
-    """An endpoint in use, of which the switch lacks something. Its container's labels tell its policy."""
+    """The switch lacks something of an endpoint in use. Its container's labels tell its policy."""
 
     endpoint_id: str
     network_id: str
@@ -56,7 +56,7 @@ class Restore:
 
 @attrs.frozen
 class ForgetNetwork:
-    """Docker has no such network any more."""
+    """Docker no longer has this network."""
 
     network_id: str
 
@@ -66,25 +66,25 @@ class ForgetNetwork:
 
 @attrs.frozen
 class Name:
-    """An endpoint was attached without its container's name, which Docker tells now, or the container was renamed."""
+    """An endpoint was attached without its container's name, and Docker now tells it, or the container was renamed."""
 
     endpoint_id: str
     container: Container = attrs.field(eq=False)
 
     def __str__(self) -> str:
-        return f'tell the VRS that endpoint {self.endpoint_id} is that of container "{self.container.name}"'
+        return f'tell the VRS that endpoint {self.endpoint_id} belongs to container "{self.container.name}"'
 
 
 @attrs.frozen
 class Suspect:
-    """An endpoint that Docker does not know and whose link carries traffic. It is for the operator to judge."""
+    """An endpoint that Docker does not know and whose link carries traffic. The operator has to judge."""
 
     endpoint_id: str
 
     def __str__(self) -> str:
         return (
             f"leave endpoint {self.endpoint_id} alone: Docker does not know it, but its link carries traffic; "
-            "is DockerEndpoint that of the daemon which calls this plugin?"
+            "does DockerEndpoint name the Docker that calls this plugin?"
         )
 
 
@@ -124,9 +124,9 @@ class Learn:
 
 Proposal = Forget | RemoveLink | Restore | ForgetNetwork | Name | Learn | MendLink | Suspect | Remark
 
-#: What takes nothing away and gives nothing to anybody: it need not be seen twice.
+#: What takes nothing away and gives nothing to anybody: seeing it once is enough.
 HARMLESS = (Name, Learn)
-#: What is only told.
+#: What is only reported.
 TOLD = (Suspect, Remark)
 
 
@@ -134,11 +134,10 @@ TOLD = (Suspect, Remark)
 class Docker:
     """What Docker says: the endpoints of running containers, and the networks of this driver.
 
-    ``networks`` are as they would have been created here; of those that are ``unreadable``, what is wrong with them.
-    ``others`` are endpoints that Docker knows and that belong to no running container, of those that were asked for;
-    ``untold`` are the networks of those whose endpoints could not be read.
-    ``elsewhere`` are networks that Docker has and does not list as ours: those of another plugin. Where it is not
-    ``complete`` Docker named containers that could not be read.
+    ``networks`` are as they would have been created here. ``unreadable`` says of other networks why they cannot be
+    read. ``others`` are those endpoints, of the ones that were asked about, that Docker knows and no running container
+    has. ``untold`` are networks whose endpoints could not be read. ``elsewhere`` are networks that Docker has and does
+    not list as ours: those of another plugin. If it is not ``complete``, some containers could not be read.
     """
 
     in_use: Mapping[str, Use]
@@ -152,10 +151,10 @@ class Docker:
 
 @attrs.frozen(kw_only=True)
 class Observation:
-    """All that is compared. ``docker`` is None where it does not answer, which is no reason to remove anything.
+    """All that is compared. ``docker`` is None if Docker does not answer, which is no reason to remove anything.
 
     ``busy`` are endpoints that a call is about at this moment, ``foreign`` those of other plugins on the same switch.
-    ``mtus`` are those, in bytes, of the networks that were given one.
+    ``mtus`` has the MTU, in bytes, of each network that was given one.
     """
 
     traces: Mapping[str, Trace]
@@ -167,11 +166,11 @@ class Observation:
     mtus: Mapping[str, int] = attrs.field(factory=dict)
 
     def links_by_owner(self) -> dict[str, Link]:
-        """Return the links by the endpoints that they are of, whatever their names are now."""
+        """Return the links by their endpoints, whatever their names are now."""
         return {endpoint_id: link for link in self.links.values() if (endpoint_id := self.owner_of(link))}
 
     def owner_of(self, link: Link) -> str:
-        """Return the endpoint of a link: the one that its alias names, or that has its name where it has no alias."""
+        """Return the endpoint of a link: the one that its alias names, or its own name if it has no alias."""
         if link.alias:
             return link.alias.removeprefix(LINK_MARK)
         known = {*self.traces, *(self.docker.in_use if self.docker else ())}
@@ -193,17 +192,17 @@ def propose(seen: Observation) -> list[Proposal]:
 
 
 def missing_in_docker(traces: Collection[str], docker: Docker) -> set[str]:
-    """Return the endpoints that belong to no running container: candidates for removal, if Docker knows no more."""
+    """Return the endpoints that belong to no running container: candidates for removal, unless Docker knows more."""
     return set(traces) - set(docker.in_use)
 
 
 def unlisted_in_docker(networks: Collection[str], docker: Docker) -> set[str]:
-    """Return the networks that Docker does not list: to be forgotten, if it says so of each."""
+    """Return the networks that Docker does not list: candidates for removal, if it does not know them either."""
     return set(networks) - {*docker.networks, *docker.unreadable}
 
 
 def _stale_endpoints(seen: Observation) -> Iterator[Proposal]:
-    # An endpoint may be that of a container which could not be read.
+    # An endpoint may belong to a container that could not be read.
     if seen.docker is None or not seen.docker.complete:
         return
     links = seen.links_by_owner()
@@ -215,9 +214,9 @@ def _stale_endpoints(seen: Observation) -> Iterator[Proposal]:
 
 
 def _in_use(seen: Observation) -> Iterator[tuple[str, Use]]:
-    """Yield the endpoints of running containers on our networks, but those of another plugin.
+    """Yield the endpoints of running containers on our networks, except those of another plugin.
 
-    A network that is learnt in the same audit is one of ours: at a bridge that was made again all have to be.
+    A network that is learnt in the same audit counts as ours: a bridge that was made again has to learn all of them.
     """
     if seen.docker is None:
         return
@@ -228,7 +227,7 @@ def _in_use(seen: Observation) -> Iterator[tuple[str, Use]]:
 
 
 def _lacking_endpoints(seen: Observation) -> Iterator[Restore]:
-    """Find endpoints in use that are not wholly in the switch. Without a link there is nothing to attach."""
+    """Find endpoints in use that the switch has only in part, or not. Without a link there is nothing to attach."""
     for endpoint_id, use in _in_use(seen):
         trace, link = seen.traces.get(endpoint_id), seen.links.get(port_name(endpoint_id))
         if link is not None and link.alias == LINK_MARK + endpoint_id:
@@ -248,7 +247,7 @@ def _nameless_endpoints(seen: Observation) -> Iterator[Name]:
 
 
 def _is_named(trace: Trace, container: Container) -> bool:
-    # One that lost its marks gets them back with its name.
+    # An endpoint that lost its marks gets them back with its name.
     return not trace.marked or (trace.container_id is not None and trace.container_name == container.name)
 
 
@@ -289,7 +288,7 @@ def _oddities(link: Link, trace: Trace | None, mtu: int | None) -> Iterator[str]
             f"ip link set {link.name} mtu {mtu}"
         )
     if trace is not None and trace.error:
-        yield f"the switch could not open its port: {trace.error}; ovs-vsctl del-port {link.name} has it attached anew"
+        yield f"the switch could not open its port: {trace.error}; ovs-vsctl del-port {link.name} has it attached again"
 
 
 def _stale_links(seen: Observation) -> Iterator[RemoveLink]:

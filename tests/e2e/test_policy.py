@@ -55,7 +55,7 @@ class PolicyGroupTests(TopologyTestCase):
         self.assertEqual(self.group("jailed"), "quarantine")
 
     def test_option_of_the_network(self) -> None:
-        """It is that of containers that name none; a label comes before it, and the endpoint's option before both."""
+        """It applies to containers that name none; a label overrides it, and the endpoint's option overrides both."""
         place = attrs.evolve(PLACE, options=("-o=policy-group=quarantine",))
         web = "--label=nuage.policy-group=web"
         named = f"name={place.network},driver-opt={QUARANTINE}"
