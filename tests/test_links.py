@@ -276,7 +276,7 @@ class RealKernel(TestCase):
 
     async def test_what_cannot_be_mended(self) -> None:
         """A link that is gone, one of another owner, a name that somebody else's link has: nothing is changed."""
-        self.assertIn("is there no more", str(await failure_of(self.links.mend(HOST, HOST, ALIAS), LinkError)))
+        self.assertIn("is gone", str(await failure_of(self.links.mend(HOST, HOST, ALIAS), LinkError)))
         await self.create()
         await failure_of(self.links.mend(HOST, HOST, OTHER), NotOurs)
         index = self.found(HOST).index
@@ -437,7 +437,7 @@ class Failures(TestCase):
             self.told(),
             [
                 f"link {HOST} is not removed: cannot remove the link {HOST}: Device or resource busy",
-                "no link waits for its removal any more; 1 had to",
+                "all links that could not be removed at once are removed now: 1",
             ],
         )
 
@@ -459,7 +459,7 @@ class Failures(TestCase):
         lines = self.told()
         self.assertEqual(len(lines), 2)
         self.assertIn("CAP_NET_ADMIN", str(lines[0]))
-        self.assertEqual(lines[1], "no link waits for its removal any more; 50 had to")
+        self.assertEqual(lines[1], "all links that could not be removed at once are removed now: 50")
 
     async def test_removal_of_what_is_not_ours_is_not_tried_again(self) -> None:
         netlink = FakeNetlink("del", [])

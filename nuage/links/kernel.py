@@ -1,4 +1,4 @@
-"""The kernel's links in one network namespace, to be changed and looked at."""
+"""Changing the kernel's links in one network namespace, and looking at them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Kernel:
         return self._route.link(command, **kwarg)
 
     def find(self, name: str) -> Link | None:
-        """Return the link of this name, or None where there is none.
+        """Return the link of this name, or None if there is none.
 
         Raises:
             OSError: The kernel refused.

@@ -1,7 +1,7 @@
 """The links between host and containers, made and removed in threads so that the reactor never waits for the kernel.
 
-Making a pair takes the kernel about a millisecond, removing one 15 to 20: removals have threads of their own and
-never stand in the way of what a call waits for. Each thread keeps one netlink socket open.
+Making a pair takes the kernel about a millisecond, removing one 15 to 20. So removals have threads of their own, and
+no call waits for them. Each thread keeps one netlink socket open.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from nuage.told import Told
 
 _Result = TypeVar("_Result")
 
-#: Four removals at once take 6 ms each, one after the other they take 16: the kernel waits, it does not work.
+#: Four removals at once take 6 ms each, one after the other 16 ms each: the kernel waits rather than works.
 _REMOVAL_THREADS = 4
 
-#: Seconds before a removal that failed is tried again: doubled each time, up to the last.
+#: Seconds before a removal that failed is tried again: doubled each time, up to the second figure.
 _FIRST_PAUSE, _LAST_PAUSE = 0.2, 30.0
 
 
@@ -42,7 +42,7 @@ class _Lane:
         self._reactor = reactor
         self._open_netlink = open_netlink
         self._pool = ThreadPool(minthreads=1, maxthreads=1, name=name)
-        # A request that the kernel never answers does not keep the process from ending.
+        # The process can end even if the kernel never answers a request.
         self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
         self._netlink: Netlink | None = None
 
@@ -82,7 +82,7 @@ class _Lane:
 
 @attrs.define(eq=False)
 class _Removal:
-    """A removal in the background. It ends when the link is gone, or at the next moment when it is not wanted."""
+    """A removal in the background. It ends when the link is gone, or soon after it is no longer wanted."""
 
     alias: str
     wanted: bool = True
@@ -90,7 +90,7 @@ class _Removal:
     waiting: list[Deferred[None]] = attrs.field(factory=list)
 
     async def given_up(self) -> None:
-        """End it: after the attempt that is under way, or at once where it pauses."""
+        """End it: after the attempt that is under way, or at once if it pauses."""
         ended = self.ended()
         self.wanted = False
         if self.pause is not None:
@@ -107,13 +107,12 @@ class _Removal:
 class Links:
     """Makes and removes veth pairs in the daemon's network namespace.
 
-    Calls about one link come one after the other, which is the caller's part; background removals give way by
-    themselves.
+    The caller has to make calls about one link one after the other. Background removals give way by themselves.
 
     Args:
         reactor: Where results come back to from the threads.
         clock: Measures the pauses between the attempts of a background removal.
-        open_netlink: Opens a netlink socket. It is called in each thread for itself, and again when a socket broke.
+        open_netlink: Opens a netlink socket. Each thread calls it, and again after a socket broke.
     """
 
     _log = Logger()
@@ -124,7 +123,7 @@ class Links:
         self._clock = clock
         self._making = _Lane(reactor, open_netlink, "links")
         self._removing = [_Lane(reactor, open_netlink, f"links-remove-{n}") for n in range(_REMOVAL_THREADS)]
-        # No creation should wait for a long list.
+        # Making a pair should not wait for a long list.
         self._listing = _Lane(reactor, open_netlink, "links-list")
         self._lanes = (self._making, self._listing, *self._removing)
         self._removals: dict[str, _Removal] = {}
@@ -174,7 +173,7 @@ class Links:
             LinkError: The kernel refused.
             nuage.links.veth.NotOurs: The link is somebody else's.
         """
-        # A creation that its caller gave up may still be under way; the link is not "already gone" before its end.
+        # A pair whose caller gave up may still be in the making: only after that is the link really gone.
         await self._making.passed()
         lane = self._removing[crc32(host_name.encode()) % len(self._removing)]
         return await lane.run(partial(veth.remove, host_name=host_name, alias=alias))
@@ -192,7 +191,7 @@ class Links:
         """Return each link in this namespace whose alias starts with ``mark``, by its name.
 
         A pair whose maker was killed before it set the alias is there with an empty one; :meth:`remove` takes any
-        owner for it. A pair that is being made at this moment can look the same.
+        owner for it. A pair that is just being made can look the same.
 
         Raises:
             LinkError: The kernel refused.
@@ -227,7 +226,7 @@ class Links:
 
     def _tell_end(self) -> None:
         if self._put_off and not self._removals:
-            self._log.info("no link waits for its removal any more; {count} had to", count=self._put_off)
+            self._log.info("all links that could not be removed at once are removed now: {count}", count=self._put_off)
             self._put_off = 0
             self._told.clear()
 

@@ -1,9 +1,9 @@
 """The kernel's links, read by hand: of each link only what is asked of it.
 
 A netlink library that decodes everything takes 0.3 ms a link and holds the interpreter for as long; a thousand
-endpoints would stop the daemon's other threads for half a second at each audit. Here they take some 20 ms. Of a single
-link that is asked for, pyroute2 keeps the acknowledgement for as long as its socket lives, each in a piece of a large
-buffer: 2 KB for each container that stopped. Here none is asked for.
+endpoints would stop the daemon's other threads for half a second at each audit. Here they take some 20 ms. When
+pyroute2 is asked for a single link, it keeps the acknowledgement for as long as its socket lives, each in a piece of a
+large buffer: 2 KB for each container that stopped. Here no acknowledgement is asked for.
 
 The format is that of rtnetlink(7): a header, ``struct ifinfomsg``, and attributes which each begin with their length
 and type and are padded to four bytes.
@@ -39,7 +39,7 @@ _NO_STATISTICS = 1 << 3
 
 #: A dump comes in pieces of at most 32 KiB (netlink(7)).
 _PIECE = 1 << 16
-#: Seconds without an answer after which the kernel is not waited for any more.
+#: Seconds to wait for the kernel's answer.
 _PATIENCE = 10
 
 
@@ -53,7 +53,7 @@ def links() -> Iterator[Link]:
 
 
 def link(name: str) -> Link | None:
-    """Return the link of this name in the thread's network namespace, None where there is none.
+    """Return the link of this name in the thread's network namespace, None if there is none.
 
     Raises:
         OSError: The kernel refused.

@@ -2,10 +2,10 @@
 
 These functions block: :mod:`nuage.links.links` runs them in threads.
 
-Whose a link is, is marked on its host end twice. The kernel takes the *group* in the same message that makes the
-pair, so no instant exists in which a pair of ours is unmarked; the *alias*, which names the exact owner, the kernel
-ignores in that message, so it follows in the next one together with "up". A pair of our group without an alias is
-therefore half made: whoever made it was killed in between, nobody has used it, and it may be removed by its name.
+Two marks on its host end say who owns a link. The kernel takes the *group* in the same message that makes the pair, so
+a pair of ours is never unmarked. The kernel ignores the *alias*, which names the exact owner, in that message, so it
+follows in the next one together with "up". A pair of our group without an alias is therefore half made: its maker was
+killed in between, nobody has used it, and it may be removed by its name.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _REMEDIES = {
     errno.EACCES: "the daemon needs the capability CAP_NET_ADMIN",
     errno.EOPNOTSUPP: 'the kernel has no veth devices: load its module "veth"',
     errno.EINVAL: "check the names and the MTU",
-    errno.ERANGE: "a name may have 15 characters",
-    errno.EADDRNOTAVAIL: "the MAC address has to be that of a single interface, neither zero nor multicast",
+    errno.ERANGE: "a name may have at most 15 characters",
+    errno.EADDRNOTAVAIL: "the MAC address has to be unicast and not zero",
     errno.ENOMEM: "the kernel is out of memory",
     errno.ENOBUFS: "the kernel is out of memory",
 }
 
 
 class NotOurs(LinkError):
-    """The link is somebody else's: it is left alone, and to ask again is of no use."""
+    """The link is somebody else's: it is left alone, and it is no use to try again."""
 
 
 class Netlink(Protocol):
@@ -49,7 +49,7 @@ class Netlink(Protocol):
         """Send one RTM_NEWLINK or RTM_DELLINK, as pyroute2's ``IPRoute.link`` does."""
 
     def find(self, name: str) -> Link | None:
-        """Return the link of this name, or None where there is none."""
+        """Return the link of this name, or None if there is none."""
 
     def close(self) -> None:
         """Close the socket."""
@@ -91,7 +91,7 @@ class Link:
 
 
 def create(netlink: Netlink, pair: Pair) -> None:
-    """Make the pair, or see that it is there as wanted. Two requests where nothing is in the way.
+    """Make the pair, or see that it is there as wanted. It takes two requests if nothing is in the way.
 
     Raises:
         LinkError: The kernel refused. Nothing is left behind.
@@ -110,7 +110,7 @@ def create(netlink: Netlink, pair: Pair) -> None:
 
 
 def remove(netlink: Netlink, host_name: str, alias: str) -> bool:
-    """Remove the pair of the host end ``host_name`` where ``alias`` owns it; return whether it was there.
+    """Remove the pair of the host end ``host_name`` if ``alias`` owns it; return whether it was there.
 
     Raises:
         LinkError: The kernel refused.
@@ -127,16 +127,16 @@ def remove(netlink: Netlink, host_name: str, alias: str) -> bool:
 
 
 def mend(netlink: Netlink, name: str, host_name: str, alias: str) -> None:
-    """Give the link ``name`` its name ``host_name`` and its alias back, and set it up, where ``alias`` owns it.
+    """Give the link ``name`` its name ``host_name`` and its alias back, and set it up, if ``alias`` owns it.
 
     Raises:
         LinkError: The kernel refused, or the link is gone.
-        NotOurs: The link is somebody else's, or a link of somebody else has the name.
+        NotOurs: The link is somebody else's, or somebody else's link has the name.
     """
     try:
         link = netlink.find(name)
         if link is None:
-            raise LinkError(f"link {name} is there no more")
+            raise LinkError(f"link {name} is gone")
         _demand_ownership(link, alias)
         try:
             if link.name != host_name:
@@ -148,7 +148,7 @@ def mend(netlink: Netlink, name: str, host_name: str, alias: str) -> None:
 
 
 def _add(netlink: Netlink, pair: Pair) -> bool:
-    """Make the pair; return False where one of its names is taken."""
+    """Make the pair; return False if one of its names is taken."""
     peer = {"ifname": pair.container_name, "address": pair.mac, "mtu": pair.mtu}
     try:
         netlink.link("add", kind="veth", ifname=pair.host_name, mtu=pair.mtu, group=GROUP, peer=peer)
