@@ -1,7 +1,7 @@
 """Which endpoints a switch has under an address.
 
-Docker gives an address of a network to one endpoint at a time. An older one that has it still is of no use to anybody:
-Docker lost it in a crash, or this driver could not remove it when it was told to.
+Docker gives an address of a network to one endpoint at a time. An older endpoint that still has it is of no use to
+anybody: Docker lost it in a crash, or this driver could not remove it when it was told to.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _tells_one_of(addresses: Addresses, record: str, network_id: str) -> bool:
 
 
 def _left_at_vrs(cache: Cache, network: Network, address: IPv4Address | IPv6Address) -> Iterator[str]:
-    """Yield endpoints whose port, or its marks, a hand removed. The place that the VRS was told shows the network."""
+    """Yield endpoints whose port or marks somebody removed by hand. The place told to the VRS shows the network."""
     for port in cache[tables.NUAGE_PORT].where("metadata", str(address), tables.STATIC_IP):
         interface = cache[tables.INTERFACE].find("name", port["name"])
         if interface is None or tables.NETWORK not in ids_of(interface):

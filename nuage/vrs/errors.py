@@ -1,4 +1,4 @@
-"""What can go wrong with the VRS, of which the database's own errors are one source.
+"""What can go wrong with the VRS, including errors of its database.
 
 The client of the database knows nothing of this driver. Its errors become :class:`nuage.errors.SwitchError` where
 :mod:`nuage.vrs.switch` uses it, with the same message: it is what a user reads.

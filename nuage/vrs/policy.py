@@ -12,7 +12,7 @@ from nuage.errors import Refused
 from nuage.given import problem_of
 from nuage.model import Container, Endpoint, Network
 
-#: Options of an endpoint and labels of a container that are ours start so, in capitals too: those are misspelt.
+#: What our options of an endpoint and our labels of a container start with. In capitals it is ours too, but misspelt.
 PREFIX = "nuage."
 POLICY_GROUP = "nuage.policy-group"
 REDIRECTION_TARGET = "nuage.redirection-target"
@@ -23,10 +23,10 @@ LABELS = (POLICY_GROUP, REDIRECTION_TARGET, ORCHESTRATION_ID)
 
 
 def endpoint_options(options: Mapping[str, object]) -> dict[str, str]:
-    """Return those options of an endpoint that are this driver's.
+    """Return this driver's options of an endpoint.
 
     Raises:
-        Refused: One is unknown, or its value is no name.
+        Refused: One is unknown, or its value is not a name.
     """
     ours = _ours(options)
     for key, value in ours.items():
@@ -36,10 +36,10 @@ def endpoint_options(options: Mapping[str, object]) -> dict[str, str]:
 
 
 def check_labels(container: Container) -> None:
-    """Make sure that the container's labels, as far as they are this driver's, can be followed.
+    """Make sure that this driver's labels of a container can be followed.
 
     Raises:
-        Refused: One is unknown, or its value is no name.
+        Refused: One is unknown, or its value is not a name.
     """
     for key, value in _ours(container.labels).items():
         if problem := problem_of("label", key, value, LABELS):

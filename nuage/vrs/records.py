@@ -23,7 +23,7 @@ _PLAIN = re.compile(r"[\w.-]+", re.ASCII)
 
 
 class Records:
-    """Reads records. One that makes no sense is passed over, and told once with what to do about it."""
+    """Reads records. One that makes no sense is passed over, and reported once with what to do about it."""
 
     _log = Logger()
 
@@ -39,7 +39,7 @@ class Records:
             bridge: The bridge's name.
             ids: Its external_ids.
             prefix: What the keys of such records start with.
-            subject: The id of the network or the endpoint, which follows.
+            subject: The id of the network or the endpoint, which follows the prefix.
             read: Reads the text.
         """
         key = prefix + subject
@@ -52,7 +52,7 @@ class Records:
         return record
 
     def at_interface(self, interface: Row) -> Endpoint | None:
-        """Return the endpoint that an interface says it is of."""
+        """Return the endpoint that an interface says it belongs to."""
         text = ids_of(interface).get(tables.RECORD)
         if text is None:
             return None

@@ -1,4 +1,4 @@
-"""Which databases are those of a VRS that can be served."""
+"""Whether a database is one of a VRS that this driver can work with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nuage.vrs import tables
 
 
 class SchemaCheck:
-    """Refuses a database that lacks what cannot be done without, and tells once what else it lacks.
+    """Refuses a database that lacks what this driver needs, and logs once what else it lacks.
 
     Args:
         resolving: Whether a Join waits for the VRS to resolve its port.
@@ -26,7 +26,7 @@ class SchemaCheck:
         """Look at the schema of a connection.
 
         Raises:
-            SchemaMismatch: The database cannot be served; the message says what is missing.
+            SchemaMismatch: The database cannot be used; the message says what is missing.
         """
         tables.check_schema(schema)
         lacking = tables.lacking(schema)
@@ -38,4 +38,4 @@ class SchemaCheck:
         if lacking != self._told:
             self._told = lacking
             if lacking:
-                self._log.info("this VRS does not tell {columns}: done without", columns=", ".join(lacking))
+                self._log.info("this VRS does not tell {columns}; the plugin does without", columns=", ".join(lacking))

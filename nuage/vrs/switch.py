@@ -1,6 +1,6 @@
 """The VRS as the driver sees it: networks and endpoints instead of rows.
 
-What it returns it reads from the mirrored tables, so that nothing which it was told is lost when the daemon ends.
+It reads what it returns from the mirrored tables, so that nothing is lost when the daemon ends.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Switch:
         client: Mirrors the tables that :data:`nuage.vrs.tables.MONITORED` names.
         bridge: Name of the bridge that endpoints are plugged into.
         wire_timeout: Seconds that ovs-vswitchd may take to open an endpoint's device.
-        site_id: The site that entities are said to be of, None for none.
-        owner: What this plugin is told apart by from others that use the same switch: its socket's file name.
+        site_id: The site that entities are said to belong to, None for none.
+        owner: What tells this plugin from others that use the same switch: the file name of its socket.
 
-    Its methods raise :class:`nuage.errors.SwitchError` where the switch cannot do what is asked.
+    Its methods raise :class:`nuage.errors.SwitchError` if the switch cannot do what is asked.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Switch:
     async def loaded(self) -> None:
         """Wait, for a bounded time, until the tables are mirrored.
 
-        That is enough for removals: what was kept at a bridge that is gone went with it.
+        That is enough for removals: a bridge that is gone took its records with it.
         """
         with translated():
             await self._client.when_synced()
@@ -86,7 +86,7 @@ class Switch:
     async def ready(self) -> None:
         """Wait, for the same time in all, until the tables are mirrored and the bridge is there.
 
-        A start script of the VRS may make it some time after the database answers.
+        A start script of the VRS may make the bridge some time after the database answers.
 
         Raises:
             SwitchError: The database is away, or has no such bridge.
@@ -169,8 +169,8 @@ class Switch:
     def survey(self) -> dict[str, Trace]:
         """Return what the switch has of each endpoint, by id, without those of other plugins on this switch.
 
-        An entity without a port is taken for ours where :func:`nuage.vrs.views.is_ours` proves it, and an interface
-        without marks where its port does.
+        An entity without a port is taken for ours if :func:`nuage.vrs.views.is_ours` proves it, and an interface
+        without marks if its port does.
         """
         cache = self._client.cache
         attached = {
@@ -196,7 +196,7 @@ class Switch:
         """Return what the switch has of one endpoint, which may be nothing."""
         interface = self._interface(endpoint_id)
         ids = {} if interface is None else ids_of(interface)
-        # The record of an endpoint that is attached need not be decoded, which would take half of the time.
+        # No need to decode the record of an attached endpoint, which would take half of the time.
         waiting = self._waiting(endpoint_id) if not ids else None
         entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
         port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
@@ -215,7 +215,7 @@ class Switch:
         )
 
     def attachment(self, endpoint_id: str) -> Attachment | None:
-        """Return where the endpoint is attached, None where it is not."""
+        """Return where the endpoint is attached, None if it is not."""
         interface = self._interface(endpoint_id)
         return None if interface is None else self._seen(interface)
 
@@ -233,7 +233,7 @@ class Switch:
         return f"bridge {self._bridge} is there" if self.has_bridge() else f"the switch has none; {_REMEDY}"
 
     def controller_connected(self) -> bool:
-        """Tell whether a controller is there to resolve ports; one is taken for granted where the VRS does not tell."""
+        """Tell whether a controller is there to resolve ports; one is taken for granted if the VRS does not tell."""
         schema = self._client.schema
         if schema is not None and tables.CONTROLLER not in schema.tables:
             return True
@@ -253,14 +253,14 @@ class Switch:
             timeout: Seconds to wait.
 
         Raises:
-            nuage.vrs.errors.NotResolved: It has not within that time.
+            nuage.vrs.errors.NotResolved: It did not within that time.
             SwitchError: The port was withdrawn meanwhile.
         """
         port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
 
         def answer(row: Row | None) -> Resolution | None:
             if row is None:
-                raise SwitchError(f"the VRS's row of port {port_name(endpoint_id)} was removed while it was awaited")
+                raise SwitchError(f"the VRS's row of port {port_name(endpoint_id)} was removed before it was resolved")
             return resolution_of(row)
 
         with translated():
@@ -272,10 +272,10 @@ class Switch:
     async def attach(self, network: Network, endpoint: Endpoint, container: Container | None) -> Attachment:
         """Plug the endpoint's link into the bridge, tell the VRS of it and wait until it is wired.
 
-        What is there of it already stays; what is missing comes in one transaction.
+        What is there already stays; what is missing comes in one transaction.
 
         Raises:
-            SwitchError: The switch could not; what it says is in the message. The endpoint may be half attached.
+            SwitchError: The switch could not, and the message says why. The endpoint may be half attached.
         """
         found, trace = self.attachment(endpoint.id), self.trace(endpoint.id)
         told = (self._bridge, network, self._own(endpoint), container, self._site_id)
@@ -291,7 +291,8 @@ class Switch:
     async def plug(self, endpoint: Endpoint) -> Attachment:
         """Plug the endpoint's link into the bridge without a word to the VRS, and wait until it is wired.
 
-        The VRS resolves no port that it is not told of, and lets nothing in or out. :meth:`attach` tells it later.
+        The VRS does not resolve a port that it was not told of, and lets nothing in or out. :meth:`attach` tells it
+        later.
 
         Raises:
             SwitchError: See :meth:`attach`.
@@ -309,7 +310,7 @@ class Switch:
         It carries no traffic before, nor while ovs-vswitchd restarts.
 
         Raises:
-            SwitchError: The switch could not open it; what it says is in the message.
+            SwitchError: The switch could not open it, and the message says why.
         """
         name, interface = port_name(endpoint_id), self._interface(endpoint_id)
 
@@ -333,10 +334,10 @@ class Switch:
         return attachment
 
     async def adopt(self, endpoint: Endpoint, container: Container | None) -> None:
-        """Mark the interface of an endpoint in use again that has lost all its marks.
+        """Mark the interface of an endpoint in use again if it has lost all its marks.
 
-        The caller has seen the endpoint's link, by the alias that proves it: so an interface of its name, which is not
-        said to be anybody's, is the endpoint's.
+        The caller has seen the endpoint's link, whose alias proves it. So an interface that has the endpoint's name and
+        names no owner is the endpoint's.
         """
         interface = self._unmarked(endpoint.id)
         if interface is not None:
@@ -348,8 +349,8 @@ class Switch:
         await self._commit(transactions.mark(interface.uuid, port_uuid, self._own(endpoint), container))
 
     async def unplug(self, endpoint_id: str) -> None:
-        """Take the endpoint from the bridge and from the VRS, and keep it in mind for a later attach."""
-        # Which port is the endpoint's is read from the mirrored tables: not before they are there.
+        """Take the endpoint from the bridge and from the VRS, and remember it for a later attach."""
+        # The mirrored tables tell which port is the endpoint's, so they have to be there.
         await self.loaded()
         endpoint = self.endpoint(endpoint_id)
         endpoint = self._own(endpoint) if endpoint else None
@@ -358,7 +359,7 @@ class Switch:
         await self._detach(endpoint_id, records)
 
     async def forget_endpoint(self, endpoint_id: str) -> None:
-        """Take the endpoint from the bridge and from the VRS for good; it is no error if nothing is known of it."""
+        """Take the endpoint from the bridge and from the VRS for good; it is no error if it is not known."""
         await self.loaded()
         await self._detach(endpoint_id, transactions.forget(self._bridge, tables.ENDPOINT_RECORD + endpoint_id))
 
@@ -385,12 +386,12 @@ class Switch:
             )
 
     async def _commit(self, steps: list[Operation], done: Callable[[], bool] = _never) -> None:
-        """Carry out one transaction. Where no reply came, it is sent once more.
+        """Carry out one transaction. If no reply came, it is sent once more.
 
         Args:
             steps: The transaction.
-            done: Tells from the reloaded tables that the first one was carried out. It is needed where a transaction
-                cannot be repeated without harm, because it inserts rows; of the others nobody has to know.
+            done: Tells from the reloaded tables whether the first one was carried out. Only a transaction that inserts
+                rows needs it: it cannot be repeated without harm.
         """
         with translated():
             try:
@@ -409,7 +410,7 @@ class Switch:
                 await self._client.transact(*steps)
 
     def _interface(self, endpoint_id: str) -> Row | None:
-        """Return the endpoint's interface: by its mark, or by its port's or its entity's where that was removed."""
+        """Return the endpoint's interface: by its mark or, if that was removed, by that of its port or its entity."""
         interface = self._client.cache[tables.INTERFACE].find("external_ids", endpoint_id, tables.ENDPOINT)
         if interface is not None:
             return interface
@@ -417,12 +418,12 @@ class Switch:
         return unmarked if unmarked is not None and self._is_proven(unmarked, endpoint_id) else None
 
     def _is_proven(self, interface: Row, endpoint_id: str) -> bool:
-        """Tell whether an interface of the endpoint's name is the endpoint's by something else than its own marks."""
+        """Tell whether something other than its own marks proves that an interface of this name is the endpoint's."""
         entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
         return self._owner_by_port(interface) == endpoint_id or (entity is not None and is_ours(entity))
 
     def _unmarked(self, endpoint_id: str) -> Row | None:
-        """Return the interface of the endpoint's name, where it is not said to be anybody's."""
+        """Return the interface of the endpoint's name if it names no owner."""
         interface = self._client.cache[tables.INTERFACE].find("name", port_name(endpoint_id))
         return interface if interface is not None and tables.ENDPOINT not in ids_of(interface) else None
 

@@ -24,7 +24,7 @@ PORT = "Port"
 NUAGE_PORT = "Nuage_Port_Table"
 NUAGE_VM = "Nuage_VM_Table"
 
-#: Keys of an Interface's ``external_ids``. The VRS agent reads the first two, which stand on the Port too.
+#: Keys of an Interface's ``external_ids``. The VRS agent reads the first two, which the Port has too.
 VM_UUID = "vm-uuid"
 VM_NAME = "vm-name"
 ENDPOINT = "nuage-endpoint"
@@ -66,7 +66,7 @@ class Event(enum.IntEnum):
 
 
 class StartedEvent(enum.IntEnum):
-    """Nuage_VM_Table.event_type where the event is STARTED."""
+    """Nuage_VM_Table.event_type if the event is STARTED."""
 
     BOOTED = 0
 
@@ -78,13 +78,13 @@ class State(enum.IntEnum):
 
 
 class RunningReason(enum.IntEnum):
-    """Nuage_VM_Table.reason where the state is RUNNING."""
+    """Nuage_VM_Table.reason if the state is RUNNING."""
 
     BOOTED = 1
 
 
 MONITORED = (
-    # Each change by ovs-vsctl counts it up.
+    # Each change by ovs-vsctl increases it.
     Monitored(OPEN_VSWITCH, ("next_cfg",)),
     # Not its ports: nobody reads them, and each change of a long list would cost a millisecond.
     Monitored(BRIDGE, ("name", "external_ids"), indexes=("name",)),
@@ -103,10 +103,10 @@ MONITORED = (
     Monitored(NUAGE_VM, ("vm_uuid", "vm_name", "ports", "metadata"), indexes=("vm_uuid", "ports")),
 )
 
-#: Small tables of which each change of the switch by hand, or of its controllers, changes one.
+#: Small tables: each change of the switch by hand, or of its controllers, changes one of them.
 WITNESSES = (OPEN_VSWITCH, CONTROLLER)
 
-#: What is written or waited for; a database without it cannot be served. What is only read is done without.
+#: What is written or waited for: a database without it cannot be used. Columns that are only read may be missing.
 _NEEDED = {
     BRIDGE: ("name", "ports", "external_ids"),
     PORT: ("name", "interfaces", "external_ids"),
@@ -138,7 +138,7 @@ _NEEDED = {
     ),
 }
 
-#: The column in which the VRS tells to what it resolved a port. Who does not wait for that can do without.
+#: The column in which the VRS tells how it resolved a port. Who does not wait for that can do without it.
 RESOLVED_ADDRESS = f"{NUAGE_PORT}.ip_addr"
 
 

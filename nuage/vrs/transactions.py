@@ -1,6 +1,6 @@
 """The transactions that attach an endpoint to the switch, detach it, and keep records.
 
-Each function returns the operations of one transaction or of a part of one, so that all of it happens or nothing.
+Each function returns the operations of one transaction or of a part of one, so that all of it happens, or nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NETWORK_TYPE = "ipv4"
 
 
 def remember(bridge: str, key: str, record: str) -> list[Operation]:
-    """Keep ``record`` under ``key`` at the bridge, in the place of an earlier one.
+    """Keep ``record`` under ``key`` at the bridge, instead of an earlier one.
 
     Inserting into a map does not overwrite (RFC 7047 section 5.1), so the key is deleted first.
     """
@@ -96,7 +96,7 @@ def _plug(bridge: str, endpoint: Endpoint, ids: dict[str, str], marks: dict[str,
 def _announce(
     bridge: str, network: Network, endpoint: Endpoint, container: Container | None, site_id: str | None
 ) -> list[Operation]:
-    """Tell the VRS of an endpoint; rows that an endpoint of that id has in the Nuage tables are replaced."""
+    """Tell the VRS of an endpoint; rows that the endpoint already has in the Nuage tables are replaced."""
     return [
         *_withdraw(endpoint.id),
         Insert(tables.NUAGE_PORT, _port_row(bridge, network, endpoint, container)),
@@ -112,7 +112,7 @@ def detach(bridge: str, endpoint_id: str, port: str | None, *, owns_name: bool) 
     Args:
         bridge: The bridge's name.
         endpoint_id: The endpoint.
-        port: The uuid of its Port row, None where it has none.
+        port: The uuid of its Port row, None if it has none.
         owns_name: Whether the endpoint's port name is its own; another's row of that name is left alone.
     """
     unplug: list[Operation] = []
@@ -122,7 +122,7 @@ def detach(bridge: str, endpoint_id: str, port: str | None, *, owns_name: bool) 
 
 
 def mark(interface: str, port: str | None, endpoint: Endpoint, container: Container | None) -> list[Operation]:
-    """Write into the rows of an attached endpoint whose they are.
+    """Write into the rows of an attached endpoint which endpoint they belong to.
 
     ``interface`` and ``port`` are the uuids of the endpoint's rows.
     """
@@ -170,7 +170,7 @@ def _named(name: str) -> Where:
 
 
 def _bridge_exists(bridge: str) -> Operation:
-    """Make the transaction fail where the bridge is missing: a mutation that finds no row is no error."""
+    """Make the transaction fail if the bridge is missing: a mutation that finds no row is no error."""
     return Wait(tables.BRIDGE, _named(bridge), ["name"], "==", [{"name": bridge}], timeout_ms=0)
 
 
@@ -196,7 +196,7 @@ def _marks(endpoint: Endpoint, container: Container | None) -> dict[str, str]:
 
 
 def _entity_name(endpoint: Endpoint, container: Container | None) -> str:
-    """Name the entity. Until Docker has told the container's name, the endpoint's id has to do."""
+    """Name the entity. Until Docker tells the container's name, the endpoint's id serves."""
     return endpoint.id if container is None else container.name
 
 

@@ -36,7 +36,7 @@ class Resolution:
 class Attachment:
     """An endpoint's place at the bridge.
 
-    ``ofport`` is None until the switch has opened the device and -1 where it could not; ``error`` then says why.
+    ``ofport`` is None until the switch has opened the device, and -1 if it could not; ``error`` then says why.
     """
 
     port: str
@@ -48,15 +48,15 @@ class Attachment:
 
     @property
     def failure(self) -> str | None:
-        """Why the switch could not open the device, None where it did or has not tried yet."""
+        """Why the switch could not open the device, None if it did or has not tried yet."""
         failed = bool(self.error) if self.ofport is None else self.ofport <= 0
         return (self.error or "it does not say why") if failed else None
 
 
 def failure_of(interface: Row) -> str | None:
-    """Return why the switch could not open an interface's device, None where it did or has not tried yet."""
+    """Return why the switch could not open an interface's device, None if it did or has not tried yet."""
     ofport = interface["ofport"]
-    # Most are open: they are told in the fewest steps.
+    # Most are open: this check makes them cheap.
     if isinstance(ofport, int) and ofport > 0:
         return None
     return attachment_of(interface, None).failure
@@ -78,7 +78,7 @@ def attachment_of(interface: Row, port: Row | None) -> Attachment:
 def resolution_of(row: Row) -> Resolution | None:
     """Read what the VRS wrote into a row of the port table; None until it has.
 
-    What the VRS's release does not tell is empty or zero.
+    What this release of the VRS does not tell is empty or zero.
     """
     if not row.get("ip_addr"):
         return None
@@ -94,7 +94,7 @@ def resolution_of(row: Row) -> Resolution | None:
 def is_master(controller: Row) -> bool:
     """Tell whether a controller resolves ports: it has the role of the master.
 
-    Where this VRS does not tell roles it is one that is connected, and any where it does not tell that either.
+    If this VRS does not tell roles, a controller that is connected counts. If it does not tell that either, any does.
     """
     if "role" in controller:
         return controller["role"] == "master"
@@ -108,17 +108,17 @@ def location_of(port: Row, entity: Row) -> tuple[str | None, ...]:
 
 
 def is_ours(entity: Row) -> bool:
-    """Tell whether an entity's row is of this driver's making.
+    """Tell whether this driver made an entity's row.
 
-    It is where the entity has exactly the one port that this driver gives it, the name of which is made of its id.
+    It did if the entity has exactly the one port that this driver gives it, whose name is made from the entity's id.
     """
     return entity["ports"] == frozenset({port_name(str(entity["vm_uuid"]))})
 
 
 def owner_of(port: Row) -> str | None:
-    """Return the endpoint that a port is of by what the VRS agent reads in it, None where it is no endpoint of ours.
+    """Return the endpoint of a port, by what the VRS agent reads in it; None if it is not an endpoint of ours.
 
-    A port of ours has a name that is made of the endpoint's id.
+    The name of a port of ours is made from the endpoint's id.
     """
     endpoint_id = ids_of(port).get(tables.VM_UUID)
     return endpoint_id if endpoint_id and port["name"] == port_name(endpoint_id) else None
@@ -127,7 +127,7 @@ def owner_of(port: Row) -> str | None:
 def is_marked(interface: Row, port: Row | None, *, announced: bool) -> bool:
     """Tell whether an endpoint's interface and port carry all that they were attached with.
 
-    What the VRS's agent reads is there once the VRS is told of the endpoint.
+    What the VRS's agent reads is there only after the VRS was told of the endpoint.
     """
     if not announced:
         return ids_of(interface).keys() >= _OWN_MARKS
