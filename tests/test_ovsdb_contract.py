@@ -432,4 +432,4 @@ class OverTls(OverTcp):
         files = TlsFiles(self.tls.private_key, self.tls.certificate, self.folder / "other.pem")
         client = self.client(tls=files)
         failure: Any = await self.assertFailure(Deferred.fromCoroutine(client.when_synced(0.5)), errors.NotConnected)
-        self.assertIn(f'comes from "throw-away CA", who is not in {self.folder}/other.pem', str(failure))
+        self.assertIn(f'comes from "throw-away CA", which is not in {self.folder}/other.pem', str(failure))

@@ -190,7 +190,7 @@ class WithServer(ContractCase):
         """The right one connects, with the part that ovs-pki adds or without; another is told."""
         for name in ("sw1", "sw1 id:0815"):
             await self.start(server_name=name).when_synced(5)
-        await self.told(self.start(server_name="sw2"), 'the certificate of the server bears "sw1 id:0815", not "sw2"')
+        await self.told(self.start(server_name="sw2"), 'the certificate of the server has "sw1 id:0815", not "sw2"')
 
     async def test_expired_server(self) -> None:
         """The day is told."""
@@ -205,7 +205,7 @@ class WithServer(ContractCase):
         client, _server = self.files, between.issue("sw1", "server-")
         self.restart()
         only = TlsFiles(client.private_key, client.certificate, between.file)
-        told = f'the certificate of "between" comes from "root", who is not in {between.file}'
+        told = f'the certificate of "between" comes from "root", which is not in {between.file}'
         await self.told(self.start(only), told)
         both = self.folder / "both.pem"
         both.write_bytes((self.folder / "root.pem").read_bytes() + between.file.read_bytes())
@@ -221,7 +221,9 @@ class WithServer(ContractCase):
         """Its name is told, and where it should be."""
         other = Authority(self.folder, "another CA", "other.pem")
         files = TlsFiles(self.files.private_key, self.files.certificate, other.file)
-        await self.told(self.start(files), f'the server\'s certificate comes from "the CA", who is not in {other.file}')
+        await self.told(
+            self.start(files), f'the server\'s certificate comes from "the CA", which is not in {other.file}'
+        )
 
     async def test_client_that_the_server_refuses(self) -> None:
         """It is the certificate of this end, and its file is told."""
@@ -234,14 +236,14 @@ class WithServer(ContractCase):
 
     async def test_plain_client(self) -> None:
         """Of a server that speaks TLS and closes."""
-        await self.told(self.start(scheme="tcp"), "where it speaks TLS, write ssl:")
+        await self.told(self.start(scheme="tcp"), "if it speaks TLS, write ssl:")
 
     async def test_plain_server(self) -> None:
         """Of a client that speaks TLS."""
         self.server.options = ("--remote=ptcp:0:127.0.0.1",)
         self.server.stop()
         self.server.start()
-        await self.told(self.start(), "where it does not speak TLS, write tcp:")
+        await self.told(self.start(), "if it does not speak TLS, write tcp:")
 
 
 class MixedUp(TestCase):
@@ -269,13 +271,15 @@ class MixedUp(TestCase):
 
     async def test_alert(self) -> None:
         """A TLS server that refuses what is no TLS."""
-        await self.check("tcp", b"\x15\x03\x01\x00\x02\x02\x46", "the server speaks TLS; write ssl: for tcp:")
+        await self.check("tcp", b"\x15\x03\x01\x00\x02\x02\x46", "the server speaks TLS; write ssl: instead of tcp:")
 
     async def test_text(self) -> None:
         """A server that answers a handshake with text."""
         await self.check(
-            "ssl", b"HTTP/1.1 400 Bad Request\r\n\r\n", "the server does not speak TLS; write tcp: for ssl:"
+            "ssl", b"HTTP/1.1 400 Bad Request\r\n\r\n", "the server does not speak TLS; write tcp: instead of ssl:"
         )
         await self.check(
-            "ssl", b'{"id":null,"error":"what?","result":null}', "the server does not speak TLS; write tcp: for ssl:"
+            "ssl",
+            b'{"id":null,"error":"what?","result":null}',
+            "the server does not speak TLS; write tcp: instead of ssl:",
         )

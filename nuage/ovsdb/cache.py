@@ -30,9 +30,9 @@ Listener = Callable[[Sequence[Change]], None]
 
 
 class _IndexEntries:
-    """The uuids of a table's rows by the value of a column, or of a key inside of a map column.
+    """The uuids of a table's rows by the value of a column, or of a key inside a map column.
 
-    Built when it is first asked, followed from then on: a load is not slowed down by indexes that nobody uses yet.
+    Built when it is first asked, and kept up to date from then on: an index that nobody uses does not slow down a load.
     """
 
     def __init__(self, index: Index) -> None:
@@ -52,7 +52,7 @@ class _IndexEntries:
         return self._uuids.get(value, ())
 
     def moves(self, changes: Iterable[Change]) -> list[_Move]:
-        """Return which uuids go from one value to another. Decoding may fail, so it happens here, not in ``commit``."""
+        """Return which uuids move from one value to another. Decoding may fail: it is done here, not in ``commit``."""
         if self._uuids is None:
             return []
         value = self._value
@@ -119,7 +119,7 @@ class Table:
         return self._indexes[column if key is None else (column, key)]
 
     def compare(self, schema: DbSchema, snapshot: Mapping[str, Any]) -> list[Change]:
-        """Return what a complete new content would change; values are decoded by ``schema`` from now on."""
+        """Return what completely new content would change; values are decoded by ``schema`` from now on."""
         types = known_types(schema, self._monitored)
         retyped = types != self._columns.types
         if retyped:
@@ -190,7 +190,7 @@ def _content(update: Any) -> dict[str, Any]:
 class Cache:
     """The monitored tables; ``cache[name]`` is a Table, empty when the database lacks it.
 
-    Its content stays when the connection is lost and is brought up to date by the next one.
+    Its content stays when the connection is lost, and the next connection brings it up to date.
     """
 
     def __init__(self, monitored: Sequence[Monitored], report: Callable[[Exception], None]) -> None:
@@ -207,7 +207,7 @@ class Cache:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with the changes of each update once the cache is wholly current.
 
-        Returns what ends the subscription. A listener that fails disturbs neither the cache nor other listeners.
+        Return what ends the subscription. A listener that fails disturbs neither the cache nor other listeners.
         """
         # The same callable may be subscribed twice; each subscription ends by itself.
         entry: Listener = lambda changes: listener(changes)  # noqa: E731
@@ -222,7 +222,7 @@ class Cache:
     def load(self, schema: DbSchema, snapshot: Any) -> list[Change]:
         """Replace the content by ``snapshot``, the initial table updates of a monitor; return the real changes.
 
-        :raises ProtocolViolation: when it is not one; the content is then as before.
+        :raises ProtocolViolation: when it is not one; the content then stays as it was.
         """
         updates = self._by_table(snapshot)
         changes = {name: table.compare(schema, updates.get(name, {})) for name, table in self.tables.items()}
@@ -233,7 +233,7 @@ class Cache:
     def apply(self, table_updates: Any) -> list[Change]:
         """Apply the table updates of an ``update``, ``update2`` or ``update3``; return the real changes.
 
-        :raises ProtocolViolation: when they do not fit the content, which is then as before.
+        :raises ProtocolViolation: when they do not fit the content, which then stays as it was.
         """
         updates = self._by_table(table_updates)
         changes = {name: list(self.tables[name].changes(rows)) for name, rows in updates.items()}

@@ -66,12 +66,12 @@ class OvsdbClient:
         witnesses: Sequence[str] = (),
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Do nothing yet; see start.
+        """Do nothing yet; :meth:`start` connects.
 
         :param check_schema: called with the schema of each connection; raises SchemaMismatch to refuse it.
-        :param call_timeout: seconds for a call, and for a connection to come about, where no other time is given.
+        :param call_timeout: seconds for a call, and for a connection, if no other time is given.
         :param probe_interval: seconds of silence after which the server is probed.
-        :param max_retry_delay: seconds between two attempts to connect, at most (but for the jitter).
+        :param max_retry_delay: seconds between two attempts to connect, at most, without the jitter.
         :param monitor_forms: the ways to monitor, in the order in which they are tried.
         :param frame_limit: longest message accepted, in bytes.
         :param witnesses: small monitored tables that are read every ``probe_interval`` and compared with the cache.
@@ -142,7 +142,7 @@ class OvsdbClient:
             return f"not started: no connection to {self._remote} is wanted"
         reason = in_words(self._failure) if self._failure else ""
         if self._session is not None:
-            # A server may end each connection a moment after it was made: what the last one ended with stays told.
+            # A server may end each connection right after it was made, so say why the last one ended.
             before = f"; before that: {reason}" if reason else ""
             return f"connected to {self._remote}, the database is being loaded{before}"
         return f"not connected to {self._remote}: {reason or 'no attempt has finished yet'}"
@@ -188,8 +188,8 @@ class OvsdbClient:
     async def transact(self, *operations: Operation, timeout: float | None = None) -> list[Result]:
         """Carry out ``operations`` in one transaction; return one result for each.
 
-        Waits for a connection first. Once this returns the cache reflects the transaction. Giving up on it does not
-        undo it.
+        Wait for a connection first. Once this returns, the cache reflects the transaction. To give it up does not undo
+        it.
 
         :param timeout: seconds for all of it, by default the call time-out.
         :raises TransactionError: when the server did not commit it.
@@ -313,7 +313,7 @@ class _Sessions(Factory):
 
 @implementer(IStreamClientEndpoint)
 class _Observed:
-    """An endpoint whose failures are told."""
+    """An endpoint that reports its failures."""
 
     def __init__(self, endpoint: IStreamClientEndpoint, failed: Callable[[Exception], None]) -> None:
         self._endpoint = endpoint

@@ -1,8 +1,8 @@
 """What a transaction must have changed in the mirrored tables.
 
-The server sends the update of a transaction before its reply. So where a transaction certainly changed something that
-is monitored, and no update came before its reply, the monitor has fallen silent. Only what is certain is claimed: a
-transaction may find everything as it should be, and then there is no update.
+The server sends the update of a transaction before its reply. So if a transaction certainly changed something that is
+monitored, and no update came before its reply, the monitor has fallen silent. Only what is certain counts: if a
+transaction finds everything as it should be, there is no update.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _changes_rows(cache: Cache, operation: _Changing) -> bool:
 
 
 def _row_of(table: Table, where: Where) -> Row | None:
-    """Return the row that a condition by uuid or by an indexed column finds; None where that cannot be told."""
+    """Return the row that a condition by uuid or by an indexed column finds; None if that cannot be told."""
     if len(where) != 1 or where[0][1] != "==":
         return None
     column, _, value = where[0]

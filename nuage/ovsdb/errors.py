@@ -8,7 +8,7 @@ class OvsdbError(Exception):
 
 
 class RemoteUnusable(OvsdbError):
-    """What should say where the server is does not, or a file for TLS cannot be used."""
+    """The address of the server makes no sense, or a file for TLS cannot be used."""
 
 
 class NotConnected(OvsdbError):
@@ -36,7 +36,7 @@ class CallTimedOut(OutcomeUnknown):
 
 
 class MonitorSilent(OutcomeUnknown):
-    """A transaction was committed and its update did not come: what the mirror shows may be long over."""
+    """A transaction was committed and its update did not come: the mirror may have been out of date for long."""
 
 
 class CallRejected(OvsdbError):
@@ -53,7 +53,7 @@ class CallRejected(OvsdbError):
 
 
 class WaitExpired(OvsdbError):
-    """A row did not come into the state that was waited for in time."""
+    """A row did not reach the expected state in time."""
 
 
 class ProtocolViolation(OvsdbError):
@@ -112,7 +112,7 @@ class WaitTimedOut(TransactionError):
 
 
 class Aborted(TransactionError):
-    """The transaction asked for its own abortion."""
+    """The transaction asked to be aborted."""
 
 
 class NotOwner(TransactionError):
@@ -140,7 +140,7 @@ class IOFailure(TransactionError):
 
 
 class DuplicateUuidName(TransactionError):
-    """Two inserts of one transaction bear the same uuid-name."""
+    """Two inserts of one transaction have the same uuid-name."""
 
 
 class DuplicateUuid(TransactionError):

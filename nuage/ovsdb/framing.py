@@ -1,7 +1,7 @@
 """Cutting a byte stream into JSON objects.
 
 RFC 7047 section 4 puts JSON-RPC messages on a stream back to back, without delimiters or lengths: a message ends with
-the brace that closes its first one.
+the brace that closes its first brace.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 
 from nuage.ovsdb.errors import ProtocolViolation
 
-#: Longest message accepted, in bytes. The initial content of the largest known databases is a tenth of it.
+#: Longest message accepted, in bytes. The initial content of the largest known databases is a tenth of that.
 DEFAULT_FRAME_LIMIT = 1 << 30
 #: Objects within objects. The protocol itself needs seven; a database cannot nest its values any deeper.
 DEPTH_LIMIT = 100
@@ -40,7 +40,7 @@ class Splitter:
         """Return the messages that ``chunk`` completes, in order.
 
         :raises ProtocolViolation: when something other than an object begins, a message exceeds the limit or is nested
-            too deep. The splitter is of no use afterwards.
+            too deep. The splitter cannot be used afterwards.
         """
         frames: list[bytes] = []
         start = 0

@@ -16,7 +16,7 @@ Index = str | tuple[str, str]
 class Monitored:
     """Columns of a table to be kept in the cache.
 
-    :ivar indexes: columns by whose value rows are looked up; ``(column, key)`` is a key inside of a map column.
+    :ivar indexes: columns by whose value rows are looked up; ``(column, key)`` is a key inside a map column.
     """
 
     table: str
@@ -25,7 +25,7 @@ class Monitored:
 
 
 def known_types(schema: DbSchema, monitored: Monitored) -> dict[str, Type]:
-    """Return the types of those columns that the database has; none when it lacks the table."""
+    """Return the types of those columns that the database has, none if it lacks the table."""
     if monitored.table not in schema.tables:
         return {}
     columns = schema.tables[monitored.table].columns

@@ -1,7 +1,7 @@
 """The operations of a transaction (RFC 7047 section 5.2).
 
 Values are Python values, encoded by the column types of the schema at the time of sending. A condition is a sequence of
-``(column, function, value)``, all of which must hold; ``_uuid`` is a column of every table.
+``(column, function, value)``, and all of them must hold; ``_uuid`` is a column of every table.
 """
 
 from __future__ import annotations
@@ -243,8 +243,8 @@ def _any_number(type_: Type) -> Type:
 def read_outcome(schema: DbSchema, operations: Sequence[Operation], reply: Any) -> list[Result]:
     """Read the reply to ``transact`` (RFC 7047 section 4.1.3) into one result per operation.
 
-    An error stands inside of the reply, in the place of the failed operation, with nulls behind it; what stands before
-    it looks like a success and is none. A failed commit adds one element.
+    An error is inside the reply, in the place of the failed operation, followed by nulls. The results before it look
+    like successes, but nothing was carried out. A failed commit adds one element.
 
     :raises TransactionError: when the transaction was not committed.
     :raises ProtocolViolation: when the reply does not match the operations.

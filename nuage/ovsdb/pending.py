@@ -30,7 +30,7 @@ class PendingCalls:
         """Return the id for a new call of ``method`` and the Deferred for its result.
 
         The Deferred fails with CallTimedOut after ``timeout`` seconds, with ConnectionLost or with CallRejected. A call
-        that is given up is forgotten here; the server may carry it out all the same.
+        that is given up is forgotten here, but the server may still carry it out.
         """
         id_ = next(self._ids)
         waiter: Deferred[Any] = Deferred(lambda _: self._forget(id_))
@@ -55,7 +55,7 @@ class PendingCalls:
 
     def fail_all(self, reason: str) -> None:
         """Fail each call that waits with ConnectionLost, naming its method and the ``reason``."""
-        # One after the other: what one of them does when it fails may be to give up another, or to make a new call.
+        # One after the other: when one of them fails, its caller may give up another or make a new call.
         while self._waiting:
             method, waiter = self._waiting.pop(next(iter(self._waiting)))
             waiter.errback(ConnectionLost(method, f"the connection was lost during {method}: {reason}"))

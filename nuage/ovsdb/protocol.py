@@ -1,6 +1,6 @@
 """JSON-RPC over a Twisted transport (RFC 7047 section 4): calls, notifications and probes.
 
-This is not aware of databases; see session for what is said over it.
+This knows nothing of databases; see session for what is said over it.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Peer(Protocol):
 class JsonRpcConnection(TwistedProtocol):
     """One connection; never reused.
 
-    After ``probe_interval`` seconds of silence the server is asked for an echo, and after another one without a byte
-    the connection is dropped: a peer that vanished without a word is not noticed otherwise (on Unix sockets
-    ovsdb-server does not probe at all).
+    After ``probe_interval`` seconds of silence the server is asked for an echo. After as many seconds again without a
+    byte the connection is dropped: otherwise nobody would notice that a peer vanished (on Unix sockets ovsdb-server
+    does not probe at all).
     """
 
     _log = Logger()
@@ -74,7 +74,7 @@ class JsonRpcConnection(TwistedProtocol):
         self._peer.opened()
 
     def start_probing(self) -> None:
-        """Watch over silence from now on."""
+        """Watch for silence from now on."""
         if self._open and self._probe_call is None:
             self._probe_call = self._clock.callLater(self._probe_interval, self._probe)
 
@@ -91,7 +91,7 @@ class JsonRpcConnection(TwistedProtocol):
         return result
 
     def drop(self, reason: Exception) -> None:
-        """Cut the connection; what is unsent stays so. Nothing happens when it is closed already."""
+        """Cut the connection; what is not sent yet never will be. Do nothing if it is closed already."""
         if self._open:
             self._end(reason)
             self._abort()

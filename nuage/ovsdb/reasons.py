@@ -9,10 +9,10 @@ from twisted.python.failure import Failure
 
 
 def in_words(problem: BaseException) -> str:
-    """Return what an error of a connection says, in the kernel's words where it has some.
+    """Return what an error of a connection says, in the kernel's words if it has any.
 
-    Twisted puts these into sentences of its own, which say them twice, or puts a whole Failure there: a connection to a
-    unix socket whose queue is full is one that "was closed cleanly" before it was made.
+    Twisted says the same in sentences of its own, twice, or puts a whole Failure there: it says that a connection to a
+    unix socket whose queue is full "was closed cleanly" before it was made.
     """
     number = getattr(problem, "osError", None)
     if isinstance(number, int):

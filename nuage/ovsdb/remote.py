@@ -26,7 +26,7 @@ CONNECTING_TIME = 10.0
 
 _FORMS = "unix:/path, tcp:host:port or ssl:host:port, an IPv6 address in brackets"
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
-#: How a TLS server tells that what came is no TLS: an alert (RFC 8446, section 5.1), of any version.
+#: How a TLS server says that what it got is not TLS: an alert (RFC 8446, section 5.1), of any version.
 _TLS_ALERT = b"\x15\x03"
 
 
@@ -73,12 +73,12 @@ class TcpRemote:
 class TlsRemote:
     """A TCP port, encrypted and with certificates on both sides.
 
-    The server's certificate must come from the CA. Its name is compared with ``server_name`` where that is given, and
-    never with the host: the certificates that Open vSwitch's own tool makes (``ovs-pki``) bear a name of the switch and
+    The server's certificate must come from the CA. Its name is compared with ``server_name`` if that is given, and
+    never with the host: the certificates that Open vSwitch's own tool makes (``ovs-pki``) have a name of the switch and
     no host name, and Open vSwitch does not compare either. Without a name the CA should be one that serves the switches
     alone.
 
-    The files are read at each attempt to connect: what was renewed on disk is used from the next one on.
+    The files are read at each attempt to connect: renewed files are used from the next one on.
     """
 
     host: str
@@ -101,14 +101,14 @@ class TlsRemote:
         return _Explained(begin)
 
 
-#: Says in words why a connection ended, given whether anything was heard; nothing where there is no more to say.
+#: Says in words why a connection ended, given whether anything was heard; empty if there is no more to say.
 Explanation = Callable[[BaseException | None, bool], str]
 
 
 def _explain_plain(problem: BaseException | None, heard: bool) -> str:
     if heard or not isinstance(problem, ConnectionDone | ConnectionLost):
         return ""
-    return "the server closed the connection without a word; where it speaks TLS, write ssl: for tcp:"
+    return "the server closed the connection without a word; if it speaks TLS, write ssl: instead of tcp:"
 
 
 @implementer(IStreamClientEndpoint)
@@ -123,7 +123,7 @@ class _Explained:
         self._begin = begin
 
     def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
-        """Connect once. What makes that impossible fails the attempt and not those that come later."""
+        """Connect once. If that is impossible, only this attempt fails, not those that come later."""
         try:
             endpoint, explain = self._begin()
         except RemoteUnusable:
@@ -142,7 +142,7 @@ class _Listener(ProtocolWrapper):
     def dataReceived(self, data: bytes) -> None:
         """Pass bytes on, unless they begin as those of a server that speaks TLS. Twisted's name."""
         if not self._heard and data.startswith(_TLS_ALERT):
-            self._refusal = "the server speaks TLS; write ssl: for tcp:"
+            self._refusal = "the server speaks TLS; write ssl: instead of tcp:"
             self.loseConnection()
         self._heard = True
         if not self._refusal:
@@ -171,7 +171,7 @@ def parse_remote(text: str, tls: TlsFiles | None = None, server_name: str | None
     """Return the remote that an OVS connection method names.
 
     :param tls: the files for ``ssl:``.
-    :param server_name: the name that the server's certificate has to bear, for ``ssl:``; None for any.
+    :param server_name: the name that the server's certificate must have, for ``ssl:``; None for any.
     :raises RemoteUnusable: when ``text`` is not a connection method, or ``ssl:`` comes without files or with files
         that cannot be used.
     """
@@ -186,6 +186,6 @@ def parse_remote(text: str, tls: TlsFiles | None = None, server_name: str | None
         return TcpRemote(host, port)
     if tls is None:
         raise RemoteUnusable(f"{text!r} needs the files of a private key, a certificate and a CA certificate")
-    # Files that cannot be used are told at the start, though they are read again for each connection.
+    # Report files that cannot be used at the start, although each connection reads them again.
     TlsAttempt(tls, server_name)
     return TlsRemote(host, port, tls, server_name)

@@ -1,4 +1,4 @@
-"""What the operations of a transaction gave."""
+"""The results of the operations of a transaction."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Selected:
 
 @attrs.frozen
 class Done:
-    """The operation gives nothing but its success."""
+    """The operation has no result except that it succeeded."""
 
 
 Result = Inserted | Affected | Selected | Done
@@ -44,7 +44,7 @@ def inserted(wire: Any) -> Inserted:
     """Read the result of an insert (RFC 7047 section 5.2.1)."""
     reference = _member(wire, "uuid", list)
     if len(reference) != 2 or reference[0] != "uuid" or not isinstance(reference[1], str):
-        raise ProtocolViolation(f"the result of an insert bears no uuid: {reference}")
+        raise ProtocolViolation(f"the result of an insert has no uuid: {reference}")
     return Inserted(reference[1])
 
 

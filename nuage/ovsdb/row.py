@@ -34,7 +34,7 @@ class Columns:
 class Row(Mapping[str, Value]):
     """An immutable row: its columns by name.
 
-    A column is decoded when it is asked for, because a plugin looks at few of the many rows that it loads. Asking for
+    A column is decoded when it is asked for, because a user looks at few of the many rows that it loads. Asking for
     one that is not monitored, or that the database lacks, raises KeyError.
 
     :ivar uuid: the row's ``_uuid``.

@@ -37,10 +37,10 @@ from nuage.ovsdb.protocol import JsonRpcConnection
 from nuage.ovsdb.results import Result, Selected
 from nuage.ovsdb.schema import parse_schema
 
-#: The ways to monitor, the newest first: since Open vSwitch 2.12, since 2.6, and that of RFC 7047.
+#: The ways to monitor, the newest first: since Open vSwitch 2.12, since 2.6, and the one of RFC 7047.
 MONITOR_FORMS = ("monitor_cond_since", "monitor_cond", "monitor")
-#: Seconds for the initial content. A server needs about 6 s for 50,000 endpoints and answers nothing meanwhile, which
-#: is why silence is watched over only afterwards.
+#: Seconds for the initial content. A server needs about 6 s for 50,000 endpoints and answers nothing meanwhile, so
+#: nobody watches for silence before that is over.
 LOADING_TIME = 120.0
 _MONITOR_ID = "nuage"
 _NO_TRANSACTION = "00000000-0000-0000-0000-000000000000"
@@ -50,7 +50,7 @@ _UPDATES = {"update": 1, "update2": 1, "update3": 2}
 
 @attrs.frozen
 class SessionTerms:
-    """What each session of a client is to do."""
+    """What each session of a client has to do."""
 
     database: str
     monitored: tuple[Monitored, ...]
@@ -168,10 +168,10 @@ class Session:
         return reply[2]
 
     async def transact(self, operations: Sequence[Operation], timeout: float) -> list[Result]:
-        """Carry out ``operations`` in one transaction; once this returns the cache reflects it.
+        """Carry out ``operations`` in one transaction; once this returns, the cache reflects it.
 
-        An update caused by a transaction comes before its reply. When no reply comes in time the session ends, because
-        only a fresh load can tell what became of the transaction; and so when its update did not come.
+        The update of a transaction comes before its reply. If no reply comes in time the session ends, because only a
+        fresh load can tell what became of the transaction. It also ends if the update did not come.
 
         :raises OutcomeUnknown: when no reply came, or the cache does not reflect the transaction.
         :raises TransactionError: when it was not committed.
@@ -201,7 +201,7 @@ class Session:
     async def _compare_from_time_to_time(self, tables: Sequence[str]) -> None:
         """Read small tables and compare them with the cache. A difference that lasts proves the monitor silent.
 
-        Nothing is written for it. What a transaction of ours changes is compared at once; this is for what others do.
+        This writes nothing. What our own transactions change is compared at once; this is for what others do.
         """
         differed_at: int | None = None
         while True:

@@ -1,4 +1,4 @@
-"""TLS as a client of an OVSDB server speaks it: the files, whom to trust, and in words why a connection failed."""
+"""TLS for a client of an OVSDB server: the files, whom to trust, and why a connection failed, in words."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _UNKNOWN_ISSUER = (
     SSL.X509VerificationCodes.ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
     SSL.X509VerificationCodes.ERR_CERT_SIGNATURE_FAILURE,
 )
-#: OpenSSL's reasons (it has no other kind of code here) for bytes that are not TLS.
+#: OpenSSL's reasons for bytes that are not TLS. It has no other kind of code here.
 _NOT_TLS = (
     "wrong version number",
     "packet length too long",
@@ -46,7 +46,7 @@ _NOT_TLS = (
 
 @attrs.frozen
 class TlsFiles:
-    """The PEM files of the client's end of a TLS connection: its private key, its certificate, and the CA's."""
+    """The PEM files of a TLS client: its private key, its certificate, and the certificate of the CA."""
 
     private_key: Path
     certificate: Path
@@ -58,11 +58,11 @@ class TlsAttempt:
     """One attempt to connect, with the files as they are at this moment.
 
     Args:
-        files: The files. They are small, and read within the reactor's thread.
-        server_name: The name that the server's certificate has to bear, None for any.
+        files: The files. They are small, and read in the reactor's thread.
+        server_name: The name that the server's certificate must have, None for any.
 
     Raises:
-        RemoteUnusable: One of them cannot be used, or the key is not that of the certificate.
+        RemoteUnusable: One of them cannot be used, or the key does not belong to the certificate.
     """
 
     def __init__(self, files: TlsFiles, server_name: str | None = None) -> None:
@@ -79,7 +79,7 @@ class TlsAttempt:
         return connection
 
     def explain(self, problem: BaseException | None) -> str:
-        """Return in words why the connection ended, nothing where TLS has no part in it."""
+        """Return why the connection ended, in words; nothing if TLS has no part in it."""
         if self._refusal:
             return self._refusal
         if isinstance(problem, SSL.Error):
@@ -87,13 +87,13 @@ class TlsAttempt:
         if isinstance(problem, ConnectionDone | ConnectionLost) and not self._shown:
             return (
                 "the server closed the connection before it showed a certificate; "
-                "where it does not speak TLS, write tcp: for ssl:"
+                "if it does not speak TLS, write tcp: instead of ssl:"
             )
         return ""
 
     def _explained(self, reason: str) -> str:
         if any(text in reason for text in _NOT_TLS):
-            return "the server does not speak TLS; write tcp: for ssl:"
+            return "the server does not speak TLS; write tcp: instead of ssl:"
         if "alert" not in reason:
             return f"TLS failed: {reason}"
         expired = ", which has expired" if self._certificate.has_expired() else ""
@@ -106,7 +106,7 @@ class TlsAttempt:
             self._refusal = self._objection(certificate, error, depth)
         elif depth == 0 and self._server_name is not None and not _bears(certificate, self._server_name):
             names = ", ".join(f'"{name}"' for name in _names(certificate)) or "no name"
-            self._refusal = f'the certificate of the server bears {names}, not "{self._server_name}"'
+            self._refusal = f'the certificate of the server has {names}, not "{self._server_name}"'
         return not self._refusal
 
     def _objection(self, certificate: X509, error: int, depth: int) -> str:
@@ -116,7 +116,7 @@ class TlsAttempt:
             if certificate.get_subject() == certificate.get_issuer():
                 # The authority's own certificate, which Open vSwitch sends along.
                 whose = "the server's certificate"
-            return f'{whose} comes from "{issuer}", who is not in {self._files.ca_certificate}'
+            return f'{whose} comes from "{issuer}", which is not in {self._files.ca_certificate}'
         if error == _EXPIRED:
             return f"{whose} expired on {_date(certificate.get_notAfter())}"
         if error == _NOT_YET_VALID:
@@ -125,7 +125,7 @@ class TlsAttempt:
 
 
 def _context(files: TlsFiles) -> tuple[SSL.Context, X509]:
-    """Return what connections are made of, and the client's own certificate."""
+    """Return the context that connections are made with, and the client's own certificate."""
     key = _private_key(files.private_key)
     certificate, *intermediate = _certificates(files.certificate)
     trust = trustRootFromCertificates([Certificate(each) for each in _certificates(files.ca_certificate)])
@@ -174,7 +174,7 @@ def _read(path: Path) -> bytes:
 
 
 def _bears(certificate: X509, wanted: str) -> bool:
-    """Tell whether a certificate bears a name: that of a host, an address, or one that ``ovs-pki`` was given."""
+    """Tell whether a certificate has a name: a host name, an address, or one that was given to ``ovs-pki``."""
     return any(_fits(name.lower(), wanted.lower()) for name in _names(certificate))
 
 
@@ -186,7 +186,7 @@ def _fits(name: str, wanted: str) -> bool:
 
 
 def _names(certificate: X509) -> list[str]:
-    """Return the alternative names of a certificate, the common one where it has none (RFC 6125, section 6.4.4)."""
+    """Return the alternative names of a certificate, or the common name if it has none (RFC 6125, section 6.4.4)."""
     extensions: Any = certificate.to_cryptography().extensions
     found = [
         str(name.value)
@@ -198,7 +198,7 @@ def _names(certificate: X509) -> list[str]:
 
 
 def _reasons(problem: SSL.Error) -> list[str]:
-    """Return the reasons of an error of OpenSSL, which come as tuples of library, function and reason."""
+    """Return the reasons of an OpenSSL error, which come as tuples of library, function and reason."""
     queue = problem.args[0] if problem.args and isinstance(problem.args[0], list) else []
     return (
         [str(entry[-1]) for entry in queue] or [str(argument) for argument in problem.args] or [type(problem).__name__]
@@ -206,6 +206,6 @@ def _reasons(problem: SSL.Error) -> list[str]:
 
 
 def _date(moment: bytes | None) -> str:
-    """Return an ASN.1 time, which certificates have in UTC, to the minute."""
+    """Return an ASN.1 time to the minute. Certificates have it in UTC."""
     digits = (moment or b"").decode()
     return f"{digits[:4]}-{digits[4:6]}-{digits[6:8]} {digits[8:10]}:{digits[10:12]} UTC"

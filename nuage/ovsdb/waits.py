@@ -1,4 +1,4 @@
-"""Waiting for a row to come into some state, or to be there."""
+"""Waiting until a row is in some state, or there at all."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nuage.ovsdb.errors import WaitExpired
 from nuage.ovsdb.notation import Value
 
 T = TypeVar("T")
-#: A table, and a row of it; None where any row will do.
+#: A table, and a row of it; None if any row will do.
 _Key = tuple[str, str | None]
 
 
 class _Wait:
-    """One waiter: where its row is, what it asks of it, and its Deferred."""
+    """One waiter: how to find its row, what it waits for, and its Deferred."""
 
     def __init__(
         self, find: Callable[[], Row | None], predicate: Callable[[Row | None], Any], waiter: Deferred[Any]
