@@ -1,1 +1,1 @@
-"""What the driver asks the Docker Engine."""
+"""Docker's Engine API: what this plugin asks, and whether Docker answers."""

@@ -1,9 +1,9 @@
-"""The Docker Engine API, as far as the driver asks it: networks, the containers of endpoints, managed plugins.
+"""What this plugin asks the Docker Engine API: networks, the containers of endpoints, managed plugins.
 
-Every call is bounded in time, because dockerd answers nothing while it starts and waits for this driver meanwhile.
-``GET /containers/{id}/json`` is used by no call of Docker's: inside a Join it waits for the lock that the Join itself
-is called under.
-Paths carry no version, which every daemon serves.
+Every question is bounded in time: dockerd answers nothing while it starts, and meanwhile waits for this driver. Nothing
+asks ``GET /containers/{id}/json`` during a call from Docker: inside a Join it would wait for the lock that Docker holds
+for the Join.
+Paths have no version; every daemon serves them.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _NETWORK_DRIVER = "docker.networkdriver/"
 #: Where containers are listed.
 _CONTAINERS = "/containers/json"
 
-#: Docker's key for an endpoint whose Join is under way: the endpoint has no container yet.
+#: What Docker's key for an endpoint starts with while its Join is under way and it has no container yet.
 _JOINING = "ep-"
 
 
-#: What reading an answer ends in that is not of the form which Docker's has.
+#: What reading an answer raises if it does not have the form of Docker's.
 _UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
@@ -46,7 +46,7 @@ class NetworkUnknown(NuageError):
 
 
 class EndpointUnknown(NuageError):
-    """Docker has no such endpoint of a network or a container, or no such container any more."""
+    """Docker has no such endpoint on the network or of the container, or the container is gone."""
 
 
 class AnswerUnreadable(DockerUnavailable):
@@ -55,7 +55,7 @@ class AnswerUnreadable(DockerUnavailable):
 
 @attrs.frozen(kw_only=True)
 class Pool:
-    """One address pool of a network, as Docker's IPAM keeps it; what it does not tell is an empty text."""
+    """One address pool of a network, as Docker's IPAM keeps it. What it does not tell is empty."""
 
     subnet: str
     ip_range: str = ""
@@ -93,7 +93,7 @@ class Network:
 
 @attrs.frozen
 class Running:
-    """The endpoints of running containers. Where it is not ``complete`` Docker named more than could be read."""
+    """The endpoints of running containers. If it is not ``complete``, some could not be read."""
 
     uses: Mapping[str, Use]
     complete: bool
@@ -104,7 +104,7 @@ class Engine:
 
     Args:
         exchange: Asks it; see :func:`connect`.
-        presence: Is told what comes of each question.
+        presence: Is told how each question ended.
     """
 
     _log = Logger()
@@ -143,7 +143,7 @@ class Engine:
     async def managed_drivers(self, socket: str) -> frozenset[str]:
         """Return the names of the managed plugins that are network drivers, such as ``nuage:latest``.
 
-        There are none where this question is refused: it is the one that proxies before Docker rarely let through.
+        There are none if this question is refused: proxies in front of Docker rarely let it through.
 
         Args:
             socket: The file name of the socket that Docker calls them on, such as ``nuage.sock``; others are left out.
@@ -163,7 +163,7 @@ class Engine:
         return frozenset(name for name, its_socket in plugins if its_socket == socket)
 
     async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
-        """Return the container that the endpoint belongs to, or None where it has none; good during its Join.
+        """Return the container that the endpoint belongs to, or None if it has none. Works during its Join.
 
         Raises:
             NetworkUnknown: There is no such network.
@@ -200,9 +200,9 @@ class Engine:
         return Running(uses, complete)
 
     async def driver_options(self, container_id: str, endpoint_id: str) -> Mapping[str, str]:
-        """Return the driver options that an endpoint of a container was given; not good during its Join.
+        """Return the driver options that an endpoint of a container was given. Does not work during its Join.
 
-        Docker tells them here alone (20.10 and 26.1): its list of containers has a field for them and leaves it empty.
+        Docker tells them only here (20.10 and 26.1): its list of containers has a field for them, but leaves it empty.
 
         Raises:
             EndpointUnknown: The container is gone, or it has another endpoint by now.
@@ -228,7 +228,7 @@ class Engine:
     async def _ask(
         self, kind: str, path: str, read: Callable[[Answer], _Value], query: Mapping[str, str] | None = None
     ) -> _Value:
-        """Ask, read the answer and note what came of it; ``kind`` is what a question about any one thing is called."""
+        """Ask, read the answer and note how it went; ``kind`` is the same for all questions of one form."""
         again = partial(self._ask, kind, path, read, query)
         with self._noting(REACHING, again):
             answer = await self._exchange.get(path, query or {})
@@ -245,7 +245,7 @@ class Engine:
         self.presence.answered(step)
 
     def _listed(self, path: str, answer: Answer, parse: Callable[[Any], _Value]) -> tuple[list[_Value], bool]:
-        """Return the items of a list that can be read, and whether these are all."""
+        """Return the items of a list that can be read, and whether that is all of them."""
         items = self._understood(path, answer, _list)
         parsed = [self._item(path, item, parse) for item in items]
         readable = [item for item in parsed if item is not None]
@@ -255,7 +255,7 @@ class Engine:
         try:
             return parse(item)
         except _UNREADABLE as problem:
-            # Not all of it: a container's state changes from one answer to the next.
+            # Show only a part: a container's state changes from one answer to the next.
             shown = f"Id {item['Id']!r}" if isinstance(item, dict) and "Id" in item else repr(item)[:80]
             if self._told.is_new((path, shown)):
                 reason = f"not understood: the item with {shown} ({problem!r}); it is passed over"
@@ -286,7 +286,7 @@ def connect(
         reactor: Makes the connections.
         endpoint: The daemon's address.
         timeout: Seconds that one call may take, from connecting to the last byte of the answer.
-        clock: Measures the time-outs; the reactor where it is left out.
+        clock: Measures the time-outs; by default the reactor.
         largest: Bytes that an answer may have.
     """
     clock = clock or reactor
@@ -320,7 +320,7 @@ def _list(content: Any) -> list[Any]:
 
 def _endpoint(key: str, content: Any) -> Endpoint:
     joining = key.startswith(_JOINING)
-    # What is not told of one endpoint is no reason to know nothing of the others.
+    # If one endpoint cannot be read, the others still can.
     item = content if isinstance(content, dict) else {}
     return Endpoint(
         id=item.get("EndpointID") or key.removeprefix(_JOINING),
@@ -333,15 +333,15 @@ def _endpoint(key: str, content: Any) -> Endpoint:
 
 
 def _plugin(item: Any) -> tuple[str, str]:
-    """Return a managed plugin's name and the file name of its socket as a network driver, empty where it is none."""
+    """Return a managed plugin's name and the file name of its socket, empty if it is not a network driver."""
     interface = item["Config"]["Interface"]
     driver = any(kind.startswith(_NETWORK_DRIVER) for kind in interface.get("Types") or ())
     return item["Name"], interface.get("Socket") or "" if driver else ""
 
 
 def _container(item: Any) -> tuple[Container, dict[str, str]]:
-    """Return a container and the network of each of its endpoints, by their ids."""
-    # Links give a container further names, "/other/alias"; its own has one slash.
+    """Return a container, and the network of each of its endpoints by the endpoint's id."""
+    # Links give a container more names, "/other/alias"; its own has one slash.
     names = [name[1:] for name in item.get("Names") or () if name.count("/") == 1]
     networks = ((item.get("NetworkSettings") or {}).get("Networks") or {}).values()
     container = Container(id=item["Id"], name=names[0] if names else "", labels=dict(item.get("Labels") or {}))

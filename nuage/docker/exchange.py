@@ -50,17 +50,17 @@ class Answer:
 
     @property
     def refused(self) -> bool:
-        """Whether the question is one that is not granted; an error of the daemon itself may pass by itself."""
+        """Whether the question was refused. An error of the daemon itself may go away by itself."""
         return 400 <= self.status < 500
 
     @property
     def unknown(self) -> bool:
-        """Whether Docker says that it has no such thing. A proxy may answer 404 as well, and proves nothing by it."""
+        """Whether Docker says that it has no such thing. A proxy may answer 404 too, which proves nothing."""
         return self.status == 404 and bool(self.message)
 
     @property
     def message(self) -> str:
-        """The ``message`` of Docker's own form of an error, empty where it is in another form."""
+        """The ``message`` of Docker's own form of an error, empty if it is in another form."""
         try:
             message = json.loads(self.body)["message"]
         except (ValueError, TypeError, KeyError, RecursionError):
@@ -68,7 +68,7 @@ class Answer:
         return message if isinstance(message, str) else ""
 
     def refusal(self) -> str:
-        """Return what a message says of an answer that is an error, in Docker's words or in those of a proxy."""
+        """Return what a message says of an answer that is an error, in the words of Docker or of a proxy."""
         if self.message:
             return f"it answered {self.status}: {self.message}"
         words = excerpt(self.body.decode(errors="replace"))
@@ -78,8 +78,8 @@ class Answer:
 class Exchange:
     """Asks one Docker daemon.
 
-    Each question has a connection of its own: a daemon that is told to stop waits for the connections that are open,
-    and on a unix socket a new one costs next to nothing.
+    Each question has a connection of its own: a daemon that has to stop waits for open connections, and on a unix
+    socket a new one costs next to nothing.
 
     Args:
         reactor: Makes the connections.
@@ -97,7 +97,7 @@ class Exchange:
         self._largest = largest
 
     async def get(self, path: str, query: Mapping[str, str]) -> Answer:
-        """Ask, and return the answer, whatever its status is.
+        """Ask, and return the answer, whatever its status.
 
         Raises:
             DockerUnreachable: Nobody listens there.
@@ -132,7 +132,7 @@ class Exchange:
         return Answer(response.code, excerpt(_phrase(response)), content)
 
     def _failed(self, path: str, problem: Exception, closed: str) -> Exception:
-        """Return the error for what ended a question; ``closed`` is what is said when the connection was closed."""
+        """Return the error for what ended a question; ``closed`` says when the connection was closed."""
         causes = list(_causes(problem))
         if any(isinstance(cause, _CANCELLED) for cause in causes):
             return CancelledError()
@@ -150,13 +150,13 @@ class Exchange:
 
 
 class _TooLong(Exception):
-    """An answer is longer than is taken."""
+    """An answer is too long."""
 
 
 class _Body(Protocol):
-    """Takes the body of an answer, which a close of the connection ends well where nothing else says how long it is.
+    """Takes the body of an answer. If nothing says how long it is, it ends when the connection is closed.
 
-    Whether that was all of it is seen when it is decoded.
+    Decoding then shows whether that was all of it.
     """
 
     def __init__(self, largest: int) -> None:
@@ -186,7 +186,7 @@ class _Body(Protocol):
 @implementer(IAgentEndpointFactory)
 @attrs.frozen
 class _Always:
-    """Connects to the daemon whatever the address in the request says."""
+    """Connects to the daemon, whatever the address in the request says."""
 
     endpoint: IStreamClientEndpoint
 
@@ -195,7 +195,7 @@ class _Always:
 
 
 def excerpt(text: str) -> str:
-    """Return the beginning of a text that came from outside, in one line of printable characters."""
+    """Return the beginning of a text from outside, in one line of printable characters."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text[: 4 * _EXCERPT]).split())
     return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}…"
 
@@ -213,7 +213,7 @@ def _phrase(response: IResponse) -> str:
 
 
 def _causes(problem: Exception) -> Iterator[Exception]:
-    """Yield what lies below: a failed request or response only wraps it."""
+    """Yield the causes: a failed request or response only wraps them."""
     reasons = getattr(problem, "reasons", None)
     if not reasons:
         yield problem
@@ -222,7 +222,7 @@ def _causes(problem: Exception) -> Iterator[Exception]:
 
 
 def _told(cause: Exception) -> str:
-    """Return in words what ended a question, other than a connection that was closed."""
+    """Say in words what ended a question, other than a closed connection."""
     if isinstance(cause, ConnectError | DNSLookupError):
         return f"no answer: cannot connect: {in_words(cause)}"
     if isinstance(cause, _TooLong):
@@ -231,10 +231,10 @@ def _told(cause: Exception) -> str:
 
 
 def in_words(problem: ConnectError | DNSLookupError) -> str:
-    """Return why a connection was not made, in the kernel's words where it has some.
+    """Return why a connection was not made, in the kernel's words if it has any.
 
-    Twisted puts these into sentences of its own, which say them twice, or puts a whole Failure there: a connection to a
-    unix socket whose queue is full is one that "was closed cleanly" before it was made.
+    Twisted says the same in sentences of its own, twice, or puts a whole Failure there: it says that a connection to a
+    unix socket whose queue is full "was closed cleanly" before it was made.
     """
     number = getattr(problem, "osError", None)
     if isinstance(number, int):

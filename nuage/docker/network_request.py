@@ -1,4 +1,4 @@
-"""Networks that Docker knows and this host was not told of, in the form of the request that would have made them."""
+"""Networks that Docker knows and this host was not told of, as the requests that would have made them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class NetworkUnreadable(Refused):
 
 
 async def find_network(engine: Engine, network_id: str) -> NetworkRequest | None:
-    """Ask Docker for a network; return None where it has none.
+    """Ask Docker for a network; return None if it has no such network.
 
     Raises:
         DockerUnavailable: There was no answer, it was late, or it was not understood.
-        NetworkUnreadable: What it answers makes no sense.
+        NetworkUnreadable: Its answer makes no sense.
     """
     try:
         network = await engine.network(network_id)
@@ -31,7 +31,7 @@ async def find_network(engine: Engine, network_id: str) -> NetworkRequest | None
 def as_request(network: Network) -> NetworkRequest:
     """Return the request that CreateNetwork was called with on the host that made the network.
 
-    Docker up to 24 shows a prefix as it was typed, 10.21.59.7/24, and goes by 10.21.59.0/24.
+    Docker up to 24 shows a prefix as it was typed, 10.21.59.7/24, and means 10.21.59.0/24.
 
     Raises:
         NetworkUnreadable: One of its prefixes or gateways cannot be read.
@@ -62,13 +62,13 @@ def as_request(network: Network) -> NetworkRequest:
 def _gateway(pool: Pool) -> str:
     """Return the gateway of a pool.
 
-    Docker does not show one that its IPAM chose. What its IPAM chooses is the first address of the range that it
-    gives addresses from, which may be the range's very first where the range does not begin with the subnet.
+    Docker does not show one that its IPAM chose. The IPAM chooses the first address of the range that it gives
+    addresses from. If that range begins where the subnet does, it skips the very first.
     """
     if pool.gateway:
         return pool.gateway.partition("/")[0]
     subnet = ip_network(pool.subnet, strict=False)
     chosen_from = ip_network(pool.ip_range or pool.subnet, strict=False)
-    # The first address of the subnet itself names the subnet, and is nobody's.
+    # The first address of the subnet names the subnet itself, and nobody can have it.
     offset = 1 if chosen_from.network_address == subnet.network_address else 0
     return str(chosen_from.network_address + offset)

@@ -1,13 +1,13 @@
 """Whether Docker answers, as all that ask it see it together.
 
 A question may fail because Docker cannot be reached, or because this one question is refused: by a proxy, for instance.
-Both are troubles that begin with a failed question and end with a good answer::
+Both kinds of trouble begin with a failed question and end with a good answer::
 
     well --failed--> failing --it lasts--> told (one warning) --answered--> well (one line)
                         |
                         +----answered---> well
 
-A Docker that stops or starts fails questions for a while, which is nothing to tell.
+A Docker that stops or starts fails questions for a while, which is not worth a warning.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from twisted.python.failure import Failure
 from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable, NuageError
 from nuage.text import joined
 
-#: What fails where Docker is not reached at all, whatever was to be asked.
+#: What fails if Docker cannot be reached at all, whatever the question.
 REACHING = "reaching"
 
 #: Seconds that questions may fail without a word. A dockerd takes up to 15 s to stop with its containers and some 11 s
 #: to start after a crash.
 _RESTART = 30.0
-#: The same where no question has been answered yet, and nobody listens: the address may be wrong.
+#: The same if no question has been answered yet and nobody listens: the address may be wrong.
 _NEVER_THERE = 10.0
-#: Seconds after which what fails is asked again, and the same once it was told. It is asked for as long as it fails:
-#: where there are no containers nobody else asks.
+#: Seconds after which a failed question is asked again, before and after the warning. It is asked for as long as it
+#: fails: if there are no containers, nobody else asks.
 _AGAIN, _AGAIN_ONCE_TOLD = 10.0, 30.0
 
 _MEANING = (
@@ -58,7 +58,7 @@ class _Trouble:
 
 
 class Presence:
-    """Keeps what is known of one Docker, and tells the log.
+    """Keeps what is known of one Docker, and logs it.
 
     Args:
         clock: Measures how long something fails.
@@ -79,12 +79,12 @@ class Presence:
 
     @property
     def there(self) -> bool:
-        """Whether nothing is known to fail."""
+        """Whether no question is known to fail."""
         return not self._troubles
 
     @property
     def status(self) -> str:
-        """One sentence on how Docker does."""
+        """One sentence on how Docker is doing."""
         for trouble in self._troubles.values():
             return str(trouble.problem)
         return f"Docker at {self._address} {'answers' if self._was_there else 'has not been asked yet'}"
@@ -108,20 +108,20 @@ class Presence:
         self._schedule()
 
     def without_plugins(self, problem: DockerUnavailable) -> None:
-        """Note that Docker's managed plugins are kept from us, which most hosts can do without."""
+        """Note that we may not ask for Docker's managed plugins. Most hosts do without them."""
         if not self._plugins_refused:
             self._plugins_refused = True
             self._log.info(
                 "{refusal}",
                 refusal=joined(
                     str(problem),
-                    "networks of managed plugins are not looked at",
-                    "where this driver is one, a proxy in front of Docker has to allow GET /plugins",
+                    "the networks of managed plugins are left alone",
+                    "if this driver is a managed plugin, a proxy in front of Docker has to allow GET /plugins",
                 ),
             )
 
     def start(self) -> None:
-        """Ask again what fails, from now on."""
+        """From now on, ask failed questions again."""
         self._started = True
         self._schedule()
 
@@ -152,7 +152,7 @@ class Presence:
         self._asking.addErrback(self._ended)
 
     async def _ask(self, questions: list[Again]) -> None:
-        """Ask again. What comes of it is noted where each question is asked."""
+        """Ask again. Each question notes its own result."""
         for again in questions:
             with suppress(NuageError):
                 await again()
