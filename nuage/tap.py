@@ -48,11 +48,11 @@ class Options(usage.Options):
         sys.exit(0)
 
     def postOptions(self) -> None:
-        """Read the configuration, so that what is wrong with it ends the start with one message."""
+        """Read the configuration. If it is wrong, end the start with one message."""
         try:
             self.config = load(Path(self["config"]), os.environ)
         except ConfigurationError as problem:
-            # Not a UsageError: ``twistd`` shows all options before its message, and none of them is wrong.
+            # Not a UsageError: ``twistd`` would show all options before the message, and no option is wrong.
             raise SystemExit(f"nuage-plugin: {problem}") from None
 
 
@@ -71,17 +71,17 @@ class _Application(MultiService):
         self._daemon = not twistd.get("nodaemon")
 
     def privilegedStartService(self) -> None:
-        """Start what needs privileges, and end the start with one message where that cannot be."""
+        """Start what needs privileges. If that fails, end the start with one message."""
         try:
             super().privilegedStartService()
         except NuageError as problem:
             if self._daemon:
-                # The process that the user started waits to be told by ``twistd``, and would for ever after an exit.
+                # The process that the user started waits for word from ``twistd``: after an exit it would wait forever.
                 raise
             raise SystemExit(f"nuage-plugin: {problem}") from None
 
     def stopService(self) -> Deferred[None]:
-        """Stop everything, and see to it that the process ends in time."""
+        """Stop everything, and make sure that the process ends in time."""
         end = time.monotonic() + self._longest + GRACE
         self._last_resort.due(end - time.monotonic())
         stopped: Deferred[None] = super().stopService()
@@ -95,7 +95,7 @@ class _Application(MultiService):
 
 
 def _end_with_dry_run(options: Options) -> NoReturn:
-    """Carry out a dry run here and now: ``twistd`` itself has no way to exit with a status of its service's choice."""
+    """Carry out a dry run here and now: a service of ``twistd`` cannot choose the status of the exit."""
     from nuage.service.dry_run import dry_run
 
     async def exit_with_status(reactor: Any) -> None:
@@ -132,15 +132,15 @@ def makeService(options: Options) -> IService:
     except ConfigurationError as problem:
         raise SystemExit(f"nuage-plugin: {problem}") from None
     plugin.setServiceParent(application)
-    # SIGUSR1 is twistd's own for its log file, and SIGHUP that of programs which rotate logs. Without an action they
-    # would end the process and leave its socket, for which Docker would wait.
+    # SIGUSR1 is twistd's own signal for its log file; programs that rotate logs send SIGHUP. Without an action they
+    # would end the process and leave its socket behind, and Docker would wait for it.
     for number, action in (
         (signal.SIGUSR1, application.log.rotate),
         (signal.SIGHUP, application.log.reopen),
         (signal.SIGUSR2, plugin.audit),
     ):
         signal.signal(number, _in_reactor(reactor, action))
-    # The reactor has its own handlers by then.
+    # By then the reactor has its own handlers.
     reactor.callWhenRunning(_end_once)
     return application
 
@@ -150,7 +150,7 @@ def _in_reactor(reactor: Any, action: Callable[[], None]) -> Callable[[int, Any]
 
 
 def _end_once() -> None:
-    """Pass over each signal to end but the first: the reactor would log a traceback of an end within an end."""
+    """Ignore all signals to end after the first: the reactor would log a traceback of an end within an end."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def end(number: int, frame: Any) -> None:

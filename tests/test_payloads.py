@@ -43,7 +43,7 @@ class Decoding(SynchronousTestCase):
     def test_a_body_that_was_lost(self) -> None:
         """Docker repeats a request without it."""
         for content in (b"", b" \r\n"):
-            assert self.refusal(content) == "the request has no body; a JSON object is due"
+            assert self.refusal(content) == "the request has no body; it has to be a JSON object"
 
     def test_what_is_not_json(self) -> None:
         """Text, half a document, bytes of no encoding, numbers that nobody could mean."""
@@ -60,7 +60,7 @@ class Decoding(SynchronousTestCase):
             (b"true", "a boolean"),
             (b"null", "null"),
         ):
-            assert self.refusal(content) == f"the request's body is {kind}; a JSON object is due"
+            assert self.refusal(content) == f"the request's body is {kind}; it has to be a JSON object"
 
     def test_nesting(self) -> None:
         """As deep as the decoder goes is fine; deeper is refused, not a crash."""
@@ -149,7 +149,7 @@ class Fields(SynchronousTestCase):
         for bad in ("7a:42:0a:0b:0c", "7a-42-0a-0b-0c-0d", "7a:42:0a:0b:0c:0d\n", "7a:42:0a:0b:0c:0g", "x"):
             self.refused("mac", bad, "six pairs of hexadecimal digits with colons between them")
         for special in ("01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00"):
-            self.refused("mac", special, "the address of a single interface: neither multicast nor zero")
+            self.refused("mac", special, "a unicast address that is not zero")
 
     def test_addresses(self) -> None:
         """With a prefix length, of the right family, without a zone."""

@@ -141,7 +141,7 @@ class Answering(ResourceCase):
             if method in DONE_WITHOUT:
                 assert (answer.status, answer.json()) == (200, DONE_WITHOUT[method])
             else:
-                assert (answer.status, answer.json()["Err"][:27]) == (400, "the request has no body; a ")
+                assert (answer.status, answer.json()["Err"][:27]) == (400, "the request has no body; it")
         assert self.driver.calls == []
 
     def test_a_field_of_a_wrong_type(self) -> None:
@@ -169,7 +169,7 @@ class Answering(ResourceCase):
         self.driver.work = fail
         answer = self.ask(post_json("NetworkDriver.Leave", IDS))
         assert answer.status == 500
-        assert answer.json() == {"Err": "the nuage plugin has a bug; its log tells more"}
+        assert answer.json() == {"Err": "the nuage plugin has a bug; its log says more"}
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
         assert "a bug: ZeroDivisionError('secret')" in self.log()[-1]
 

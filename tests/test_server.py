@@ -128,7 +128,7 @@ class Socket(ServerCase):
         )
         for make in makers:
             make()
-            assert "exists and is no socket; remove it or name another path" in self.refusal()
+            assert "exists and is not a socket; remove it or name another path" in self.refusal()
             assert self.path.is_dir() or self.path.is_symlink() or self.path.read_text() == "precious"
             self.path.rmdir() if self.path.is_dir() else self.path.unlink()
 

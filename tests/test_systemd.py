@@ -101,12 +101,12 @@ class PassedSocketTests(_Sockets):
     def test_not_listening(self) -> None:
         """A socket of another kind is refused."""
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-            with self.assertRaisesRegex(ConfigurationError, "no listening unix socket"):
+            with self.assertRaisesRegex(ConfigurationError, "not a listening unix socket"):
                 self.passed(self.bound(kind))
             self.path.unlink()
         internet = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(internet.close)
-        with self.assertRaisesRegex(ConfigurationError, "no listening unix socket"):
+        with self.assertRaisesRegex(ConfigurationError, "not a listening unix socket"):
             self.passed(internet)
 
     def test_another_name(self) -> None:
@@ -118,7 +118,7 @@ class PassedSocketTests(_Sockets):
 
     def test_no_socket(self) -> None:
         """A descriptor of something else is refused."""
-        with self.path.open("w") as file, self.assertRaisesRegex(ConfigurationError, "is none"):
+        with self.path.open("w") as file, self.assertRaisesRegex(ConfigurationError, "is not a socket"):
             self.passed(file)  # type: ignore[arg-type]
 
     def test_environment(self) -> None:
@@ -194,7 +194,7 @@ class StartTests(_Sockets):
             [str(word) for word in words], pass_fds=activation.descriptors, capture_output=True, text=True, check=False
         )
         self.assertEqual(done.returncode, 1)
-        message = f"nuage-plugin: the socket that was passed is {self.path}, but plugin_socket is {self.path}.other;"
+        message = f"nuage-plugin: systemd passed the socket {self.path}, but plugin_socket is {self.path}.other;"
         self.assertTrue(done.stderr.startswith(message), done.stderr)
 
 

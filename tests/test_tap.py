@@ -187,7 +187,7 @@ class BadStart(CommandCase):
         """In the foreground the message is all there is; a daemon tells it to the process that started it."""
         self.configure()
         self.socket.write_text("precious")
-        message = f"plugin_socket: {self.socket} exists and is no socket"
+        message = f"plugin_socket: {self.socket} exists and is not a socket"
         self.assert_refused(self.run_command("-n"), message)
         self.assert_refused(self.run_command("--logfile=the.log"), message[:60])
         assert self.socket.read_text() == "precious"

@@ -20,7 +20,7 @@ T = TypeVar("T")
 #: Docker's ids are 64 hexadecimal digits, those of Swarm 25 letters and digits.
 _ID = re.compile(r"[0-9A-Za-z]{16,64}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
-#: What no text of the switch's database can hold, nor UTF-8 in the case of half a surrogate pair.
+#: What no text in the switch's database can hold. UTF-8 cannot hold half a surrogate pair either.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -28,11 +28,11 @@ def decode(content: bytes) -> Mapping[str, Any]:
     """Decode a request's body.
 
     Raises:
-        MalformedRequest: It is empty, not JSON, or not an object, or it has a text that nothing could store.
+        MalformedRequest: It is empty, not JSON, or not an object, or it has a text that cannot be stored.
     """
     if not content.strip():
         # A request that Docker sends again after a broken connection has lost its body.
-        raise MalformedRequest("the request has no body; a JSON object is due")
+        raise MalformedRequest("the request has no body; it has to be a JSON object")
     try:
         decoded = json.loads(content)
     except RecursionError:
@@ -40,7 +40,7 @@ def decode(content: bytes) -> Mapping[str, Any]:
     except ValueError as problem:
         raise MalformedRequest(f"the request's body is not JSON: {problem}") from None
     if not isinstance(decoded, dict):
-        raise MalformedRequest(f"the request's body is {kind_of(decoded)}; a JSON object is due")
+        raise MalformedRequest(f"the request's body is {kind_of(decoded)}; it has to be a JSON object")
     for text in _texts(decoded):
         if _UNSTORABLE.search(text):
             raise MalformedRequest(f"{shown(text)} has a null character or half of a surrogate pair; leave it out")
@@ -48,7 +48,7 @@ def decode(content: bytes) -> Mapping[str, Any]:
 
 
 def _texts(decoded: object) -> Iterator[str]:
-    """Yield all texts of a JSON value, the names of fields too. It does not recurse: the value may be a deep one."""
+    """Yield all texts of a JSON value, the names of fields too. It does not recurse: the value may be nested deeply."""
     left = [decoded]
     while left:
         value = left.pop()
@@ -63,7 +63,7 @@ def _texts(decoded: object) -> Iterator[str]:
 
 @attrs.frozen
 class Body:
-    """A JSON object of a request. ``path`` says where in the request it stands, for messages."""
+    """A JSON object of a request. ``path`` says where in the request it is, for messages."""
 
     fields: Mapping[str, Any]
     path: str = ""
@@ -76,7 +76,7 @@ class Body:
         return value
 
     def text(self, name: str) -> str:
-        """Return a text, "" where the field is absent or null."""
+        """Return a text, "" if the field is absent or null."""
         value = self.fields.get(name)
         if value is None:
             return ""
@@ -85,7 +85,7 @@ class Body:
         return value
 
     def flag(self, name: str) -> bool:
-        """Return a boolean, False where the field is absent or null. Docker's CLI sends some of them as text."""
+        """Return a boolean, False if the field is absent or null. Docker's CLI sends some of them as text."""
         value = self.fields.get(name)
         if value is None or value is False or value in ("false", "False", "0", ""):
             return False
@@ -94,7 +94,7 @@ class Body:
         raise self._wrong(name, value, "true or false")
 
     def nested(self, name: str) -> Body:
-        """Return a nested object, an empty one where the field is absent or null."""
+        """Return a nested object, an empty one if the field is absent or null."""
         value = self.fields.get(name)
         if value is None:
             value = {}
@@ -103,7 +103,7 @@ class Body:
         return Body(value, self._at(name))
 
     def objects(self, name: str) -> tuple[Body, ...]:
-        """Return a list of objects, an empty one where the field is absent or null."""
+        """Return a list of objects, an empty one if the field is absent or null."""
         value = self.fields.get(name)
         if value is None:
             return ()
@@ -119,26 +119,26 @@ class Body:
         return {name: self.text(name) for name in self.fields}
 
     def mac(self, name: str) -> str | None:
-        """Return a MAC address in lower case, None where it is absent or empty."""
+        """Return a MAC address in lower case, None if it is absent or empty."""
         value = self.text(name)
         if not value:
             return None
         if not _MAC.fullmatch(value):
             raise self._wrong(name, value, "six pairs of hexadecimal digits with colons between them")
         if int(value[:2], 16) & 1 or value == "00:00:00:00:00:00":
-            raise self._wrong(name, value, "the address of a single interface: neither multicast nor zero")
+            raise self._wrong(name, value, "a unicast address that is not zero")
         return value.lower()
 
     def interface_v4(self, name: str) -> IPv4Interface | None:
-        """Return an IPv4 address with its prefix length, None where it is absent or empty."""
+        """Return an IPv4 address with its prefix length, None if it is absent or empty."""
         return self._parsed(name, IPv4Interface, "an IPv4 address with a prefix length")
 
     def interface_v6(self, name: str) -> IPv6Interface | None:
-        """Return an IPv6 address with its prefix length, None where it is absent or empty."""
+        """Return an IPv6 address with its prefix length, None if it is absent or empty."""
         return self._parsed(name, IPv6Interface, "an IPv6 address with a prefix length")
 
     def network_v4(self, name: str) -> IPv4Network:
-        """Return an IPv4 prefix; host bits that a user typed with it are cut off, as Docker does with them."""
+        """Return an IPv4 prefix. Host bits that a user typed are cut off, as Docker does."""
         return self._required(name, self._parsed(name, partial(IPv4Network, strict=False), "an IPv4 prefix"))
 
     def network_v6(self, name: str) -> IPv6Network:

@@ -1,8 +1,8 @@
 """Carrying out one call: within its deadline, to its end, with one line in the log.
 
-A client that hangs up in the middle takes its call for failed, whatever becomes of it here. What such a call makes
-would be of no use to anybody, so it is given up and undoes itself, as at the end of its time. A call that removes
-something goes on to its end. Docker's next call about the subject waits for its turn in either case.
+A client that hangs up in the middle of a call believes that it failed, whatever happens here. Nobody would use what
+such a call makes, so it is given up and undoes itself, as at the end of its time. A call that removes something goes on
+to its end. In both cases Docker's next call about the subject waits for its turn.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from nuage.errors import DeadlineExceeded, NuageError
 
-#: The calls that make something, which nobody asks for any more once the client is gone.
+#: The calls that make something. Nobody wants it any more once the client is gone.
 _UNDONE_UNHEARD = frozenset({"NetworkDriver.CreateNetwork", "NetworkDriver.CreateEndpoint", "NetworkDriver.Join"})
 
 #: Seconds that a call has at the daemon's end, beyond its deadline, to undo what it did.
@@ -45,20 +45,20 @@ class Calls:
     def __init__(self, clock: IReactorTime, deadline: float) -> None:
         self._clock = clock
         self._deadline = deadline
-        #: Each call in flight, and how it is named in messages.
+        #: Each call in flight, and what messages call it.
         self._running: dict[Deferred[Any], str] = {}
         self._idle: list[Deferred[None]] = []
 
     async def carry_out(self, method: str, request: object, work: Coroutine[Any, Any, Answer]) -> Answer:
-        """Run ``work`` and return its answer. To cancel this is to say that nobody waits for the answer any more.
+        """Run ``work`` and return its answer. Cancel this if nobody waits for the answer any more.
 
         Args:
             method: The call's name, for messages.
-            request: The request, of which the ids are logged.
-            work: The call itself. When its time is over it is cancelled, and may take longer to undo what it did.
+            request: The request, whose ids are logged.
+            work: The call itself. It is cancelled when its time is over, and may then take longer to undo what it did.
 
         Raises:
-            NuageError: What the call ended in, DeadlineExceeded where it did not end in time.
+            NuageError: The call failed; DeadlineExceeded if it did not end in time.
         """
         start = self._clock.seconds()
         answered: Deferred[Answer] = Deferred()
@@ -74,7 +74,7 @@ class Calls:
             if not answered.called:
                 answered.callback(outcome)
             elif isinstance(outcome, Failure) and not outcome.check(NuageError, CancelledError):
-                self._log.failure("{method}, which nobody waited for any more", outcome, method=method)
+                self._log.failure("{method} failed after its client had gone", outcome, method=method)
             if not self._running:
                 self._release()
 
@@ -83,7 +83,7 @@ class Calls:
             return await answered
         except CancelledError:
             if method in _UNDONE_UNHEARD and overdue.active():
-                # It must not be cancelled once more while it undoes itself.
+                # It must not be cancelled again while it undoes itself.
                 overdue.cancel()
                 running.cancel()
             raise
@@ -96,7 +96,7 @@ class Calls:
             await waiter
 
     async def finish(self) -> None:
-        """Wait until no call is in flight, but no longer than a call may take; name those that are cut off then."""
+        """Wait until no call is in flight, but no longer than a call may take; then log those that are cut off."""
         drained = Deferred.fromCoroutine(self.drained())
         try:
             await drained.addTimeout(self._deadline + _UNDOING, self._clock)
@@ -106,7 +106,7 @@ class Calls:
 
     def _give_up(self, method: str, running: Deferred[Any], answered: Deferred[Answer]) -> None:
         problem = DeadlineExceeded(
-            f"{method} did not finish within {self._deadline:g} s; what it had done is being undone. "
+            f"{method} did not finish within {self._deadline:g} s; what it did is being undone. "
             "The plugin's log tells what it waited for"
         )
         if not answered.called:
@@ -132,13 +132,13 @@ class Calls:
         elif outcome.check(CancelledError):
             self._log.warn("{method}{subject} {milliseconds:.1f} ms: given up", **event)
         else:
-            # The traceback is logged by whoever gets the outcome.
+            # Whoever gets the outcome logs the traceback.
             problem = f"{outcome.value!r}"
             self._log.error("{method}{subject} {milliseconds:.1f} ms: a bug: {problem}", problem=problem, **event)
 
 
 def _subject(request: object) -> str:
-    """Name network and endpoint of a request, by as much of their ids as Docker's own commands show."""
+    """Name the network and the endpoint of a request, by as much of their ids as Docker's own commands show."""
     parts = [
         f" {noun}={value[:12]}"
         for noun, attribute in (("network", "network_id"), ("endpoint", "endpoint_id"))

@@ -1,4 +1,4 @@
-"""A listening unix socket that another process made, and keeps."""
+"""A listening unix socket that another process made and keeps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 #: Connections that are accepted before other work gets its turn.
 _AT_ONCE = 32
-#: Seconds without accepting after it failed, as it does without a free file descriptor: it would fail at once again.
+#: Seconds before the next try after accepting failed, for instance for lack of file descriptors: it would fail again.
 _PAUSE = 1.0
 
 
@@ -19,8 +19,7 @@ _PAUSE = 1.0
 class PassedSocket:
     """Accepts connections, and leaves the socket's file as it is.
 
-    ``adoptStreamPort``, the reactor's own way, would give everybody the right to connect, and remove the file at the
-    end.
+    ``adoptStreamPort``, the reactor's own way, would let everybody connect, and would remove the file at the end.
 
     Args:
         reactor: Tells when somebody connects, and takes the connections.
@@ -43,7 +42,7 @@ class PassedSocket:
         self._reactor.addReader(self)
 
     def stop(self) -> None:
-        """Accept no more. Who connects from now on waits for the next process that the socket is passed to."""
+        """Accept no more. Clients that connect from now on wait for the next process that gets the socket."""
         self._reactor.removeReader(self)
         if self._pause is not None and self._pause.active():
             self._pause.cancel()
@@ -60,7 +59,7 @@ class PassedSocket:
             for _ in range(_AT_ONCE):
                 connection, _address = self._socket.accept()
                 with connection:
-                    # The reactor makes itself a duplicate.
+                    # The reactor makes a duplicate for itself.
                     connection.setblocking(False)
                     self._reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, self._factory)
                 self._tell_end()

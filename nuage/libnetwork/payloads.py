@@ -1,8 +1,8 @@
 """The bodies of libnetwork's requests and answers.
 
 The names on the wire are those of moby's ``libnetwork/drivers/remote/api/api.go``. A request is read by its
-``from_body``, which raises :class:`nuage.errors.MalformedRequest`; an answer is written by its ``to_json``. What asks
-for a network is read into the domain's own :class:`nuage.model.NetworkRequest`, which Docker's API is a source of too.
+``from_body``, which raises :class:`nuage.errors.MalformedRequest`; an answer is written by its ``to_json``. A request
+for a network becomes the domain's own :class:`nuage.model.NetworkRequest`, which can also come from Docker's API.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import attrs
 from nuage.libnetwork.body import Body
 from nuage.model import NetworkRequest, Pool4, Pool6
 
-#: Under this key of a network's options stand those that the user gave with ``-o``.
+#: The key of a network's options that holds those that the user gave with ``-o``.
 GENERIC = "com.docker.network.generic"
 INTERNAL = "com.docker.network.internal"
 
 
 @attrs.frozen
 class AllocateNetwork:
-    """A Swarm manager asks for the options that CreateNetwork is to bring on every node."""
+    """A Swarm manager asks for the options that CreateNetwork will have on every node."""
 
     network_id: str
     options: Mapping[str, str]
@@ -60,10 +60,10 @@ class NetworkCall:
 
 @attrs.frozen
 class EndpointCall:
-    """A request about an endpoint that names nothing else which matters here.
+    """A request about an endpoint that names nothing else of interest here.
 
     It serves Join, Leave, DeleteEndpoint, EndpointOperInfo, ProgramExternalConnectivity and
-    RevokeExternalConnectivity. The sandbox that Join names is Docker's own affair: it moves the link there itself.
+    RevokeExternalConnectivity. The sandbox that Join names is Docker's own business: it moves the link there itself.
     """
 
     network_id: str
@@ -77,7 +77,7 @@ class EndpointCall:
 
 @attrs.frozen
 class CreateEndpoint:
-    """An endpoint is to be made for a container. What Docker has assigned already is not None."""
+    """Docker asks for an endpoint for a container. What Docker has already assigned is not None."""
 
     network_id: str
     endpoint_id: str
@@ -102,11 +102,11 @@ class CreateEndpoint:
 
 @attrs.frozen
 class Discovery:
-    """News of another node of the cluster. Docker's field ``DiscoveryType`` 1 is a node; the data depends on it."""
+    """News of another node of the cluster. A ``DiscoveryType`` of 1 is a node; the data depend on the type."""
 
     @classmethod
     def from_body(cls, _body: Body) -> Discovery:
-        """Read the request, of which nothing is needed: the VRS learns of its peers from its controller."""
+        """Read nothing: the VRS learns of its peers from its controller."""
         return cls()
 
 
@@ -116,13 +116,13 @@ class GatewayCheck:
 
     @classmethod
     def from_body(cls, _body: Body) -> GatewayCheck:
-        """Read the request, of which nothing is needed."""
+        """Read nothing: the answer is always the same."""
         return cls()
 
 
 @attrs.frozen
 class Empty:
-    """The answer that says only: done."""
+    """The answer that only says: done."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that goes out."""
@@ -152,7 +152,7 @@ class Capabilities:
 
 @attrs.frozen
 class GatewayNeeded:
-    """A gateway's address is always set aside: it belongs to the Nuage subnet, no container may get it."""
+    """A gateway's address is always set aside: it belongs to the Nuage subnet, and no container may get it."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that goes out."""
@@ -161,7 +161,7 @@ class GatewayNeeded:
 
 @attrs.frozen
 class Allocation:
-    """The options that CreateNetwork is to bring on every node."""
+    """The options that CreateNetwork will have on every node."""
 
     options: Mapping[str, str]
 
@@ -172,7 +172,7 @@ class Allocation:
 
 @attrs.frozen
 class CreatedEndpoint:
-    """``mac`` is None where the request named one: Docker takes a repetition for an attempt to change it."""
+    """``mac`` is None if the request named one: Docker takes a repetition for an attempt to change it."""
 
     mac: str | None
 
@@ -183,11 +183,11 @@ class CreatedEndpoint:
 
 @attrs.frozen
 class Joined:
-    """The interface that Docker is to move into the sandbox, and the container's default routes.
+    """The interface that Docker has to move into the sandbox, and the container's default routes.
 
-    Where no endpoint of a container has an IPv4 gateway, Docker would add a second interface on its
-    ``docker_gwbridge``, past the VRS. An answer without one forbids that, also where it has one of IPv6, of which older
-    releases of Docker take no notice (``needDefaultGW`` in moby's ``libnetwork/default_gateway.go``).
+    If no endpoint of a container has an IPv4 gateway, Docker would add a second interface on its ``docker_gwbridge``,
+    past the VRS. An answer without an IPv4 gateway forbids that, even if it has an IPv6 gateway: older releases of
+    Docker ignore that one (``needDefaultGW`` in moby's ``libnetwork/default_gateway.go``).
     """
 
     source: str

@@ -80,7 +80,7 @@ class Libnetwork:
 
     @_app.route("/NetworkDriver.GwAllocCheck", methods=["POST"])
     async def gw_alloc_check(self, request: IRequest) -> bytes:
-        """Answer whether a network needs the address of a gateway."""
+        """Tell whether a network needs an address for its gateway."""
         return await self._call(request, payloads.GatewayCheck.from_body, self._driver.check_gateway)
 
     @_app.route("/NetworkDriver.AllocateNetwork", methods=["POST"])
@@ -118,12 +118,12 @@ class Libnetwork:
 
     @_app.route("/NetworkDriver.DeleteEndpoint", methods=["POST"])
     async def delete_endpoint(self, request: IRequest) -> bytes:
-        """Undo CreateEndpoint, and Join where no Leave did."""
+        """Undo CreateEndpoint, and also Join if no Leave came."""
         return await self._call(request, payloads.EndpointCall.from_body, self._driver.delete_endpoint)
 
     @_app.route("/NetworkDriver.Join", methods=["POST"])
     async def join(self, request: IRequest) -> bytes:
-        """Have a container take the endpoint into its sandbox."""
+        """Attach the endpoint; Docker then moves it into the container's sandbox."""
         return await self._call(request, payloads.EndpointCall.from_body, self._driver.join)
 
     @_app.route("/NetworkDriver.Leave", methods=["POST"])
@@ -145,12 +145,12 @@ class Libnetwork:
 
     @_app.route("/NetworkDriver.DiscoverNew", methods=["POST"])
     async def discover_new(self, request: IRequest) -> bytes:
-        """Hear of a node that came."""
+        """Learn of a new node."""
         return await self._call(request, payloads.Discovery.from_body, self._driver.discover)
 
     @_app.route("/NetworkDriver.DiscoverDelete", methods=["POST"])
     async def discover_delete(self, request: IRequest) -> bytes:
-        """Hear of a node that went."""
+        """Learn that a node is gone."""
         return await self._call(request, payloads.Discovery.from_body, self._driver.discover)
 
     @_app.handle_errors(HTTPException)
@@ -175,10 +175,10 @@ class Libnetwork:
 
     @_app.handle_errors(Exception)
     def hide_bug(self, request: IRequest, failure: Failure) -> bytes:
-        """Answer a call that hit a bug, whose traceback goes into the log and does not leave it."""
+        """Answer a call that hit a bug. Its traceback goes into the log, and nowhere else."""
         if not failure.check(CancelledError):
             self._log.failure("{path}", failure, path=request.path.decode("ascii", "replace"))
-        return _refusal(request, 500, "the nuage plugin has a bug; its log tells more")
+        return _refusal(request, 500, "the nuage plugin has a bug; its log says more")
 
     async def _without_body(self, request: IRequest, method: str, work: Coroutine[Any, Any, Answer]) -> bytes:
         return _answer(request, await self._calls.carry_out(method, None, work))
@@ -192,8 +192,8 @@ class Libnetwork:
     ) -> bytes:
         """Decode the request, ``read`` it and have it carried out by ``work``.
 
-        ``repeated`` is the answer to a request without a body, as Docker repeats one whose connection broke; without
-        it such a request is refused. Where nothing was to be done there is no reason to fail.
+        ``repeated`` is the answer to a request without a body, which Docker sends after a connection broke. Calls that
+        do nothing have one, since they cannot fail. Without ``repeated``, such a request is refused.
         """
         content = request.content.read()
         method = request.path.decode("ascii").lstrip("/")

@@ -55,16 +55,16 @@ class BoundedRequest(Request):
             super().handleContentChunk(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        """See twisted.web.http.Request. The end of a refused body may have come together with its middle."""
+        """See twisted.web.http.Request. The end of a refused body may come together with its middle."""
         if not self._refused:
             super().requestReceived(command, path, version)
 
     def getRequestHostname(self) -> bytes:
-        """See twisted.web.http.Request. The host that Docker names, nothing or a path, plays no part in routing."""
+        """See twisted.web.http.Request. Docker names no host, or a path; routing does not need it."""
         return b"localhost"
 
     def _refuse(self) -> None:
-        # What follows on this connection is the rest of the body: nothing of it can be read as a request.
+        # The rest of the body follows on this connection, and is not a request.
         if not self._refused:
             self._refused = True
             self.channel.transport.write(_TOO_LARGE)  # type: ignore[union-attr]
@@ -74,8 +74,7 @@ class BoundedRequest(Request):
 class PluginSite(Site):
     """HTTP for Docker.
 
-    Connections are never closed for being idle: Docker sends a request a second time when a connection breaks, and
-    then without its body.
+    Idle connections are never closed: if a connection breaks, Docker sends the request again, without its body.
     """
 
     noisy = False
@@ -95,9 +94,9 @@ class _Connections(WrappingFactory):
     noisy = False
 
     def close(self) -> None:
-        """Close what is open. To be called when no request is in flight."""
+        """Close what is open. Call this when no request is in flight."""
         for connection in list(self.protocols):
-            # A transport that has a producer does not close before this one says so, which HTTP never does by itself.
+            # A transport does not close before its producer says so, and HTTP's never does.
             connection.unregisterProducer()
             connection.loseConnection()
 
@@ -109,8 +108,8 @@ class PluginServer(Service):
         reactor: Listens.
         path: Where the socket is made.
         site: Serves the connections.
-        calls: The calls in flight, which are waited for at the end.
-        passed: The socket where it was made by another process, systemd, which keeps it when this one ends.
+        calls: The calls in flight, which may finish at the end.
+        passed: The socket if systemd made it; systemd keeps it when this process ends.
     """
 
     _log = Logger()
@@ -128,7 +127,7 @@ class PluginServer(Service):
         self._failure: Failure | None = None
 
     def privilegedStartService(self) -> None:
-        """Listen. Nothing that this daemon needs has to be there yet: what comes early waits.
+        """Listen. What this daemon needs may still be away: early calls wait for it.
 
         Raises:
             ConfigurationError: Another process listens on the socket, or it cannot be made.
@@ -139,12 +138,12 @@ class PluginServer(Service):
         else:
             self._accepting = PassedSocket(self._reactor, self._passed, self._connections)
             self._accepting.start()
-            self._log.info("listening on {path}, which was passed", path=str(self._path))
+            self._log.info("listening on {path}, which systemd passed", path=str(self._path))
 
     def _make_socket(self) -> None:
         make_room(self._path)
         endpoint = UNIXServerEndpoint(self._reactor, str(self._path), mode=_SOCKET_MODE)
-        # The mode is right from the first instant: between bind and a later chmod anybody could connect.
+        # The mode has to be right from the start: between bind and a later chmod anybody could connect.
         former = os.umask(_SOCKET_UMASK)
         try:
             listening = endpoint.listen(self._connections)
@@ -179,10 +178,10 @@ class PluginServer(Service):
 
 
 def make_room(path: Path) -> None:
-    """Make the folder of a socket, and remove a socket that nobody listens on any more.
+    """Make the folder of a socket, and remove a socket that nobody listens on.
 
     Raises:
-        ConfigurationError: Somebody does listen on it, or it is no socket, or the folder cannot be made.
+        ConfigurationError: Somebody listens on it, or it is not a socket, or the folder cannot be made.
     """
     try:
         path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
@@ -192,7 +191,7 @@ def make_room(path: Path) -> None:
     except OSError as problem:
         raise ConfigurationError(f"plugin_socket: {path.parent} cannot be used: {problem.strerror}") from problem
     if not stat.S_ISSOCK(mode):
-        raise ConfigurationError(f"plugin_socket: {path} exists and is no socket; remove it or name another path")
+        raise ConfigurationError(f"plugin_socket: {path} exists and is not a socket; remove it or name another path")
     if _answers(path):
         raise ConfigurationError(f"plugin_socket: another process listens on {path}; stop it or name another path")
     try:

@@ -9,9 +9,9 @@ from typing import Any
 def measure_steadily(reactor: Any) -> None:
     """Have a reactor measure time by a clock that nobody sets.
 
-    Twisted's reactors go by the time of day. When that is set back, as NTP does at boot, nothing that is timed would
-    happen for as long as the step. A reactor asks its ``seconds`` (IReactorTime) for all that it times; the log's time
-    stamps and those of HTTP come from elsewhere.
+    Twisted's reactors go by the time of day. When that is set back, as NTP does at boot, no timer would fire for as
+    long as the step. A reactor asks its ``seconds`` (IReactorTime) for all its timers; the time stamps of the log and
+    of HTTP come from elsewhere.
 
     Args:
         reactor: A reactor in which nothing is timed yet.

@@ -1,4 +1,4 @@
-"""The composition root: what serves Docker's calls is built and tied together here, and nowhere else."""
+"""The composition root: everything that serves Docker's calls is built and tied together here."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Daemon:
         self.cleanup = Cleanup(reactor, turns)
         self.docker = docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)
         self.containers = Containers(reactor, docker, self._found_late)
-        # Without one no port is resolved.
+        # Without a controller no port is resolved.
         self._needs_controller = config.resolve_timeout > 0
         self.endpoints = Endpoints(
             mtu=config.mtu,
@@ -101,19 +101,19 @@ class Daemon:
         )
 
     def watched(self) -> list[Watched]:
-        """Return what the daemon waits for, and tells of."""
+        """Return what the daemon waits for and reports."""
         watched = [
             Watched(
                 name="the VRS",
                 there=lambda: self.client.synced,
                 status=lambda: self.client.status,
                 promise="Docker is served as soon as it is there",
-                # The database's client logs what comes later.
+                # Later, the database's client logs it.
                 once=True,
             ),
             Watched(
                 name=f"bridge {self.switch.bridge}",
-                # What the mirror of a database that is away says is no news.
+                # While the database is away, its mirror says nothing new.
                 there=self._has_bridge,
                 status=self.switch.bridge_status,
                 promise="networks and containers are served as soon as it is there",
@@ -123,7 +123,7 @@ class Daemon:
             watched.append(
                 Watched(
                     name="the controller",
-                    # It is the bridge's: without one there is none.
+                    # It belongs to the bridge.
                     there=lambda: self.switch.controller_connected() if self._has_bridge() else None,
                     status=self.switch.controller_status,
                     promise="containers start as soon as it is there",
@@ -131,7 +131,7 @@ class Daemon:
                 )
             )
         docker = self.docker.presence
-        # It is not waited for: Docker itself waits for this daemon.
+        # The daemon does not wait for Docker, because Docker waits for the daemon.
         watched.append(
             Watched(name=docker.name, there=lambda: docker.there, status=lambda: docker.status, needed=False)
         )
@@ -173,7 +173,7 @@ class Daemon:
     def _found_late(self, endpoint_id: str, container: Container | None) -> None:
         Deferred.fromCoroutine(self.endpoints.name_endpoint(endpoint_id, container)).addErrback(
             lambda failure: self._log.warn(
-                "the VRS is not told yet whose endpoint {endpoint} is: {problem}",
+                "the VRS does not know yet whose endpoint {endpoint} is: {problem}",
                 endpoint=endpoint_id,
                 problem=failure.getErrorMessage(),
             )

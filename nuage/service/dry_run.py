@@ -1,4 +1,4 @@
-"""One audit that does nothing but say what it would do."""
+"""One audit that only says what it would do."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from nuage.service.ending import GRACE, LAST_STEPS
 
 
 async def dry_run(reactor: Any, config: Config) -> int:
-    """Audit once, print what the daemon would do once it had seen the same for a while, and do nothing.
+    """Audit once, print what the daemon would do if it saw the same for a while, and do nothing.
 
     Args:
         reactor: Does all input and output, keeps the time.
         config: What the user configured.
 
     Returns:
-        The status to exit with: 0, or 1 where not all could be compared.
+        The status to exit with: 0, or 1 if not everything could be compared.
     """
     daemon = Daemon(reactor, config)
     daemon.start()
@@ -52,5 +52,5 @@ def _say_all(findings: Findings) -> int:
 
 
 def _say(line: str) -> None:
-    """Print to the terminal; what goes to ``sys.stdout`` becomes a line of the log."""
+    """Print to the terminal; ``sys.stdout`` would make it a line of the log."""
     print(line, file=sys.__stdout__, flush=True)

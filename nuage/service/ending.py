@@ -1,4 +1,4 @@
-"""The end of the process, which nothing holds up for ever."""
+"""The end of the process, which nothing may hold up forever."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-#: Seconds beyond the deadline of a call within which the daemon has ended, whatever hangs.
+#: Seconds after the deadline of a call by which the daemon has ended, whatever hangs.
 GRACE = 1.0
-#: The last seconds of it, in which the reactor ends.
+#: The last of these seconds, in which the reactor ends.
 LAST_STEPS = 0.25
 
 
 class LastResort:
-    """Ends the process from outside of the reactor, which may be what hangs.
+    """Ends the process from outside the reactor, because the reactor may be what hangs.
 
-    When all services have ended, the reactor itself waits for its threads: one that looks up a name with a silent
-    server is waited for as long as the resolver tries.
+    After all services have ended, the reactor waits for its threads. One that asks a silent server for a name takes as
+    long as the resolver tries.
 
     Args:
         leave: Ends the process with a status, at once.
@@ -33,7 +33,7 @@ class LastResort:
         self._timer: threading.Timer | None = None
 
     def due(self, seconds: float) -> None:
-        """End the process after this time, unless it has ended by then; an earlier request is replaced."""
+        """End the process after this time, unless it has ended by then. This replaces an earlier request."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = threading.Timer(seconds, self._end)

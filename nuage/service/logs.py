@@ -1,4 +1,4 @@
-"""Where log events go, and which of them."""
+"""Which events are logged, and where they go."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LEVELS = {
     "Error": LogLevel.error,
     "Critical": LogLevel.critical,
 }
-#: What tells of each connection that it opens and closes, and of each attempt to make one.
+#: What logs each connection that it opens and closes, and each attempt to make one.
 _TALKATIVE = ("twisted.web.client", "twisted.application._client_service")
 
 
@@ -47,14 +47,14 @@ class Log:
         self.observer: ILogObserver = FilteringLogObserver(_unfiltered(options, self._file), [predicate])
 
     def rotate(self) -> None:
-        """Begin a new file and keep the former one under a number; nothing where the log is no file."""
+        """Begin a new file and keep the former one under a number. Do nothing if the log is not a file."""
         if self._file is not None:
             self._file.rotate()
 
     def reopen(self) -> None:
-        """Open the file by its name again, after another program renamed it; nothing where the log is no file.
+        """Open the file by its name again, after another program renamed it. Do nothing if the log is not a file.
 
-        Where that cannot be, the log goes on where it was: the file itself would be closed, and never opened again.
+        If that fails, the log goes on where it was: otherwise the file would be closed, and never opened again.
         """
         if self._file is None:
             return

@@ -67,7 +67,7 @@ class NuagePlugin(MultiService):
         self._daemon.start()
 
     def stopService(self) -> Deferred[None]:
-        """Finish the calls in flight, then everything else. It ends in time whatever hangs."""
+        """Finish the calls in flight, then everything else. This ends in time, whatever hangs."""
         return Deferred.fromCoroutine(self._stop())
 
     def audit(self) -> None:

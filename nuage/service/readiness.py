@@ -14,8 +14,8 @@ from nuage.text import joined
 
 #: Seconds between two looks.
 _INTERVAL = 1.0
-#: Seconds after which the daemon counts as started though something is missing: the units that come after it, Docker
-#: among them, have other work as well. Less than the time that systemd allows for a start.
+#: Seconds after which the daemon counts as started even if something is missing: the units that wait for it, such as
+#: Docker's, have other work as well. Less than the time that systemd allows for a start.
 _PATIENCE = 30.0
 
 
@@ -25,13 +25,13 @@ class Watched:
 
     Args:
         name: What it is called, such as "the VRS".
-        there: Tells whether it is there, None where that cannot be told now.
+        there: Tells whether it is there, None if nobody can tell now.
         status: Says in one sentence how it does.
-        promise: What happens once it is there, for the log; None where it has log lines of its own.
-        needed: Whether the daemon counts as started only once it is there. What is not needed is in the status only
+        promise: What happens once it is there, for the log; None if it has log lines of its own.
+        needed: Whether the daemon counts as started only once it is there. The status mentions what is not needed only
             while it is away.
         grace: Seconds that it may be away without a word in the log.
-        once: Whether the log has only its first coming from here, and what comes later from elsewhere.
+        once: Whether only its first arrival is logged here, and later ones elsewhere.
     """
 
     name: str
@@ -48,9 +48,9 @@ class Readiness(Service):
 
     Args:
         clock: Measures the intervals.
-        watched: What it looks at. What follows from something else comes after that.
+        watched: What it looks at, in order of dependence: the VRS before its bridge.
         notify: Takes the assignments of sd_notify(3).
-        watchdog_interval: Seconds between two signs of life, None for none. They come from the reactor's own loop: a
+        watchdog_interval: Seconds between two signs of life, None for none. They come from the reactor's own loop, so a
             reactor that is stuck gives none.
     """
 
@@ -79,7 +79,7 @@ class Readiness(Service):
             self._repeat(lambda: self._notify("WATCHDOG=1"), self._watchdog_interval, now=True)
 
     def stopService(self) -> None:
-        """Say that the daemon ends. Signs of life go on: to finish the calls in flight may take a while."""
+        """Say that the daemon ends. Signs of life go on, since it may take a while to finish the calls in flight."""
         super().stopService()
         self._notify("STOPPING=1", "STATUS=finishing the calls in flight")
         self._loops.pop(0).stop()
@@ -116,7 +116,7 @@ class Readiness(Service):
 
 
 class _Outage:
-    """Notes since when something is away, and logs that once, and once that it is there."""
+    """Notes since when something is away, and logs once that it is away, and once that it is back."""
 
     _log = Logger(namespace="nuage.service.readiness")
 
@@ -126,7 +126,7 @@ class _Outage:
         self._told = self._over = False
 
     def status(self) -> str:
-        """Return a sentence for the status, none where nothing can be told."""
+        """Return a sentence for the status, empty if there is nothing to say."""
         there = self.watched.there()
         if there is None or (there and not self.watched.needed):
             return ""

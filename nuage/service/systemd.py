@@ -1,6 +1,6 @@
-"""What systemd and a service of its say to each other: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
+"""What systemd and its services say to each other: sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3).
 
-It is all in the environment and in datagrams, so no library is needed, and without systemd nothing happens.
+It is all in the environment and in datagrams, so this needs no library, and without systemd nothing happens.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _FIRST_DESCRIPTOR = 3
 
 
 def environment() -> Mapping[str, str]:
-    """Return the environment as this process was given it, see proc(5).
+    """Return the environment that this process was started with, see proc(5).
 
-    Twisted takes the variables about passed sockets out of ``os.environ`` when it loads its own plugins.
+    Twisted removes the variables about passed sockets from ``os.environ`` when it loads its own plugins.
     """
     entries = Path("/proc/self/environ").read_bytes().split(b"\0")
     pairs = (os.fsdecode(entry).partition("=") for entry in entries)
@@ -28,12 +28,12 @@ def environment() -> Mapping[str, str]:
 
 
 def passed_socket(environ: Mapping[str, str], pid: int, path: Path) -> socket.socket | None:
-    """Return the listening socket that systemd made and passed, ready for a reactor; None where there is none.
+    """Return the listening socket that systemd made and passed, ready for a reactor; None if there is none.
 
     Args:
         environ: This process's environment.
         pid: This process.
-        path: The socket that is expected. Its folder may go by several names; the file's name is that of the driver.
+        path: The socket that is expected. Its folder may have several names; the name of the file is the driver's.
 
     Raises:
         ConfigurationError: Something else was passed.
@@ -43,11 +43,15 @@ def passed_socket(environ: Mapping[str, str], pid: int, path: Path) -> socket.so
         return None
     count = environ.get("LISTEN_FDS", "")
     if count != "1":
-        raise ConfigurationError(f"{count or 'no'} sockets were passed; the socket unit has to have one ListenStream")
+        raise ConfigurationError(
+            f"systemd passed {count or 'no'} sockets; the socket unit has to have exactly one ListenStream"
+        )
     try:
         passed = socket.socket(fileno=_FIRST_DESCRIPTOR)
     except OSError as problem:
-        raise ConfigurationError(f"what was passed as a socket is none: {problem.strerror}") from problem
+        raise ConfigurationError(
+            f"what systemd passed is not a socket: {problem.strerror}; use ListenStream={path}"
+        ) from problem
     _check(passed, path)
     passed.setblocking(False)
     passed.set_inheritable(False)
@@ -59,16 +63,20 @@ def _check(passed: socket.socket, path: Path) -> None:
     listens = passed.type == socket.SOCK_STREAM and passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     if passed.family != socket.AF_UNIX or not listens:
         passed.detach()
-        raise ConfigurationError(f"what was passed, {address}, is no listening unix socket; use ListenStream={path}")
+        raise ConfigurationError(
+            f"what systemd passed, {address}, is not a listening unix socket; use ListenStream={path}"
+        )
     if Path(address).name != path.name:
         passed.detach()
-        raise ConfigurationError(f"the socket that was passed is {address}, but plugin_socket is {path}; change one")
+        raise ConfigurationError(
+            f"systemd passed the socket {address}, but plugin_socket is {path}; change one of them"
+        )
 
 
 def watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:
-    """Return the seconds between two signs of life that systemd asks for, None where it asks for none.
+    """Return the seconds between two signs of life that systemd asks for, None if it does not ask.
 
-    Half of the time after which it takes the process for dead, as sd_watchdog_enabled(3) recommends.
+    That is half the time after which it takes the process for dead, as sd_watchdog_enabled(3) recommends.
     """
     microseconds = environ.get("WATCHDOG_USEC", "")
     if environ.get("WATCHDOG_PID", str(pid)) != str(pid) or not microseconds.isdecimal():
@@ -77,9 +85,9 @@ def watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:
 
 
 class Notices:
-    """Tells systemd how the service does.
+    """Tells systemd how the service is doing.
 
-    A notice is lost where nobody takes it: it never blocks and never fails.
+    A notice that nobody takes is lost: sending never blocks and never fails.
 
     Args:
         environ: This process's environment.

@@ -17,7 +17,7 @@ SWITCH_AWAY = (
     r"the connection was lost during transact",
     r"did not reply to transact within [\d.]+ s",
     r"the switch did not open port nu\w+ within [\d.]+ s; is ovs-vswitchd running\?",
-    r"did not finish within [\d.]+ s; what it had done is being undone",
+    r"did not finish within [\d.]+ s; what it did is being undone",
     r"the VRS has no controller: .* and none came within [\d.]+ s",
 )
 #: Seconds of the longest call, and how long a docker command may take: two calls, and what Docker takes by itself.
