@@ -188,7 +188,7 @@ class Refusing(ConfigCase):
         for name in TLS:
             self.assertIn(f"{name}: missing", message)
         path = self.key_files()["vrs_certificate"]
-        self.assertIn("goes with an ssl: endpoint only", self.problems(f"vrs_certificate: {path}"))
+        self.assertIn("is only for an ssl: endpoint", self.problems(f"vrs_certificate: {path}"))
 
     def test_server_name(self) -> None:
         files = "".join(f"{name}: {path}\n" for name, path in self.key_files().items())
@@ -198,8 +198,8 @@ class Refusing(ConfigCase):
         for bad in ('""', '" sw1"', '"sw\\n1"', "7", "[sw1]", "x" * 254):
             with self.subTest(bad):
                 message = self.problems(f"VrsEndpoint: ssl:vrs:6632\n{files}vrs_server_name: {bad}")
-                self.assertIn("is not allowed; allowed is the name that the switch's certificate bears", message)
-        self.assertIn("vrs_server_name: goes with an ssl: endpoint only", self.problems("vrs_server_name: sw1"))
+                self.assertIn("is not allowed; allowed is the name in the switch's certificate", message)
+        self.assertIn("vrs_server_name: is only for an ssl: endpoint", self.problems("vrs_server_name: sw1"))
 
     def test_tls_file_that_is_not_there(self) -> None:
         message = self.problems(f"VrsEndpoint: ssl:vrs:6632\nvrs_certificate: {self.folder.absolute()}\n")
@@ -273,7 +273,7 @@ class Environment(ConfigCase):
         self.assertEqual(load(self.path, {"MTU": "1", "nuage_mtu": "1", "XNUAGE_MTU": "1"}), Config())
 
     def test_text_that_looks_like_something_else(self) -> None:
-        """A variable has no quotes: what YAML takes for a number is a text where a text is due."""
+        """A variable has no quotes: what YAML takes for a number is a text if a text is needed."""
         for text in ("42", "1:30", "2026-01-01", "2026-99-99", "yes", "1e3", "=", "<<", "'x'"):
             with self.subTest(text):
                 self.assertEqual(self.configured(SITE_ID=text).site_id, text)
@@ -342,7 +342,7 @@ class Anything(SynchronousTestCase):
         try:
             self.assertIsInstance(load(SHIPPED, environ), Config)
         except ConfigurationError as problem:
-            contradictions = ("has to be longer", "goes with an ssl: endpoint only")
+            contradictions = ("has to be longer", "is only for an ssl: endpoint")
             self.assertTrue(any(part in str(problem) for part in (*environ, *contradictions)), str(problem))
 
     @settings(deadline=None, max_examples=200)

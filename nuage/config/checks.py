@@ -1,7 +1,7 @@
 """Checks of configured values.
 
-A check takes a value as YAML reads it and returns the one that is kept. It refuses a value with a ValueError, whose
-text, where it has one, is the reason; without one the reader says what is allowed.
+A check takes a value as YAML reads it and returns the one that is kept. It refuses a value with a ValueError. Its text
+is the reason; if it has none, the reader of the configuration says what is allowed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from nuage.given import name_problem
 
 Check = Callable[[Any], Any]
 
-#: Connection methods of an OVSDB that carry a place of their own.
+#: Connection methods of an OVSDB that name a place themselves.
 OVS_SCHEMES = ("unix", "tcp", "ssl")
-#: Spellings of a scope, in lower case, and what is kept; so it is with the others.
+#: The spellings of a scope, in lower case, and what is kept for each; the next two are alike.
 SCOPES = {"local": "local", "global": "global"}
 LABEL_POLICIES = {"strict": "strict", "late": "late"}
 LOG_LEVELS = {"debug": "Debug", "info": "Info", "warn": "Warn", "warning": "Warn", "error": "Error"}
@@ -50,7 +50,7 @@ def seconds(value: Any) -> float:
 
 
 def seconds_or_none(value: Any) -> float:
-    """Allow 0 too, which is no time at all."""
+    """Allow 0 too, which means no time at all."""
     return 0.0 if value == 0 and not isinstance(value, bool) else seconds(value)
 
 
@@ -62,7 +62,7 @@ def name(value: Any) -> str:
 
 
 def certificate_name(value: Any) -> str:
-    """Allow a name as certificates bear them: of a host, an address, or any text that ``ovs-pki`` was given."""
+    """Allow a name as certificates have them: of a host, an address, or any text that ``ovs-pki`` was given."""
     if not isinstance(value, str) or not value.isprintable() or value.strip() != value or not 0 < len(value) <= 253:
         raise ValueError
     return value
@@ -71,7 +71,7 @@ def certificate_name(value: Any) -> str:
 def device_name(value: Any) -> str:
     """Allow what the kernel takes for a network device."""
     if not isinstance(value, str) or not _DEVICE_NAME.fullmatch(value) or value in (".", ".."):
-        raise ValueError("is no device name of 1 to 15 printable characters without space, slash and colon")
+        raise ValueError("is not a device name: 1 to 15 printable characters without space, slash and colon")
     return value
 
 
@@ -121,7 +121,7 @@ def socket_path(value: Any) -> Path:
     path = _path(value)
     # unix(7): sun_path is 108 bytes, one of them ends the string.
     if len(os.fsencode(path)) > 107:
-        raise ValueError("is longer than the 107 bytes that the path of a socket may have")
+        raise ValueError("is longer than the 107 bytes that a socket's path may have")
     return path
 
 
@@ -144,14 +144,14 @@ def secret_file(value: Any) -> Path:
 
 
 def _host_port(text: str) -> tuple[str, int]:
-    """Split ``host:port``; an IPv6 address stands in brackets."""
+    """Split ``host:port``; an IPv6 address has brackets around it."""
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
         raise ValueError(f'has no port between 1 and 65535 after the host in "{text}"')
     if host.startswith("[") and host.endswith("]"):
         return str(IPv6Address(host[1:-1])), int(port)
     if not _HOST_NAME.fullmatch(host):
-        raise ValueError(f'has no usable host name or address in "{text}" (an IPv6 address stands in brackets)')
+        raise ValueError(f'has no usable host name or address in "{text}" (put an IPv6 address in brackets)')
     return host, int(port)
 
 

@@ -1,7 +1,6 @@
 """Reading the configuration: one YAML mapping and the environment become a frozen :class:`Config`.
 
-A variable of the environment, ``NUAGE_`` and the key, comes before the file. Every problem of both is found and told at
-once.
+A variable of the environment, ``NUAGE_`` and the key, overrides the file. All problems of both are reported together.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
     Args:
         path: The file.
-        environ: The environment, of which variables named ``NUAGE_`` and a key come before the file. One that is empty
-            counts as not given.
+        environ: The environment, whose variables named ``NUAGE_`` and a key override the file. An empty one counts as
+            not given.
 
     Raises:
-        ConfigurationError: The file cannot be read, or it or a variable cannot be used; every problem is told.
+        ConfigurationError: The file cannot be read, or it or a variable cannot be used; the message has every problem.
     """
     try:
         entries = _entries(path.read_bytes())
@@ -106,7 +105,7 @@ def _variables(environ: Mapping[str, str]) -> list[_Entry]:
 
 
 def _readings(text: str) -> tuple[Any, ...]:
-    """Return a variable's text as YAML reads it where nothing is quoted, and as it is: that is how to quote it."""
+    """Return a variable's text as unquoted YAML, and as it is, as if it were quoted."""
     loader = yaml.SafeLoader("")
     try:
         tag = loader.resolve(yaml.ScalarNode, text, (True, False))
@@ -140,7 +139,7 @@ class _Findings:
     problems: list[str] = attrs.field(factory=list)
 
     def check(self, entries: Iterable[_Entry]) -> None:
-        """Add the entries of one source; they come before those of sources that were added already."""
+        """Add the entries of one source; they override those of sources that were added before."""
         known = {_folded(field.name): field for field in attrs.fields(Config)}
         first: dict[str, _Entry] = {}
         for entry in entries:
@@ -166,10 +165,10 @@ class _Findings:
 
 
 def _value(field: attrs.Attribute[Any], readings: Sequence[Any]) -> Any:
-    """Return the first reading that is good; an empty one is, where the default is none too.
+    """Return the first good reading. An empty one is good if the default is None.
 
     Raises:
-        ValueError: There is none. It is the last one's.
+        ValueError: No reading is good. It says why the last one is not.
     """
     reading, *others = readings
     try:
@@ -197,7 +196,7 @@ def _reason(problem: ValueError, allowed: str) -> str:
 
 
 def _contradictions(config: Config) -> Iterator[tuple[set[str], str]]:
-    """Find values that are good each and bad together; each comes with the attributes that it is about."""
+    """Yield problems of values that are good by themselves and bad together, with the attributes they are about."""
     tls = ("vrs_private_key", "vrs_certificate", "vrs_ca_certificate")
     secure = config.vrs_remote.startswith("ssl:")
     for name in tls:
@@ -205,10 +204,10 @@ def _contradictions(config: Config) -> Iterator[tuple[set[str], str]]:
         if secure and path is None:
             yield {name, "vrs_endpoint"}, f'{name}: missing; "{config.vrs_endpoint}" needs all of {", ".join(tls)}'
         if path is not None and not secure:
-            text = f'{name}: "{path}" goes with an ssl: endpoint only; VrsEndpoint is "{config.vrs_endpoint}"'
+            text = f'{name}: "{path}" is only for an ssl: endpoint; VrsEndpoint is "{config.vrs_endpoint}"'
             yield {name, "vrs_endpoint"}, text
     if config.vrs_server_name is not None and not secure:
-        text = f'vrs_server_name: goes with an ssl: endpoint only; VrsEndpoint is "{config.vrs_endpoint}"'
+        text = f'vrs_server_name: is only for an ssl: endpoint; VrsEndpoint is "{config.vrs_endpoint}"'
         yield {"vrs_server_name", "vrs_endpoint"}, text
     needed = config.vrs_timeout + config.wire_timeout + config.resolve_timeout
     if config.call_timeout <= needed:

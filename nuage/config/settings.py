@@ -1,7 +1,7 @@
 """The keys of the configuration.
 
-A key is one attribute of :class:`Config`; its metadata holds everything else that is known of it: how it is spelled in
-the file, what is allowed and how a value is checked. There is no second list of keys.
+A key is one attribute of :class:`Config`. Its metadata holds everything else about it: how the file spells it, what is
+allowed, and how a value is checked. There is no second list of keys.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PEM = "the absolute path of a PEM file"
 
 
 def _key(spelling: str, check: checks.Check, allowed: str) -> dict[str, Any]:
-    """Describe one key: how the file spells it, how its value is checked, and in words what it may be."""
+    """Describe one key: how the file spells it, how its value is checked, and what is allowed, in words."""
     return {"yaml": spelling, "check": check, "allowed": allowed}
 
 
@@ -45,7 +45,7 @@ class Config:
     )
     vrs_server_name: str | None = attrs.field(
         default=None,
-        metadata=_key("vrs_server_name", checks.certificate_name, "the name that the switch's certificate bears"),
+        metadata=_key("vrs_server_name", checks.certificate_name, "the name in the switch's certificate"),
     )
     docker_endpoint: str = attrs.field(
         default="unix:///var/run/docker.sock",
