@@ -20,7 +20,7 @@ class MalformedRequest(NuageError):
 
 
 class Refused(NuageError):
-    """A libnetwork call that was understood and cannot be granted as it stands."""
+    """A libnetwork call that was understood, but cannot be done as it is."""
 
 
 class DeadlineExceeded(NuageError):
@@ -44,4 +44,4 @@ class DockerUnreachable(DockerUnavailable):
 
 
 class DockerRefused(DockerUnavailable):
-    """Docker, or a proxy before it, answered that it does not grant this question: a status from 400 to 499."""
+    """Docker, or a proxy in front of it, refused to answer this question: a status from 400 to 499."""

@@ -1,7 +1,7 @@
 """What users give as options and labels, and what is wrong with it: one check for all places.
 
-A misspelt key, or a value that is no name, would leave a container with another policy than its user believes. So both
-are refused, wherever they were given.
+A misspelt key, or a value that is not a name, would leave a container with another policy than its user believes. So
+both are refused, wherever they were given.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from nuage.text import did_you_mean, shown
 
 
 def problem_of(kind: str, key: str, value: object, known: Collection[str], aliases: Collection[str] = ()) -> str | None:
-    """Return what is wrong with one thing that a user gave, None where nothing is.
+    """Return what is wrong with one thing that a user gave, None if it is good.
 
     Args:
         kind: What it is, for the message: "option", "driver-opt" or "label".
@@ -30,7 +30,7 @@ def problem_of(kind: str, key: str, value: object, known: Collection[str], alias
 
 
 def name_problem(value: object) -> str | None:
-    """Return why a value cannot be the name of something in Nuage, None where it can."""
+    """Return why a value cannot be the name of something in Nuage, None if it can."""
     if not isinstance(value, str):
         return f"is {shown(value)}; give a name"
     if not value.strip():

@@ -1,8 +1,7 @@
-"""What a Nuage network and an endpoint on it are, and the form in which the switch's database keeps them.
+"""What a Nuage network and an endpoint on it are, and how the switch's database keeps them.
 
-Docker's requests and its API are two sources of these values, the switch's database is the third: a daemon that was
-killed finds in it all that it knew. The record of a value is JSON text, so that it fits one value of an
-``external_ids`` map.
+These values come from Docker's requests, from its API, and from the switch's database: a daemon that was killed finds
+there all that it knew. The record of a value is JSON text, so that it fits one value of an ``external_ids`` map.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ import attrs
 Recorded = TypeVar("Recorded", bound=attrs.AttrsInstance)
 Parsed = TypeVar("Parsed")
 
-#: What the fields of a record are that are no texts.
+#: The types of those fields of a record that are not texts.
 _KINDS: Mapping[str, type] = {"internal": bool, "mtu": int, "options": dict}
 
 
 def parse_address(kind: Callable[[str], Parsed], text: str) -> Parsed:
-    """Return the address or the prefix that a text stands for, whoever wrote it.
+    """Read an address or a prefix, whoever wrote it.
 
     Args:
         kind: One of the types of :mod:`ipaddress`.
         text: What Docker's call, Docker's API or a record says.
 
     Raises:
-        ValueError: The text is none. One with a zone ("fe80::1%eth0") means something on one host only, and may hold
-            any character.
+        ValueError: The text is not one. An address with a zone ("fe80::1%eth0") means something on one host only, and
+            may hold any character.
     """
     if "%" in text:
         raise ValueError(f"{text!r} has a zone")
@@ -57,8 +56,8 @@ class Pool6:
 class NetworkRequest:
     """What somebody asked for with ``docker network create``, not yet checked.
 
-    A call of Docker's brings it to the host on which the network is made; the others read it from what their own Docker
-    says of the network. ``options`` are those that the user gave with ``-o``.
+    The host on which the network is made gets it with a call from Docker. The other hosts read it from what their own
+    Docker says of the network. ``options`` are those that the user gave with ``-o``.
     """
 
     network_id: str
@@ -73,7 +72,7 @@ class Network:
     """A Docker network, and the place in the Nuage organization's topology that it stands for.
 
     ``zone`` and ``subnet`` are None for an L2 domain, which has neither. A gateway of None means that Docker was not
-    told of one. ``mtu`` (bytes) is None where the daemon's own setting applies. The policy group and the redirection
+    told one. ``mtu`` (bytes) is None if the daemon's own setting applies. The policy group and the redirection
     target are those of endpoints that name none of their own. ``owner`` is the plugin that keeps the network, by the
     file name of its socket; a record of release 1.0 names none.
     """
@@ -106,7 +105,7 @@ class Network:
         return self.location() == other.location() and self.pool.overlaps(other.pool)
 
     def location(self) -> tuple[str | None, ...]:
-        """Return the names of the network's place in the topology: equal ones are the same Nuage subnet."""
+        """Return the names of the network's place in the topology. If they are equal, it is the same Nuage subnet."""
         return (self.organization, self.domain, self.zone, self.subnet)
 
     def to_record(self) -> str:
@@ -118,7 +117,7 @@ class Network:
         """Read a network back.
 
         Raises:
-            ValueError: The text is no record of a network.
+            ValueError: The text is not the record of a network.
         """
         return _from_record(
             cls,
@@ -134,8 +133,8 @@ class Network:
 class Endpoint:
     """One attachment of one container to one network.
 
-    ``options`` are the driver options of the endpoint: Docker names them when it creates the endpoint, never again.
-    ``owner`` is as that of a network.
+    ``options`` are the driver options of the endpoint: Docker tells them when it creates the endpoint, and never again.
+    ``owner`` is as in a network.
     """
 
     id: str
@@ -155,7 +154,7 @@ class Endpoint:
         """Read an endpoint back.
 
         Raises:
-            ValueError: The text is no record of an endpoint.
+            ValueError: The text is not the record of an endpoint.
         """
         return _from_record(cls, text, address=IPv4Interface, address_v6=IPv6Interface)
 
@@ -181,10 +180,10 @@ class Use:
 class Trace:
     """What the switch has of an endpoint.
 
-    ``record`` is the text that :meth:`Endpoint.from_record` reads, None where there is none. ``attached``: it is
+    ``record`` is the text that :meth:`Endpoint.from_record` reads, None if there is none. ``attached``: it is
     plugged into the bridge; ``marked``: its interface and its port say whose they are; ``announced``: the VRS is told
     of it, by both of its rows; ``waiting``: it was created and is not joined. ``error`` is why the switch could not
-    open its device, None where it did or has not tried yet. ``container_id`` and ``container_name`` are what the VRS
+    open its device, None if it did or has not tried yet. ``container_id`` and ``container_name`` are what the VRS
     was told of the container.
     """
 
@@ -223,7 +222,7 @@ def _from_record(cls: type[Recorded], text: str, **address_types: type) -> Recor
 
 
 def _demand_all(cls: type[Recorded], fields: Mapping[str, object]) -> None:
-    """Make sure that a record has all that it was written with."""
+    """Make sure that a record has all its fields."""
     required = [attribute.name for attribute in attrs.fields(cls) if attribute.default is attrs.NOTHING]
     missing = [name for name in required if name not in fields]
     if missing:
@@ -231,7 +230,7 @@ def _demand_all(cls: type[Recorded], fields: Mapping[str, object]) -> None:
 
 
 def _demand_kind(name: str, value: object) -> None:
-    """Make sure that a field of a record is of the kind that was written; addresses were written as texts."""
+    """Make sure that a field of a record is of the kind that was written; addresses are written as texts."""
     if not isinstance(value, _KINDS.get(name, str)):
         raise ValueError(f"its {name} is {value!r}")
     if isinstance(value, dict) and not all(isinstance(each, str) for each in value.values()):

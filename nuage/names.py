@@ -1,4 +1,4 @@
-"""The names that an endpoint's things carry in the kernel and in the switch, and what a name in Nuage can be."""
+"""What an endpoint's links and ports are called in the kernel and in the switch, and how long a name may be."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIGNIFICANT = DEVICE_NAME_LENGTH - len(_HOST_PREFIX)
 LINK_MARK = "nuage endpoint "
 
 
-#: Longer than any name that a Nuage VSD takes (255), shorter than what a row's text could be abused for.
+#: The longest name that a Nuage VSD takes.
 NAME_LENGTH = 255
 
 
@@ -28,5 +28,5 @@ def container_end_name(endpoint_id: str) -> str:
 
 
 def link_alias(endpoint_id: str) -> str:
-    """Return the alias of the host end. It is what proves that a link is this endpoint's."""
+    """Return the alias of the host end. It proves that a link is this endpoint's."""
     return LINK_MARK + endpoint_id

@@ -1,4 +1,4 @@
-"""Words for messages: values from outside as they can be shown, the name that was meant, several sentences as one."""
+"""Words for messages: showing values from outside, guessing the name that was meant, joining sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONGEST_SHOWN = 80
 
 
 def shown(value: object) -> str:
-    """Show a value from outside in a message: as JSON, in one line, not at any length."""
+    """Show a value from outside in a message: as JSON, in one line, cut if it is long."""
     text = json.dumps(value, default=str) if not isinstance(value, (dict, list)) else kind_of(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}… ({len(text)} characters)"
 
@@ -23,11 +23,11 @@ def kind_of(value: object) -> str:
 
 
 def did_you_mean(unknown: str, known: Iterable[str]) -> str:
-    """Return ``'; did you mean "…"?'`` for the nearest known name, or nothing where none is near."""
+    """Return ``'; did you mean "…"?'`` for the nearest known name, or nothing if no name is near."""
     near = difflib.get_close_matches(unknown.lower(), sorted(known), n=1, cutoff=0.5)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
 def joined(*sentences: str) -> str:
-    """Return sentences as one, parted by semicolons: those of others may end with a full stop, or not."""
+    """Join sentences with semicolons. Sentences from elsewhere may end with a full stop, or not."""
     return "; ".join(filter(None, (sentence.strip().rstrip(".;") for sentence in sentences)))

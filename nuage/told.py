@@ -1,11 +1,11 @@
-"""What has been logged already, so that what goes on for hours is told once."""
+"""What has been logged already, so that something that goes on for hours is logged once."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Hashable
 
-#: Uuids, and ids of networks and endpoints or what names of links have of them: they differ where the reason does not.
+#: Uuids, ids of networks and endpoints, and what names of links have of them: they differ while the reason is the same.
 _IDS = re.compile(r"[0-9a-f]{8,}(-[0-9a-f]{4,})*")
 
 #: Subjects that are remembered. Their names may come from outside.
@@ -13,7 +13,7 @@ _MOST = 1000
 
 
 class Told:
-    """The reasons that were told, by what they are about."""
+    """The reasons that were logged, by subject."""
 
     def __init__(self) -> None:
         self._reasons: dict[Hashable, set[str]] = {}
@@ -23,7 +23,7 @@ class Told:
         return bool(self._reasons)
 
     def is_new(self, subject: Hashable, reason: str = "") -> bool:
-        """Tell whether this has to be told, and remember it as told. Ids inside of a reason make no difference."""
+        """Tell whether this has to be logged, and remember it as logged. Ids in a reason make no difference."""
         if len(self._reasons) >= _MOST and subject not in self._reasons:
             self._reasons.clear()
         reasons = self._reasons.setdefault(subject, set())
@@ -33,11 +33,11 @@ class Told:
         return new
 
     def knows(self, subject: Hashable) -> bool:
-        """Tell whether anything was told about the subject."""
+        """Tell whether anything was logged about the subject."""
         return subject in self._reasons
 
     def keep(self, subjects: Collection[Hashable]) -> None:
-        """Forget what is about anything else: where that comes again it is news."""
+        """Forget all other subjects: if one of them comes up again, it is news."""
         self._reasons = {subject: reasons for subject, reasons in self._reasons.items() if subject in subjects}
 
     def clear(self) -> None:

@@ -71,7 +71,7 @@ class Cleanup:
         self._tell_end()
 
     def resume(self) -> None:
-        """Carry out all that is due, one after the other. To be called when the switch is there again."""
+        """Carry out all that is due, one after the other. Call this when the switch is back."""
         if self._retry is not None and self._retry.active():
             self._retry.cancel()
         self._retry = None

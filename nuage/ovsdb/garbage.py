@@ -11,11 +11,11 @@ from contextlib import contextmanager
 def collection_paused() -> Iterator[None]:
     """Run a block that makes very many objects, none of them garbage, without the collector.
 
-    Decoding a large database then takes a third of the processor time, because the collector would look at all that was
-    made so far again and again. The earlier state is restored whatever happens.
+    Decoding a large database then takes a third of the processor time, because the collector would look again
+    and again at everything made so far. The earlier state is restored whatever happens.
 
-    What the block made goes to the oldest generation right away. Otherwise the collector, once it is on again, would look
-    through all of it twice before it put it there. Objects that the process itself has frozen are thawed.
+    What the block made goes to the oldest generation right away. Otherwise the collector, once it is on again, would
+    look through all of it twice before it put it there. Objects that the process itself has frozen are thawed.
     """
     if not gc.isenabled():
         yield
