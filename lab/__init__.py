@@ -1,1 +1,1 @@
-"""Whole Docker hosts on one machine, each in namespaces of its own, with a real VRS database, switch and plugin."""
+"""Whole Docker hosts on one machine, each in its own namespaces, with a real VRS database, switch and plugin."""

@@ -14,7 +14,7 @@ ROOT = Path("/var/lib/nuage-lab")
 
 def _down(pair: Pair) -> None:
     pair.remove()
-    print("The lab is down; nothing of it is left.")
+    print("The lab is down, and everything of it is removed.")
 
 
 _COMMANDS = {("up",): demo.up, ("up", "swarm"): swarm_demo.up, ("down",): _down}

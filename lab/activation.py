@@ -1,4 +1,4 @@
-"""A listening socket that is there before its daemon, as systemd's socket units make them: sd_listen_fds(3)."""
+"""A listening socket that is there before its daemon, like those of systemd's socket units: sd_listen_fds(3)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-#: The descriptor's number and the environment of a daemon that one socket is passed to.
+#: The number of the descriptor that a daemon gets the socket as.
 _FIRST_DESCRIPTOR = 3
 _BACKLOG = 4096
 
@@ -35,16 +35,16 @@ class Activation:
 
     @property
     def descriptors(self) -> Sequence[int]:
-        """What the daemon has to inherit."""
+        """The descriptors that the daemon has to inherit."""
         return (self._socket.fileno(),)
 
     @property
     def wrapper(self) -> Sequence[object]:
-        """The program that becomes the daemon, whose command follows."""
+        """The command that becomes the daemon; the daemon's own command follows it."""
         return (sys.executable, "-m", "lab.activation", self._socket.fileno())
 
     def called(self, timeout: float) -> bool:
-        """Wait until somebody waits to be served; return whether that was so within ``timeout`` seconds."""
+        """Wait until somebody connects; return whether anybody did within ``timeout`` seconds."""
         return bool(select.select([self._socket], [], [], timeout)[0])
 
     def close(self) -> None:

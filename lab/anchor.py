@@ -1,4 +1,4 @@
-"""What keeps namespaces alive that nothing else runs in yet, or any more."""
+"""Keeping namespaces alive in which nothing else runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.shell import Process, wait_until
 
 
 class Anchor:
-    """A process without work in namespaces of its own, for mounts and for the host's name.
+    """An idle process in its own namespaces, for mounts and for the host's name.
 
     Args:
         name: Name of the namespace in the folder.
@@ -34,7 +34,7 @@ class Anchor:
         """Make the namespace.
 
         Args:
-            within: The command that runs another one where the namespace is made from.
+            within: The command that runs another one in the namespace to start from.
             commands: Shell commands that run in it first.
         """
         self._ready.unlink(missing_ok=True)
@@ -47,5 +47,5 @@ class Anchor:
         return ("nsenter", f"--target={self._process.pid}", "--mount", "--uts", "--net", *words)
 
     def forget(self) -> None:
-        """Take the process for ended."""
+        """Take the process for dead."""
         self._process.pid_file.unlink(missing_ok=True)

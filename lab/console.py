@@ -1,4 +1,4 @@
-"""What a demonstration types and prints."""
+"""What the demonstrations type and print."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.switch import DATABASE
 
 
 def type_docker(host: Host, *words: str, check: bool = True) -> None:
-    """Run a docker command and print it as one types it, with what it prints."""
+    """Run a docker command; print it as a user types it, with its output."""
     print(f"\n{host.name}$ docker {shlex.join(words)}")
     print(host.docker(*words, check=check).stdout.strip())
 
@@ -32,7 +32,7 @@ def _has(row: str, column: str, value: str) -> bool:
 
 
 def show_use(pair: Pair) -> None:
-    """Print how the hosts are used from now on."""
+    """Print how to use the hosts from now on."""
     print("\nUse it:")
     for host in pair.hosts:
         print(f"  {host.name}:  export DOCKER_HOST=unix://{host.dockerd.socket}; docker ps")

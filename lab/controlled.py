@@ -12,7 +12,7 @@ from lab.switch import BRIDGE
 
 
 class ControlledHost(Host):
-    """A Docker host whose switch has the stand-in for VRS and VSC for its controller.
+    """A Docker host whose switch is controlled by the stand-in for VRS and VSC.
 
     Args:
         name: Name of the host and of its network namespace.

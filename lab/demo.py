@@ -1,4 +1,4 @@
-"""What the lab shows: two joined hosts, a Nuage network on both, and who reaches whom over it."""
+"""What the lab shows: two joined hosts, a Nuage network on both, and which containers reach each other."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ _NETWORKS = (
 _WEB = _Container(0, "web", "MyNet", "10.21.59.2")
 _DB = _Container(0, "db", "MyNet", "10.21.59.3")
 _CACHE = _Container(1, "cache", "MyNet", "10.21.59.130")
-#: Of another organization, on the other host, with the address of db.
+#: In another organization, on the other host, with the address of db.
 _ACME = _Container(1, "acme", "AcmeNet", "10.21.59.3")
 _CONTAINERS = (_WEB, _DB, _CACHE, _ACME)
 
 
 def up(pair: Pair) -> None:
-    """Start the hosts unless they run, show everything, leave them running."""
+    """Start the hosts unless they run, show everything, and leave them running."""
     if pair.running:
-        print(f"The lab is up already, in {pair.folder}.")
+        print(f"The lab is already up, in {pair.folder}.")
     else:
         _start(pair)
     _show_networks(pair)
@@ -73,7 +73,7 @@ def up(pair: Pair) -> None:
 
 @contextlib.contextmanager
 def report_failure(pair: Pair) -> Iterator[None]:
-    """Print the ends of all logs where the hosts cannot be started."""
+    """Print the ends of all logs if the hosts cannot be started."""
     try:
         yield
     except (CommandFailed, NeverHappened):
@@ -112,7 +112,7 @@ def _show_traffic(pair: Pair) -> None:
     _ping(pair, _WEB, _DB.address)
     _ping(pair, _WEB, _CACHE.address)
     _ping(pair, _WEB, "10.21.60.1")
-    print("\nAnother organization may use the same addresses, and reaches nothing of this one:")
+    print("\nAnother organization may use the same addresses, but cannot reach this one:")
     _ping(pair, _ACME, _WEB.address, check=False)
 
 

@@ -19,12 +19,12 @@ from lab.shell import Process, run, wait_until
 IMAGE = "busybox:local"
 _DOCKER = "/usr/bin/docker"
 _BUSYBOX = "/bin/busybox"
-#: Seconds for one question whether the daemon answers. It does not while it starts.
+#: Seconds to wait for the daemon's answer. While it starts there is none.
 _SILENCE = 1.0
 
 
 class Root(Protocol):
-    """The root that a daemon and its CLI see, such as lab.release.Release."""
+    """The root folder that a daemon and its CLI see, such as lab.release.Release."""
 
     def inside(self, *words: object) -> tuple[object, ...]:
         """Return the command that runs another one there."""
@@ -62,7 +62,7 @@ class Dockerd:
         wait_until("dockerd answers", self._answers, timeout)
 
     def docker(self, *words: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run the docker CLI as it is typed, against this daemon."""
+        """Run the docker CLI against this daemon."""
         return run(*self._command(*words), check=check, timeout=timeout)
 
     def load_image(self) -> None:
@@ -79,7 +79,7 @@ class Dockerd:
             self.process.stop()
 
     def kill(self) -> None:
-        """Kill the daemon and its containerd at once; the containers' processes and what they were given stay."""
+        """Kill the daemon and its containerd at once; the containers' processes and all that they have stay."""
         containerd = self._folder / "exec" / "containerd" / "containerd.pid"
         self.process.stop(signal.SIGKILL)
         with contextlib.suppress(OSError, ValueError):
@@ -106,13 +106,13 @@ class Dockerd:
                     group.rmdir()
 
     def forget_runtime(self) -> None:
-        """Remove what a machine's start does not find again: what was kept in memory. Nothing may run."""
+        """Remove what is lost when a machine restarts, because it was kept in memory. Nothing may run."""
         shutil.rmtree(self._folder / "exec", ignore_errors=True)
         for path in (self._folder / "dockerd.pid", self.socket):
             path.unlink(missing_ok=True)
 
     def _command(self, *words: str) -> tuple[object, ...]:
-        # The user's own configuration of the CLI is none of the lab's.
+        # The lab does not use the user's own configuration of the CLI.
         configuration = f"--config={self._folder / 'cli'}"
         return self._root.inside(_DOCKER, configuration, f"--host=unix://{self.socket}", *words)
 
@@ -132,7 +132,7 @@ def _kill(pids: Sequence[int]) -> None:
 
 
 def _members(groups: Sequence[str]) -> list[int]:
-    """Return the processes in control groups whose path has one of some parts, such as a container's id."""
+    """Return the processes in control groups whose path contains one of ``groups``, such as a container's id."""
     members = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

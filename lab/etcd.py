@@ -1,4 +1,4 @@
-"""The store that Docker daemons up to 20.10 share their networks through: an etcd that all hosts reach."""
+"""The store through which Docker daemons up to 20.10 share their networks: an etcd that all hosts reach."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROGRAM = "etcd"
 
 _CLIENTS, _PEERS = (f"http://{Fabric.address}:{port}" for port in (2379, 2380))
 _DOCKER_PORT = 2376
-#: A program that prints what a URL has.
+#: A program that prints the content of a URL.
 _ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=2).read().decode())"
 
 
@@ -20,7 +20,7 @@ class Etcd:
     """An etcd of one member in a fabric.
 
     Args:
-        fabric: Where it runs. It has to be made when it is started.
+        fabric: Where it runs. The fabric has to be made first.
         folder: Folder for its files.
     """
 
@@ -36,7 +36,7 @@ class Etcd:
         return (f"--cluster-store={store}", f"--cluster-advertise={address}:{_DOCKER_PORT}")
 
     def start(self) -> None:
-        """Start it on the data that it has, and wait until it answers."""
+        """Start it with the data that it has, and wait until it answers."""
         self.process.start(
             *self._fabric.inside(
                 PROGRAM,
@@ -51,7 +51,7 @@ class Etcd:
         wait_until("etcd answers", self._answers, 20)
 
     def stop(self) -> None:
-        """End it; its data stays."""
+        """Stop it; its data stay."""
         self.process.stop()
 
     def _answers(self) -> bool:

@@ -1,4 +1,4 @@
-"""What joins hosts: a wire, on which each subnet is a VLAN, and beside it a network for their own daemons."""
+"""What joins hosts: a wire on which each subnet is a VLAN, and a network for their own daemons."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from lab.switch import BRIDGE
 
 #: The port of a host's bridge that leads to the other hosts.
 UPLINK = "uplink"
-#: The device of a host by which its daemons reach those of the other hosts, as on a machine's own network card.
+#: The device through which a host's daemons reach those of the other hosts, like a machine's own network card.
 MANAGEMENT = "mgmt"
 
 _HUB = "hub"
 _MANAGEMENT_BRIDGE = "management"
-#: RFC 5737: a network for documentation, which is nobody's.
+#: RFC 5737: a network for documentation, which nobody owns.
 _NETWORK = IPv4Network("192.0.2.0/24")
 _FIRST_HOST = 11
 
 
 class Fabric:
-    """A network namespace with a hub, which the uplink of each host is plugged into, and the hosts' own network.
+    """A network namespace with a hub for the uplinks of all hosts, and with the hosts' own network.
 
     Args:
         name: Name of the fabric; its network namespace is named after it.
@@ -39,7 +39,7 @@ class Fabric:
         return str(_NETWORK[_FIRST_HOST + position])
 
     def make(self) -> None:
-        """Make the hub and the hosts' network; what an earlier run left of them is removed first."""
+        """Make the hub and the hosts' network, after removing what an earlier run left of them."""
         self.remove()
         run("ip", "netns", "add", self._namespace)
         self._ip("link", "set", "lo", "up")
@@ -49,17 +49,17 @@ class Fabric:
         self._ip("address", "add", f"{self.address}/{_NETWORK.prefixlen}", "dev", _MANAGEMENT_BRIDGE)
 
     def connect(self, host: Host, position: int) -> None:
-        """Give a host that is prepared its address in the hosts' network."""
+        """Give a prepared host its address in the hosts' network."""
         self._plug(host, MANAGEMENT, f"m-{host.name}", _MANAGEMENT_BRIDGE)
         host.run("ip", "address", "add", f"{self.address_of(position)}/{_NETWORK.prefixlen}", "dev", MANAGEMENT)
 
     def join(self, host: Host) -> None:
-        """Plug a host that runs into the hub."""
+        """Plug a running host into the hub."""
         self._plug(host, UPLINK, f"to-{host.name}", _HUB)
         host.switch.vsctl("add-port", BRIDGE, UPLINK)
 
     def inside(self, *words: object) -> tuple[object, ...]:
-        """Return the command that runs another one in the fabric, from where all hosts are reached."""
+        """Return the command that runs another one in the fabric, from which all hosts can be reached."""
         return ("nsenter", f"--net=/run/netns/{self._namespace}", *words)
 
     def remove(self) -> None:

@@ -16,9 +16,9 @@ from lab.switch import CONTROLLER_SOCKET, Switch
 
 
 class Host:
-    """A Docker host in namespaces of its own.
+    """A Docker host in its own namespaces.
 
-    Its switch has no controller, so that no port is resolved: lab/controlled.py and lab/pair.py make hosts with one.
+    Its switch has no controller, so no port is resolved: lab/controlled.py and lab/pair.py make hosts with one.
 
     Args:
         name: Name of the host and of its network namespace.
@@ -45,16 +45,16 @@ class Host:
         return (self.switch.database, self.switch.daemon, self.plugin.process, self.dockerd.process)
 
     def start(self, **configuration: object) -> None:
-        """Start everything; what an earlier run left of this host is removed first.
+        """Start everything, after removing what an earlier run left of this host.
 
         Args:
-            configuration: Keys of the plugin's configuration in which it differs from the lab's usual one.
+            configuration: Keys of the plugin's configuration that differ from the lab's usual one.
         """
         self.prepare()
         self.boot(**configuration)
 
     def prepare(self) -> None:
-        """Make the namespaces, in which nothing runs yet; what an earlier run left of this host is removed first."""
+        """Make the namespaces, in which nothing runs yet, after removing what an earlier run left of this host."""
         self.remove()
         self.folder.mkdir(parents=True)
         self.namespace.make()
@@ -84,11 +84,12 @@ class Host:
             shutil.rmtree(self.folder)
 
     def power_loss(self) -> None:
-        """Have the machine lose its power, and come up again with nothing started yet.
+        """Let the machine lose its power, and come up again with nothing started yet.
 
-        All processes, devices and mounts are gone at once, and what is kept in memory: the folder of runtime files.
-        What stays is what was written: the switch's database, Docker's data, the plugin's configuration; and the socket
-        of a controller, which is another machine's. It is not for a host of a pair, whose wires would go too.
+        All processes, devices and mounts are gone at once, and so is what was kept in memory: the folder of runtime
+        files. What was written stays: the switch's database, Docker's data, the plugin's configuration. The socket of a
+        controller also stays, because it stands for another machine. This is not for a host of a pair: its wires would
+        go too.
         """
         self.namespace.remove()
         self.dockerd.kill_containers()

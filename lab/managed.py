@@ -1,4 +1,4 @@
-"""The managed plugin, which Docker runs by itself, in the place of the plugin that a host of the lab begins with."""
+"""The managed plugin, which Docker runs itself, instead of the plugin that a host of the lab starts with."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from pathlib import Path
 from lab.host import Host
 from lab.shell import run
 
-#: As Docker names it where no tag is given.
+#: What Docker calls it if no tag is given.
 NAME = "nuage:latest"
 _BUILD = Path(__file__).parent.parent / "packaging" / "plugin" / "build"
 
 
 def build(folder: Path) -> None:
-    """Build the plugin into a folder, as its users do. What the folder has of an earlier build is replaced."""
+    """Build the plugin into a folder, as its users do. This replaces an earlier build there."""
     run(_BUILD, folder, timeout=600)
 
 
 def install(host: Host, plugin: Path, *settings: str) -> None:
-    """Have a host that runs use the managed plugin.
+    """Let a running host use the managed plugin.
 
     Args:
-        host: The host. Its own plugin is ended.
+        host: The host. Its own plugin is stopped.
         plugin: The folder that the plugin was built into.
-        settings: Settings, besides those that :func:`adapt` makes.
+        settings: Settings, in addition to those that :func:`adapt` makes.
     """
     host.plugin.stop()
     host.docker("plugin", "create", NAME, str(plugin), timeout=120)
@@ -32,5 +32,5 @@ def install(host: Host, plugin: Path, *settings: str) -> None:
 
 
 def adapt(host: Host, *settings: str) -> None:
-    """Set the plugin, which has to be disabled, to where the host's Docker listens, and to what else is given."""
+    """Tell the plugin, which has to be disabled, where the host's Docker listens, and make other settings."""
     host.docker("plugin", "set", NAME, f"docker.source={host.dockerd.socket}", *settings)

@@ -11,14 +11,14 @@ from pathlib import Path
 from lab.anchor import Anchor
 from lab.shell import run, wait_until
 
-#: Folders of the machine that each host has for itself, by the name of the folder which takes their place.
+#: Folders of the machine of which each host has its own, by the name of the folder that replaces them.
 _PRIVATE = {"run": Path("/run"), "etc-docker": Path("/etc/docker")}
 #: Folders that programs expect in /run.
 _EXPECTED = ("docker", "openvswitch")
 
 
 class Namespace:
-    """A network namespace with a name, and one of mounts and of the host's own name.
+    """A named network namespace, and namespaces for mounts and for the host's own name.
 
     Args:
         hostname: The host's name, as its programs see it.
@@ -48,7 +48,7 @@ class Namespace:
             mounts.append(f"mount --bind {self._folder / private} {public}")
         for expected in _EXPECTED:
             (self._folder / "run" / expected).mkdir(exist_ok=True)
-        # Not "ip netns exec": that mounts /sys anew, without the cgroups below it, which dockerd needs.
+        # Not "ip netns exec": it mounts /sys again, without the cgroups below it, which dockerd needs.
         within = ("nsenter", f"--net=/run/netns/{self.name}")
         self._anchor.make(within, (*mounts, f"hostname {self._hostname}", "ip link set lo up"))
 
@@ -57,7 +57,7 @@ class Namespace:
         return self._anchor.inside(*words)
 
     def outside(self, path: Path) -> Path:
-        """Return a path in one of the private folders as it is seen from outside."""
+        """Return the path by which a file in one of the private folders is seen from outside."""
         for private, public in _PRIVATE.items():
             if path.is_relative_to(public):
                 return self._folder / private / path.relative_to(public)
@@ -77,10 +77,10 @@ class Namespace:
                     public.rmdir()
 
     def empty(self, keep: Collection[Path]) -> None:
-        """Remove what is in the folder for files of a running system, as a machine's start does. Nothing may run.
+        """Empty the folder for files of a running system, as a machine's start does. Nothing may run.
 
         Args:
-            keep: Files that stay, as they are seen inside.
+            keep: Files that stay, by their paths inside.
         """
         kept = {self.outside(path) for path in keep}
         for path in sorted(self.outside(Path("/run")).rglob("*"), reverse=True):

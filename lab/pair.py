@@ -20,7 +20,7 @@ class Pair:
         names: Names of the two hosts.
         fabric: Name of the wire.
         folder: Folder for all files, which is removed with the pair.
-        docker_args: Gives the arguments for dockerd on a host, by the host's address in the hosts' network.
+        docker_args: Returns the arguments for dockerd on a host, given its address in the hosts' network.
     """
 
     def __init__(
@@ -45,16 +45,16 @@ class Pair:
         return all(host.running for host in self.hosts) and self.vsc.process.pid is not None
 
     def start(self, **configuration: object) -> None:
-        """Start everything; what an earlier run left is removed first.
+        """Start everything, after removing what an earlier run left.
 
         Args:
-            configuration: Keys of the plugins' configuration in which it differs from the lab's usual one.
+            configuration: Keys of the plugins' configuration that differ from the lab's usual one.
         """
         self.prepare()
         self.boot(**configuration)
 
     def prepare(self) -> None:
-        """Make hosts that reach each other, on which nothing runs yet; what an earlier run left is removed first."""
+        """Make hosts that reach each other and run nothing yet, after removing what an earlier run left."""
         self.remove()
         self.folder.mkdir(parents=True)
         shutil.copy(TOPOLOGY, self.topology)

@@ -14,7 +14,7 @@ from lab.shell import Process, wait_until
 from lab.switch import DATABASE
 
 TWISTD = Path(sys.executable).parent / "twistd"
-#: As it is seen inside of the host.
+#: Its path inside the host.
 SOCKET = Path("/run/docker/plugins/nuage.sock")
 
 
@@ -29,12 +29,12 @@ class Plugin:
 
     @property
     def socket(self) -> Path:
-        """The plugin's socket as it is seen from outside of the host."""
+        """The path of the plugin's socket outside the host."""
         inside = yaml.safe_load(self.config.read_text()).get("plugin_socket", str(SOCKET))
         return self._namespace.outside(Path(inside))
 
     def configure(self, **changes: object) -> None:
-        """Write the configuration: the default one, but for where things are. ``changes`` replace keys of it."""
+        """Write the configuration: the default one, except for where things are. ``changes`` replace keys."""
         keys: dict[str, object] = {
             "VrsEndpoint": DATABASE,
             "DockerEndpoint": f"unix://{self._docker_socket}",
@@ -43,7 +43,7 @@ class Plugin:
         self.config.write_text(yaml.safe_dump({**keys, **changes}))
 
     def start(self, activation: Activation | None = None) -> None:
-        """Start the daemon, without waiting until it listens; ``activation`` passes the socket, where it is given."""
+        """Start the daemon, without waiting until it listens; ``activation``, if given, passes the socket."""
         command: tuple[object, ...] = (TWISTD, "-n", "--pidfile=", "nuage-plugin", "--config", self.config)
         if activation is None:
             self.process.start(*self._namespace.inside(*command))

@@ -1,8 +1,8 @@
 """Which Docker the hosts have: the machine's own, or that of another Debian release. ``python -m lab.release``.
 
-Another one is in a tree that debootstrap makes, once for all hosts. Its programs and libraries are mounted over the
-machine's, read only, for the Docker daemon and the Docker CLI alone. A chroot would not do: containers would be given a
-root by ``pivot_root``, which looks for it from the machine's root.
+The other one is in a tree that debootstrap makes once for all hosts. Its programs and libraries are mounted over the
+machine's, read-only, and only for the Docker daemon and the Docker CLI. A chroot would not do: ``pivot_root`` gives
+containers their root, and looks for it from the machine's root.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from lab.shell import CommandFailed, run
 
 #: Names a Debian release, trixie or a later one. Without it the hosts have the machine's own Docker.
 _VARIABLE = "LAB_DOCKER"
-#: Removing a tree has it made anew, with the release's updates.
+#: A tree that was removed is made again, with the release's updates.
 _TREES = Path("/var/cache/nuage-lab")
-#: Debian has the CLI in a package of its own since trixie.
+#: Since trixie, Debian has the CLI in its own package.
 _PACKAGES = ("docker.io", "docker-cli")
 _MAKE = Path(__file__).parents[1] / "packaging" / "tree"
-#: Programs and libraries, which of them iptables stands for, and where a program finds its libraries.
+#: Programs and libraries, the choice between two kinds of iptables, and where a program finds its libraries.
 _REPLACED = ("usr", "etc/alternatives", "etc/ld.so.cache")
 _MOUNT_NAMESPACE = ("unshare", "--mount", "--propagation", "private")
 
@@ -57,14 +57,14 @@ def root() -> Path:
 
 
 def accepts(flag: str) -> bool:
-    """Tell whether dockerd has a command line flag, given as with a value that is well-formed. It needs no host."""
-    # Not in what --help prints, which leaves out flags that are deprecated.
+    """Tell whether dockerd has a command line flag, which is given with a well-formed value. It needs no host."""
+    # Do not look at --help, which leaves out deprecated flags.
     script = "; ".join((*_mounts(), f"dockerd {flag} --version"))
     return run(*_MOUNT_NAMESPACE, "sh", "-ec", script, check=False).returncode == 0
 
 
 def install() -> None:
-    """Make the release's tree, unless it is there or none is asked for.
+    """Make the release's tree, unless it is there or nobody asked for one.
 
     Raises:
         CommandFailed: It could not be made.

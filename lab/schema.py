@@ -20,6 +20,6 @@ def write_schema(target: Path, base: Path = STOCK_SCHEMA) -> None:
     """
     schema = json.loads(base.read_text())
     schema["tables"].update(json.loads(NUAGE_TABLES.read_text()))
-    # The checksum is that of the stock file; without one the server computes its own.
+    # The checksum belongs to the stock file; without one the server computes its own.
     schema.pop("cksum", None)
     target.write_text(json.dumps(schema, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Running programs, and waiting for what they bring about."""
+"""Running programs, and waiting for what they do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CommandFailed(Exception):
 
 
 class NeverHappened(Exception):
-    """What was waited for did not come about."""
+    """What was waited for did not happen."""
 
 
 def run(
@@ -58,7 +58,7 @@ def wait_until(what: str, condition: Callable[[], object], timeout: float = 30) 
 
 
 class Process:
-    """A program that runs on, known by a pid file so that another run of the lab finds it again."""
+    """A program in the background, with a pid file by which another run of the lab finds it again."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
@@ -68,12 +68,12 @@ class Process:
 
     @property
     def pid(self) -> int | None:
-        """The process, None where it does not run."""
+        """The process id, None if it does not run."""
         try:
             pid, started = self.pid_file.read_text().split()
         except (OSError, ValueError):
             return None
-        # A number may belong to another process meanwhile: the time of its start tells.
+        # The number may belong to another process by now: its start time tells.
         return int(pid) if self._alive(int(pid)) and _start_time(int(pid)) == started else None
 
     def start(self, *words: object, descriptors: Sequence[int] = ()) -> None:
@@ -119,7 +119,7 @@ class Process:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields of a process's state from the third on (proc(5)), none where there is no such process."""
+    """Return the fields of a process's state from the third on (proc(5)), empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -127,5 +127,5 @@ def _stat(pid: int) -> list[str]:
 
 
 def _start_time(pid: int) -> str:
-    """Return the time of a process's start, field 22, in ticks since the machine's."""
+    """Return the start time of a process, field 22, in ticks since the machine started."""
     return "".join(_stat(pid)[19:20])

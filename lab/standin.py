@@ -13,7 +13,7 @@ from lab.switch import BRIDGE, CONTROLLER_SOCKET
 
 TOPOLOGY = Path(__file__).with_name("topology.yaml")
 
-#: As it is seen inside of a host.
+#: Its path inside a host.
 _DATABASE = Path("/run/openvswitch/db.sock")
 
 
@@ -21,8 +21,8 @@ class StandIn:
     """``python -m lab.vrs`` for some hosts.
 
     Args:
-        folder: Folder for its files. It has to exist when it is started.
-        hosts: The hosts that it serves. They have to run when it is started.
+        folder: Folder for its files. It has to exist when the stand-in starts.
+        hosts: The hosts that it serves. They have to run when it starts.
         topology: The topology file.
         delay: Seconds that it takes to resolve a port.
     """
@@ -44,15 +44,15 @@ class StandIn:
         )
 
     def control(self, host: Host) -> None:
-        """Make it the controller of a host that runs. Nothing passes the host's bridge without it from now on.
+        """Make it the controller of a running host. From now on nothing passes the host's bridge without it.
 
-        Returns when the switch has taken it for its master, and the database says so.
+        Return when the switch has accepted it as its master, and the database says so.
         """
         wait_until("the controller listens", host.namespace.outside(CONTROLLER_SOCKET).exists, 20)
         host.switch.vsctl(
             *("set", "bridge", BRIDGE, "fail_mode=secure"),
             *("--", "set-controller", BRIDGE, f"unix:/var{CONTROLLER_SOCKET}"),
-            # Milliseconds, and the least that is possible: the time until the switch tries again.
+            # Milliseconds until the switch tries again. It cannot be less.
             *("--", "set", "controller", BRIDGE, "max_backoff=1000"),
         )
         wait_until(f"{host.name} has a controller", lambda: self.is_master(host), 20)
@@ -60,7 +60,7 @@ class StandIn:
     def is_master(self, host: Host) -> bool:
         """Tell whether the host's database shows it as the master.
 
-        ovs-vswitchd writes this with its statistics, each 5 s and no oftener; changing that time has it write at once.
+        ovs-vswitchd writes this with its statistics, every 5 s at most. It writes at once if that time is changed.
         """
         self._interval = 5000 + (self._interval + 1) % 1000
         interval = f"other_config:stats-update-interval={self._interval}"
@@ -68,15 +68,15 @@ class StandIn:
         return any(row["role"] == "master" for row in host.switch.rows("Controller"))
 
     def reload(self) -> None:
-        """Have it read the topology again."""
+        """Let it read the topology again."""
         self.process.send(signal.SIGHUP)
 
     def leave(self) -> None:
-        """Have it drop its switches, as if the controller were lost."""
+        """Let it drop its switches, as if the controller were lost."""
         self.process.send(signal.SIGUSR1)
 
     def come_back(self) -> None:
-        """Have it accept switches again."""
+        """Let it accept switches again."""
         self.process.send(signal.SIGUSR2)
 
     def stop(self) -> None:

@@ -16,7 +16,7 @@ from lab.pair import Pair
 
 @attrs.frozen
 class Task:
-    """A running container of a service, by its id and its name, with its endpoint on its only network."""
+    """A running container of a service: its id, its name, and its endpoint on its only network."""
 
     host: Host
     container: str
@@ -38,7 +38,7 @@ class Swarm:
 
     @property
     def running(self) -> bool:
-        """Whether the hosts run and are a swarm. The plugins that they began with do not count: they have ended."""
+        """Whether the hosts run and are a swarm. The plugins that they started with do not count: they were stopped."""
         processes = set(self.pair.processes()) - {host.plugin.process for host in self.pair.hosts}
         return all(process.pid is not None for process in processes) and self._active()
 
@@ -47,7 +47,7 @@ class Swarm:
 
         Args:
             plugin: The folder that the managed plugin was built into.
-            settings: Settings of it.
+            settings: The plugin's settings.
         """
         self.pair.start()
         with ThreadPoolExecutor() as pool:

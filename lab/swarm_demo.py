@@ -16,16 +16,16 @@ from lab.swarm import Swarm, Task
 
 _NETWORK = ("network", "create", f"--driver={NAME}", *place("Enterprise"), "--gateway=10.21.59.1", "MyNet")
 _REPLICAS = 4
-# "dnsrr": Swarm's virtual addresses work on its overlay networks only.
+# "dnsrr": Swarm's virtual addresses work only on its overlay networks.
 _SERVICE = ("service", "create", "--name", "web", "--network", "MyNet", "--endpoint-mode", "dnsrr")
 _TASKS = ("--replicas", str(_REPLICAS), "--no-resolve-image", "--detach", IMAGE, "sleep", "infinity")
 
 
 def up(pair: Pair) -> None:
-    """Start a swarm of the hosts unless it runs, show everything, leave it running."""
+    """Start a swarm of the hosts unless it runs, show everything, and leave it running."""
     swarm = Swarm(pair)
     if swarm.running:
-        print(f"The swarm is up already, in {pair.folder}.")
+        print(f"The swarm is already up, in {pair.folder}.")
     else:
         _start(swarm)
     manager = swarm.manager
@@ -42,7 +42,7 @@ def up(pair: Pair) -> None:
 
 def _start(swarm: Swarm) -> None:
     print("Starting two Docker hosts, each with ovsdb-server, ovs-vswitchd and dockerd, and a stand-in for the")
-    print("controller; building the managed plugin, which takes a minute at the first time …")
+    print("controller; building the managed plugin, which takes a minute the first time …")
     start = time.monotonic()
     with report_failure(swarm.pair), tempfile.TemporaryDirectory() as folder:
         # Docker keeps a copy of its own.

@@ -11,11 +11,11 @@ from lab.schema import write_schema
 from lab.shell import Process, run, wait_until
 
 BRIDGE = "alubr0"
-#: As it is seen inside of the host.
+#: Its address inside the host.
 DATABASE = "unix:/var/run/openvswitch/db.sock"
 #: Where ovs-appctl looks for a daemon's pid file and, by the pid, for its socket: ovs-appctl(8), "--target".
 _RUN = "/var/run/openvswitch"
-#: The socket that a controller listens at. ovs-vswitchd connects to none outside of that folder.
+#: The socket that a controller listens on. ovs-vswitchd only connects to sockets in that folder.
 CONTROLLER_SOCKET = Path("/run/openvswitch/vsc.sock")
 
 
@@ -35,14 +35,14 @@ class Switch:
         run("ovsdb-tool", "create", database, schema)
         self.start_database()
         self.vsctl("--no-wait", "init")
-        # Containers leave the checksums of TCP and UDP to the device. That datapath fills them in only with this.
+        # Containers leave the checksums of TCP and UDP to the device. This makes the userspace datapath fill them in.
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:userspace-tso-enable=true")
         self.start_daemon()
         self.add_bridge()
 
     def add_bridge(self) -> None:
         """Make the bridge, without a controller."""
-        # There may be no kernel module, so the datapath is that of the daemon itself.
+        # There may be no kernel module, so use the datapath of the daemon itself.
         self.vsctl("add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath_type=netdev")
 
     def remove_bridge(self) -> None:
@@ -50,7 +50,7 @@ class Switch:
         self.vsctl("del-br", BRIDGE)
 
     def start_database(self) -> None:
-        """Start ovsdb-server on the database as it is."""
+        """Start ovsdb-server with the database as it is."""
         self.database.start(
             *self._namespace.inside(
                 "ovsdb-server",
@@ -69,7 +69,7 @@ class Switch:
         )
 
     def start(self) -> None:
-        """Start both on the database as it is."""
+        """Start both with the database as it is."""
         self.start_database()
         self.start_daemon()
 

@@ -1,4 +1,4 @@
-"""A real systemd for one host: in namespaces of its own, with the plugin's units and nothing else to run."""
+"""A real systemd for one host: in its own namespaces, with only the plugin's units to run."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _ROOT = Path(__file__).parent.parent
 _UNITS = _ROOT / "etc" / "systemd"
 _INSTALLED = "/opt/nuage-plugin/bin/twistd"
 _CONFIGURED = "/etc/nuage/nuage.yaml"
-#: The folder of the host as the units see it: their own /tmp is an empty one.
+#: The path by which the units see the host's folder: their own /tmp is empty.
 _SEEN = Path("/run/lab")
 
-#: The units that are not there must not be waited for.
+#: Systemd must not wait for units that are not there.
 _NO_DEFAULTS = "[Unit]\nDefaultDependencies=no\n"
-#: The checkout may lie where the unit sees nothing.
+#: The checkout may be in a place that the unit cannot see.
 _VISIBLE = f"{_NO_DEFAULTS}[Service]\nProtectHome=tmpfs\nBindReadOnlyPaths={_ROOT}\n"
 _TARGET = f"{_NO_DEFAULTS}Wants=nuage-plugin.socket nuage-plugin.service\n"
 
-# A systemd of today wants the second version of control groups, and one of its own: it takes the first one it sees as
-# the root of all.
+# A current systemd wants version 2 of control groups, and a group of its own: it takes the first one it sees for the
+# root of all.
 _GROUP = """
 mount -t cgroup2 none "$1/cgroup"
 mkdir -p "$1/cgroup/$2"
@@ -57,7 +57,7 @@ class Systemd:
     """The system's manager on a host.
 
     Args:
-        namespace: The host's namespaces, within which it gets further ones.
+        namespace: The host's namespaces. It gets more within them.
         folder: The host's folder.
         configuration: The plugin's configuration file.
         twistd: The program that the unit starts.
@@ -72,7 +72,7 @@ class Systemd:
         self.process = Process("systemd", folder)
 
     def start(self) -> None:
-        """Boot, with both units started, and wait until it answers."""
+        """Boot with both units, and wait until it answers."""
         self._write_configuration()
         self._write_units()
         (self._folder / "cgroup").mkdir(exist_ok=True)

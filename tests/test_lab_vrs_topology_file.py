@@ -84,8 +84,12 @@ class ReadingTests(SynchronousTestCase):
         for value, path, problem in (
             ("10.0.1.7/24", (*net, "cidr"), f"{place}: cidr has to be an IPv4 network such as 10.1.2.0/24"),
             ("10.0.1.0", (*net, "cidr"), f"{place}: cidr has to be"),
-            ("10.0.9.1", (*net, "gateway"), f"{place}: gateway 10.0.9.1 is no address for a machine in 10.0.1.0/24"),
-            ("10.0.1.255", (*net, "gateway"), "gateway 10.0.1.255 is no address for a machine"),
+            (
+                "10.0.9.1",
+                (*net, "gateway"),
+                f"{place}: a machine in 10.0.1.0/24 cannot have the gateway's address, 10.0.9.1",
+            ),
+            ("10.0.1.255", (*net, "gateway"), "cannot have the gateway's address, 10.0.1.255"),
             ("none", (*net, "gateway"), f"{place}: gateway has to be an IPv4 address, not 'none'"),
             (4095, (*net, "evpn_id"), f"{place}: evpn_id has to be a whole number from 1 to 4094, not 4095"),
             (True, (*net, "evpn_id"), "evpn_id has to be a whole number"),
@@ -100,7 +104,7 @@ class ReadingTests(SynchronousTestCase):
             ({}, ("l2_domains", "Flat"), "domain Flat: cidr is missing"),
             ({}, ("l2_domains", "Routed"), "both an L3 and an L2 domain are called Routed"),
             (["ungrouped"], ("l3_domains", "Routed", "policy_groups"), 'cannot be called "ungrouped"'),
-            ("all", ("l3_domains", "Routed", "allowed"), "allowed is no list"),
+            ("all", ("l3_domains", "Routed", "allowed"), "allowed is not a list"),
         ):
             self.assertIn(problem, self.problem(self.changed(value, *path)))
 

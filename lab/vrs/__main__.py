@@ -1,7 +1,7 @@
 """``python -m lab.vrs --topology FILE --database NAME=unix:PATH … --listen unix:PATH …``.
 
-SIGHUP reads the topology again. SIGUSR1 has it leave its switches, as if the controller were lost; SIGUSR2 has it come
-back.
+SIGHUP makes it read the topology again. SIGUSR1 makes it leave its switches, as if the controller were lost; SIGUSR2
+makes it come back.
 """
 
 from __future__ import annotations

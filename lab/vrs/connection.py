@@ -18,7 +18,7 @@ from lab.vrs.flows import FlowKey
 from lab.vrs.openflow import Flow, Message, Type
 from nuage.errors import NuageError
 
-#: Seconds that a switch may take for the flows it is told.
+#: Seconds that a switch may take to install flows.
 _BARRIER_TIME = 5.0
 
 
@@ -30,7 +30,7 @@ class Listener(Protocol):
     """Who hears of connections."""
 
     def switch_ready(self, switch: SwitchConnection) -> None:
-        """The switch has taken this controller for its master; what flows it has is not known."""
+        """The switch has accepted this controller as its master. Nobody knows which flows it has."""
 
     def switch_gone(self, switch: SwitchConnection) -> None:
         """The connection is over, whether it was ready or not."""
@@ -44,7 +44,7 @@ class SwitchConnection(TwistedProtocol):
     Args:
         clock: Keeps the time.
         listener: Hears when it is ready and when it is over.
-        generation: Gives a number that grows from one call to the next, also over restarts of this process.
+        generation: Returns a number that grows from one call to the next, even when this process restarts.
     """
 
     _log = Logger()
@@ -64,7 +64,7 @@ class SwitchConnection(TwistedProtocol):
         self._write(openflow.hello(next(self._xids)))
 
     def dataReceived(self, data: bytes) -> None:
-        """Take messages; a connection that brings something else is closed."""
+        """Take messages; close a connection that brings something else."""
         try:
             for message in self._splitter.feed(data):
                 self._received(message)
@@ -86,7 +86,7 @@ class SwitchConnection(TwistedProtocol):
         self.transport.loseConnection()
 
     async def program(self, flows: Mapping[FlowKey, Flow]) -> None:
-        """Have the switch use exactly these flows; return when it does.
+        """Make the switch use exactly these flows; return when it does.
 
         Raises:
             SwitchLost: The connection ended before.
@@ -94,7 +94,7 @@ class SwitchConnection(TwistedProtocol):
         known = self._installed or {}
         removed = [flow for key, flow in known.items() if key not in flows]
         added = [flow for key, flow in flows.items() if known.get(key) != flow]
-        # What an earlier connection left is not known here. It goes together with what takes its place.
+        # Flows that an earlier connection left are not known here. They go as the new ones come.
         unknown = [openflow.delete_all_flows(next(self._xids))] if self._installed is None else []
         if not removed and not added and not unknown:
             return

@@ -34,7 +34,7 @@ _MONITORED = (
 
 
 class HostDatabase:
-    """Reads what a VRS's database says of ports, and writes to what they were resolved.
+    """Reads what a VRS's database says of ports, and writes how they were resolved.
 
     Args:
         reactor: Does all input and output, keeps the time.
@@ -47,7 +47,7 @@ class HostDatabase:
     def __init__(self, reactor: Any, name: str, remote: Remote, bridge: str, changed: Callable[[], None]) -> None:
         self.name = name
         self._bridge = bridge
-        # The agent of a VRS is a neighbour of its database, and no later than others to see it again.
+        # The agent of a VRS runs beside its database, and should not be the last to see it again.
         self._client = OvsdbClient(
             *(reactor, remote, tables.DATABASE, _MONITORED), check_schema=tables.check_schema, max_retry_delay=0.5
         )
@@ -69,23 +69,23 @@ class HostDatabase:
 
     @property
     def current(self) -> bool:
-        """Whether what is read here is what the database says now."""
+        """Whether this shows what the database says now."""
         return self._client.synced
 
     @property
     def datapath_id(self) -> str | None:
-        """The id by which the bridge shows itself to its controller."""
+        """The id that the bridge tells its controller."""
         bridge = self._client.cache[tables.BRIDGE].find("name", self._bridge)
         return None if bridge is None or not bridge["datapath_id"] else str(bridge["datapath_id"])
 
     def ofport(self, name: str) -> int | None:
-        """Return a port's number in the switch, None where it has none."""
+        """Return a port's number in the switch, None if it has none."""
         interface = self._client.cache[tables.INTERFACE].find("name", name)
         ofport = None if interface is None else interface["ofport"]
         return ofport if isinstance(ofport, int) and ofport > 0 else None
 
     def ports(self) -> Iterator[tuple[PortRow, EntityRow | None]]:
-        """Yield the ports, each with the entity that it is of."""
+        """Yield the ports, each with its entity."""
         entities = {
             port: _entity(row)
             for row in self._client.cache[tables.NUAGE_VM].rows.values()
@@ -96,7 +96,7 @@ class HostDatabase:
                 yield self._port(row), entities.get(str(row["name"]))
 
     async def write(self, name: str, resolved: Resolved | None) -> None:
-        """Write to what a port was resolved, or that it is not.
+        """Write how a port was resolved, or that it is not.
 
         Raises:
             OvsdbError: The database did not take it.

@@ -26,10 +26,10 @@ class Delays:
         self._waiting: dict[Key, IDelayedCall] = {}
 
     def settled(self, resolvable: Mapping[Key, bool]) -> frozenset[Key]:
-        """Return which of the ports are settled; those that are not named any more have to wait anew.
+        """Return which of the ports are settled. Ports that are no longer named will have to wait again.
 
         Args:
-            resolvable: The ports that can be resolved, with whether they were already.
+            resolvable: The ports that can be resolved, and whether they already were.
         """
         for key in [key for key in self._waiting if key not in resolvable]:
             self._waiting.pop(key).cancel()

@@ -7,13 +7,13 @@
       │         └──► ANSWER ──► back   │
       └── from the uplink ─────────────┘
 
-* ADMIT knows each port by its number in the switch, lets pass what bears its MAC and address, and writes who it is into
-  the metadata: domain (vrf_id), subnet (evpn_id) and policy group. All that follows matches these, so equal addresses
-  of two organizations never meet. What comes over the uplink has the subnet as its VLAN.
-* ROUTE answers for the gateway, and takes what is sent to the router's MAC into the subnet of its destination.
+* ADMIT knows each port by its number in the switch, lets packets with its MAC and address pass, and writes who it is
+  into the metadata: domain (vrf_id), subnet (evpn_id) and policy group. All later tables match these, so equal
+  addresses of two organizations never meet. Packets from the uplink have the subnet as their VLAN.
+* ROUTE answers for the gateway, and moves packets for the router's MAC into the subnet of their destination.
 * NEIGHBOUR knows the MAC of each address.
-* SWITCH knows which port or host a MAC is at, and what its policy group may get from the sender's.
-* ANSWER sends a packet that the gateway made of one back to who sent that.
+* SWITCH knows which port or host a MAC is at, and what its policy group may receive from the sender's.
+* ANSWER sends the gateway's answer to a packet back to its sender.
 
 A packet that no flow matches is dropped. All hosts have the same router: a routed packet crosses the uplink in the VLAN
 of its destination, filtered already.
@@ -65,7 +65,7 @@ FlowKey = tuple[int, int, frozenset[Condition]]
 
 @attrs.frozen
 class ResolvedPort:
-    """A port of any host, and what it was resolved to."""
+    """A port of any host, and how it was resolved."""
 
     row: PortRow
     resolved: Resolved
@@ -82,18 +82,18 @@ class ResolvedPort:
 
 
 def flows(ports: Sequence[ResolvedPort], host: str, uplink: int | None) -> dict[FlowKey, Flow]:
-    """Return the flows of a host's switch, by what a table has once at most.
+    """Return the flows of a host's switch by their keys, of which a table has each at most once.
 
     Args:
         ports: The resolved ports of all hosts.
         host: The host.
-        uplink: Number of the port that leads to the other hosts, None where there is none.
+        uplink: Number of the port that leads to the other hosts, None if there is none.
     """
     return {flow.key: flow for flow in _Switch(ports, host, uplink).flows()}
 
 
 class _Switch:
-    """The switch of one host. What none of its ports can reach needs no flows here."""
+    """The switch of one host. It needs no flows for what none of its ports can reach."""
 
     def __init__(self, ports: Sequence[ResolvedPort], host: str, uplink: int | None) -> None:
         self._host = host
@@ -138,7 +138,7 @@ class _Switch:
                 yield _flow(ADMIT, 1, tagged, [PopVlan()], metadata=(_metadata(0, evpn_id, group), _ALL), goto=SWITCH)
 
     def _deliver(self, port: ResolvedPort) -> Iterator[Flow]:
-        """Hand what is for a port's MAC to the port, or to its host, as far as policy lets the sender."""
+        """Hand packets for a port's MAC to the port or to its host, if policy allows the sender."""
         to_port = _in(port) | {Field.ETH_DST: port.mac}
         way = self._way(port)
         domain = port.resolved.domain
@@ -152,12 +152,12 @@ class _Switch:
                 yield _flow(SWITCH, 2, sent | kind, way)
 
     def _flood(self, evpn_id: int, domain: Domain) -> Iterator[Flow]:
-        """Hand broadcasts and multicasts to all ports of a subnet that policy lets the sender reach."""
+        """Hand broadcasts and multicasts to those ports of a subnet that the sender may reach."""
         everywhere: _Match = {Field.ETH_DST: (_MULTICAST_BIT, _MULTICAST_BIT)}
         for name, number in _groups(domain):
             sent = everywhere | _of_group(evpn_id, number)
             for protocol, kinds in _FLOODED.items():
-                # The other hosts look at policy by themselves: they know the sender by its MAC.
+                # The other hosts apply policy themselves: they know the sender by its MAC.
                 ports = [port for port in self._local if port.resolved.evpn_id == evpn_id]
                 ways = [self._way(port) for port in ports if _permitted(domain, name, port, protocol)]
                 actions = [action for way in [*ways, self._tunnel(evpn_id)] for action in way]
@@ -203,7 +203,7 @@ def _answer(port: ResolvedPort) -> Iterator[Flow]:
 
 
 def _route(domain: Domain, subnet: Subnet) -> Iterator[Flow]:
-    """Answer for a subnet's gateway, and let in what other subnets of the domain send to the subnet."""
+    """Answer for a subnet's gateway, and let in what other subnets of the domain send."""
     assert subnet.gateway is not None
     gateway, router = int(subnet.gateway), _mac(ROUTER_MAC)
     in_domain: _Match = {Field.METADATA: (_metadata(domain.vrf_id, 0, 0), _VRF_MASK)}
@@ -253,7 +253,7 @@ _FLOODED: dict[str, list[_Match]] = {
 
 
 def _groups(domain: Domain) -> list[tuple[str | None, int]]:
-    """Return the policy groups with their numbers; the first is that of ports in none."""
+    """Return the policy groups with their numbers. The first stands for ports in no group."""
     return [(None, 0), *((name, number) for number, name in enumerate(domain.policy_groups, 1))]
 
 

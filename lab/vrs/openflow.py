@@ -16,7 +16,7 @@ _ANY = 0xFFFFFFFF
 _NO_BUFFER = 0xFFFFFFFF
 _ALL_TABLES = 0xFF
 IN_PORT = 0xFFFFFFF8
-#: Section A.2.3.7: set in vlan_vid where there is a tag.
+#: Section A.2.3.7: this bit is set in vlan_vid if there is a tag.
 VLAN_PRESENT = 0x1000
 _ROLE_MASTER = 2
 
@@ -90,7 +90,7 @@ class SetField:
 
 @attrs.frozen
 class PushVlan:
-    """Put an empty VLAN tag before the packet."""
+    """Put an empty VLAN tag in front of the packet."""
 
     def encode(self) -> bytes:
         """Return the action's bytes."""
@@ -99,7 +99,7 @@ class PushVlan:
 
 @attrs.frozen
 class PopVlan:
-    """Take the VLAN tag away."""
+    """Remove the VLAN tag."""
 
     def encode(self) -> bytes:
         """Return the action's bytes."""
@@ -129,9 +129,9 @@ class Condition:
 
 @attrs.frozen(kw_only=True)
 class Flow:
-    """A flow entry: which packets of a table, and what becomes of them.
+    """A flow entry: which packets of a table it takes, and what happens to them.
 
-    ``metadata`` is (value, mask) to be written, ``goto`` the table that goes on with the packet.
+    ``metadata`` is the (value, mask) to write, ``goto`` the table that the packet goes to next.
     """
 
     table: int
@@ -143,7 +143,7 @@ class Flow:
 
     @property
     def key(self) -> tuple[int, int, frozenset[Condition]]:
-        """What a table has once at most."""
+        """What a table has at most once."""
         return self.table, self.priority, self.match
 
 
@@ -157,7 +157,7 @@ class Message:
 
 
 class Malformed(Exception):
-    """What was received is no OpenFlow 1.3."""
+    """What was received is not OpenFlow 1.3."""
 
 
 class Splitter:
@@ -170,7 +170,7 @@ class Splitter:
         """Yield the messages that are complete.
 
         Raises:
-            Malformed: The data are no messages of a version that is understood.
+            Malformed: The data are not messages of OpenFlow 1.3.
         """
         self._data += data
         while len(self._data) >= _HEADER.size:
@@ -189,7 +189,7 @@ def message(kind: Type, xid: int, body: bytes = b"") -> bytes:
 
 
 def hello(xid: int) -> bytes:
-    """Return the first message, which names the one version that is spoken (section A.5.1)."""
+    """Return the first message, which names the only version that is spoken (section A.5.1)."""
     return message(Type.HELLO, xid, struct.pack("!HHI", 1, 8, 1 << VERSION))
 
 
@@ -245,7 +245,7 @@ def _flow_mod(xid: int, command: int, table: int, priority: int, rest: bytes) ->
 
 
 def _match(conditions: frozenset[Condition]) -> bytes:
-    # What a field depends on has a lower number and has to come before it (section A.2.3.6).
+    # A field has to come after those it depends on, which have lower numbers (section A.2.3.6).
     ordered = sorted(conditions, key=lambda condition: condition.field.value)
     content = b"".join(each.field.encode(each.value, each.mask) for each in ordered)
     length = 4 + len(content)

@@ -1,4 +1,4 @@
-"""What becomes of a port: the address it is given, or the reason why it has none."""
+"""The resolution of a port: its address, or the reason why it has none."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 
 @attrs.frozen(kw_only=True)
 class PortRow:
-    """A row of Nuage_Port_Table, and what the switch made of the port.
+    """A row of Nuage_Port_Table, and the port's number in the switch.
 
-    ``ofport`` is its number in the switch, None until that has opened the device. ``ip_addr`` and the columns after it
-    are what was written before.
+    ``ofport`` is None until the switch has opened the device. ``ip_addr`` and the columns after it are what was written
+    before.
     """
 
     host: str
@@ -41,7 +41,7 @@ class PortRow:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What the port is known by: its host and its name."""
+        """What identifies the port: its host and its name."""
         return self.host, self.name
 
     @property
@@ -52,7 +52,7 @@ class PortRow:
 
 @attrs.frozen(kw_only=True)
 class EntityRow:
-    """A row of Nuage_VM_Table; ``running`` means started or resumed, and not stopped since."""
+    """A row of Nuage_VM_Table; ``running`` means that it was started or resumed, and not stopped since."""
 
     name: str
     organization: str
@@ -64,7 +64,7 @@ class EntityRow:
 class Resolved:
     """A port's address, and where in the topology it is.
 
-    ``ip``, ``mask`` and ``gateway`` (empty where the domain does not route), ``vrf_id`` and ``evpn_id`` are the columns
+    ``ip``, ``mask`` and ``gateway`` (empty if the domain does not route), ``vrf_id`` and ``evpn_id`` are the columns
     that the VRS writes.
     """
 
@@ -82,7 +82,7 @@ class Resolved:
         )
 
     def written_in(self, row: PortRow) -> bool:
-        """Tell whether the row says so already."""
+        """Tell whether the row already says so."""
         return (row.ip_addr, row.subnet_mask, row.gateway, row.vrf_id, row.evpn_id) == (
             self.ip,
             self.mask,
@@ -100,7 +100,7 @@ class Unresolved:
 
 
 Outcome = Resolved | Unresolved
-#: What is taken already: (evpn_id, address or MAC) and who has it.
+#: What is already taken: (evpn_id, address or MAC) and who has it.
 InUse = Mapping[tuple[int, str], str]
 
 
@@ -114,7 +114,7 @@ def resolve(topology: Topology, port: PortRow, entity: EntityRow | None, in_use:
     Args:
         topology: What there is.
         port: The port.
-        entity: The entity that it is of, if it is of one.
+        entity: The port's entity, if it has one.
         in_use: Addresses and MACs of other ports.
     """
     try:
@@ -124,7 +124,7 @@ def resolve(topology: Topology, port: PortRow, entity: EntityRow | None, in_use:
 
 
 def resolve_all(topology: Topology, rows: Sequence[tuple[PortRow, EntityRow | None]]) -> dict[tuple[str, str], Outcome]:
-    """Resolve all ports, those that have an address already first: they keep it."""
+    """Resolve all ports. Those that already have an address come first, and keep it."""
     outcomes: dict[tuple[str, str], Outcome] = {}
     in_use: dict[tuple[int, str], str] = {}
     for port, entity in sorted(rows, key=lambda row: not row[0].ip_addr):
@@ -144,7 +144,7 @@ def _resolve(topology: Topology, port: PortRow, entity: EntityRow | None, in_use
     if port.ofport is None:
         raise _Refusal("the switch has not opened it")
     if not _MAC.fullmatch(port.mac):
-        raise _Refusal(f'its MAC "{port.mac}" is none')
+        raise _Refusal(f'"{port.mac}" is not a unicast MAC')
     organization = _named(topology.organizations, entity.organization, "organization", "")
     domain = _domain(organization, port, entity)
     subnet = _subnet(domain, port)
@@ -176,7 +176,7 @@ def _subnet(domain: Domain, port: PortRow) -> Subnet:
 
 
 def _check_names(domain: Domain, port: PortRow) -> None:
-    """Make sure that what the metadata name is there."""
+    """Make sure that the names in the metadata exist."""
     place = f' in domain "{port.domain}"'
     if port.policy_group is not None:
         _check_known(domain.policy_groups, port.policy_group, "policy group", place)
@@ -190,11 +190,11 @@ def _free_address(port: PortRow, subnet: Subnet, in_use: InUse) -> IPv4Address:
     try:
         address = IPv4Address(text)
     except ValueError:
-        raise _Refusal(f'its static-ip "{text}" is no IPv4 address') from None
+        raise _Refusal(f'its static-ip "{text}" is not an IPv4 address') from None
     if not is_machine(address, subnet.cidr):
-        raise _Refusal(f"address {address} is no address for a machine in {subnet.cidr}, the CIDR of its subnet")
+        raise _Refusal(f"a machine in {subnet.cidr}, the CIDR of its subnet, cannot have address {address}")
     if address == subnet.gateway:
-        raise _Refusal(f"address {address} is that of the gateway")
+        raise _Refusal(f"address {address} belongs to the gateway")
     for what, taken in (("address", str(address)), ("MAC", port.mac)):
         if (subnet.evpn_id, taken) in in_use:
             raise _Refusal(f"{what} {taken} is in use by {in_use[subnet.evpn_id, taken]}")

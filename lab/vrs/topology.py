@@ -20,7 +20,7 @@ def is_machine(address: IPv4Address, cidr: IPv4Network) -> bool:
 
 @attrs.frozen
 class Subnet:
-    """A subnet of an L3 domain, or all of an L2 domain; ``gateway`` is None where the domain does not route."""
+    """A subnet of an L3 domain, or all of an L2 domain; ``gateway`` is None if the domain does not route."""
 
     cidr: IPv4Network
     gateway: IPv4Address | None
@@ -29,19 +29,19 @@ class Subnet:
 
 @attrs.frozen
 class Rule:
-    """Members of the one group and members of the other may exchange packets of some protocols, None meaning all."""
+    """Members of two groups may exchange packets of some protocols, or of all protocols (None)."""
 
     between: frozenset[str]
     protocols: frozenset[str] | None
 
     def joins(self, one: str | None, other: str | None) -> bool:
-        """Tell whether the rule is about these two groups, None being no group."""
+        """Tell whether the rule is about these two groups; None means no group."""
         return self.between == {one or UNGROUPED, other or UNGROUPED}
 
 
 @attrs.frozen(kw_only=True)
 class Domain:
-    """An L3 domain, or an L2 domain: that has no zones, no ``vrf_id``, and is one subnet, ``flat``."""
+    """An L3 domain, or an L2 domain. An L2 domain has no zones and no ``vrf_id``, and is one subnet, ``flat``."""
 
     vrf_id: int = 0
     zones: Mapping[str, Mapping[str, Subnet]] = attrs.field(factory=dict)
@@ -58,7 +58,7 @@ class Domain:
             yield from subnets.values()
 
     def traffic(self, one: str | None, other: str | None) -> frozenset[str] | None:
-        """Return the protocols that ports of two groups may exchange; None for everything.
+        """Return the protocols that ports of two groups may exchange, None for all.
 
         Ports in no group are free among themselves. A port in a group is limited to what the rules allow.
         """

@@ -1,4 +1,4 @@
-"""The topology file: YAML, checked as a whole, with every problem told at once."""
+"""The topology file: YAML, checked as a whole, with all problems reported together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nuage.text import did_you_mean
 
 #: Hosts are joined by VLANs, whose number (IEEE 802.1Q, 12 bits, the first and the last reserved) is the evpn_id.
 _EVPN_IDS = range(1, 4095)
-#: As wide as the part of OpenFlow's metadata that carries it.
+#: As wide as its part of OpenFlow's metadata.
 _VRF_IDS = range(1, 1 << 24)
 
 
@@ -25,7 +25,7 @@ class TopologyError(NuageError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a mapping that has a key twice; YAML's own loader would keep the last one without a word."""
+    """Refuses a mapping that has a key twice; YAML's own loader would silently keep the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
@@ -119,18 +119,18 @@ class _Reading:
         gateway = self._value(keys, "gateway", place, _address, None) if routed else None
         evpn_id = self._value(keys, "evpn_id", place, _number(_EVPN_IDS), 0)
         if cidr is not None and gateway is not None and not is_machine(gateway, cidr):
-            self.problems.append(f"{place}: gateway {gateway} is no address for a machine in {cidr}")
+            self.problems.append(f"{place}: a machine in {cidr} cannot have the gateway's address, {gateway}")
         return None if cidr is None else Subnet(cidr, gateway, evpn_id)
 
     def _policy(self, keys: Mapping[str, Any], place: str) -> dict[str, Any]:
         groups = self._names(keys.get("policy_groups"), f"policy_groups of {place}")
         if UNGROUPED in groups:
             self.problems.append(
-                f'{place}: a policy group cannot be called "{UNGROUPED}", which stands for ports in none'
+                f'{place}: a policy group cannot be called "{UNGROUPED}", which means ports in no group'
             )
         rules = keys.get("allowed") or []
         if not isinstance(rules, list):
-            self.problems.append(f"{place}: allowed is no list")
+            self.problems.append(f"{place}: allowed is not a list")
             rules = []
         return {
             "policy_groups": tuple(groups),
@@ -219,7 +219,7 @@ def _address(value: Any) -> IPv4Address:
 
 
 def _clashes(topology: Topology) -> Iterator[str]:
-    """Yield what is used twice: numbers in all of the topology, addresses in a domain."""
+    """Yield what is used twice: numbers in the whole topology, addresses in a domain."""
     vrf_ids = [domain.vrf_id for domain in topology.domains() if domain.vrf_id]
     evpn_ids = [subnet.evpn_id for domain in topology.domains() for subnet in domain.subnets() if subnet.evpn_id]
     for what, numbers in (("vrf_id", vrf_ids), ("evpn_id", evpn_ids)):

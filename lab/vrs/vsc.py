@@ -1,4 +1,4 @@
-"""The controller: it hears of ports by the hosts' databases, resolves them, and programs the hosts' switches."""
+"""The controller: it learns of ports from the hosts' databases, resolves them, and programs the hosts' switches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from nuage.ovsdb.remote import Remote
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What the stand-in is to do.
+    """What the stand-in has to do.
 
     ``topology`` is the file; ``databases`` are those of the hosts by their names; ``listen`` are Twisted
     endpoints for the switches; ``delay`` (seconds) is the time that it takes to resolve a port; ``bridge`` is the
@@ -47,7 +47,7 @@ class Vsc(Service):
 
     Args:
         reactor: Does all input and output, keeps the time.
-        settings: What it is to do.
+        settings: What it has to do.
 
     Raises:
         TopologyError: The topology file cannot be used.
@@ -83,7 +83,7 @@ class Vsc(Service):
         return Deferred.fromCoroutine(self._stop())
 
     def reload(self) -> None:
-        """Read the topology again; one that cannot be used is logged, and the former one stays."""
+        """Read the topology again. If it cannot be used, log why, and keep the former one."""
         try:
             self._topology = load(self._settings.topology)
         except TopologyError as problem:
@@ -93,7 +93,7 @@ class Vsc(Service):
             self._look_soon()
 
     def leave(self) -> None:
-        """Close the connections to the switches and accept no other until it comes back: the controller is lost."""
+        """Close the connections to the switches and accept none until :meth:`come_back`: the controller is lost."""
         self._log.info("the switches are left to themselves")
         Deferred.fromCoroutine(self._leave()).addErrback(self._failed)
 
@@ -122,7 +122,7 @@ class Vsc(Service):
         if not self._ports:
             for listen in self._settings.listen:
                 self._ports.append(await serverFromString(self._reactor, listen).listen(_Connections(self)))
-                self._log.info("switches are awaited at {listen}", listen=listen)
+                self._log.info("waiting for switches at {listen}", listen=listen)
 
     async def _leave(self) -> None:
         ports, self._ports = self._ports, []
@@ -148,7 +148,7 @@ class Vsc(Service):
     def _begin_look(self) -> None:
         self._due = None
         if self._looking:
-            # The look that goes on began before this change; it will not be long.
+            # The present look began before this change; it will end soon.
             self._due = self._reactor.callLater(_AGAIN, self._begin_look)
             return
         self._looking = True
@@ -160,14 +160,14 @@ class Vsc(Service):
             outcomes = resolve_all(self._topology, rows)
             self._tell(rows, outcomes)
             settled = self._settled([port for port, _ in rows], outcomes)
-            # The flows first: who waits for the row will send at once.
+            # The flows first: whoever waits for the row will send at once.
             await self._program(settled)
             await self._write([port for port, _ in rows], {port.row.key: port.resolved for port in settled})
         finally:
             self._looking = False
 
     def _settled(self, ports: Sequence[PortRow], outcomes: Mapping[Key, Outcome]) -> list[ResolvedPort]:
-        """Return the ports that are resolved by now. Without a connection to its switch no new one of a host is."""
+        """Return the ports that are resolved by now. A host's new ports need the connection to its switch."""
         resolvable = {}
         for port in ports:
             outcome = outcomes[port.key]
@@ -195,7 +195,7 @@ class Vsc(Service):
                     "{host}: port {port} is {answer}",
                     host=port.host,
                     port=port.name,
-                    answer=answer or "not resolved any more",
+                    answer=answer or "no longer resolved",
                 )
                 try:
                     await self._databases[port.host].write(port.name, answer)
@@ -225,7 +225,7 @@ class Vsc(Service):
         self._log.failure("unexpected", failure)
 
 
-#: Seconds after which a look that had to stand back is tried again.
+#: Seconds after which a look that had to wait is tried again.
 _AGAIN = 0.01
 
 

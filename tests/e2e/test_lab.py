@@ -58,7 +58,7 @@ class DemonstrationTests(SynchronousTestCase):
         for times in range(2):
             shown = self.shown(demo.up)
             self.assertEqual(self.losses(shown), ["0", "0", "0", "100"])
-            self.assertEqual("is up already" in shown, bool(times))
+            self.assertEqual("is already up" in shown, bool(times))
         self.assertRegex(shown, r'ip_addr +: "10\.21\.59\.2"\n')
         self.assertRegex(shown, r"vm_name +: web\n")
 
@@ -67,6 +67,6 @@ class DemonstrationTests(SynchronousTestCase):
         for times in range(2):
             shown = self.shown(swarm_demo.up)
             self.assertEqual(self.losses(shown), ["0", "0"])
-            self.assertEqual("is up already" in shown, bool(times))
+            self.assertEqual("is already up" in shown, bool(times))
         for host in self.pair.hosts:
             self.assertRegex(shown, rf" web\.\d .* {host.name} +Running +Running ")
