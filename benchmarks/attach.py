@@ -1,9 +1,9 @@
 """What attaching a container costs: ``docker run``, each call as dockerd sees it, and the floor.
 
-One lab host runs everything. Rounds alternate between the networks, with the floor in between, so that a busy
-machine burdens all alike. The network "own-bridge" is one that a user made with Docker's bridge driver: Docker gives
-the containers of all networks but the default bridge a name server of their own, and they take it some 60 ms more.
-A relay stands between dockerd and the plugin and times the calls; it is there in all runs.
+One lab host runs everything. Rounds alternate between the networks, with the floor in between, so that a busy machine
+slows all of them alike. The network "own-bridge" is one that a user made with Docker's bridge driver: Docker gives the
+containers of all networks except the default bridge their own name server, which takes some 60 ms more. A relay between
+dockerd and the plugin times the calls, in all runs.
 
     python benchmarks/attach.py --rounds 30
 """
@@ -63,7 +63,7 @@ class Relay:
 
 
 def _message(source: socket.socket) -> bytes:
-    """Return one HTTP message with its body, which both sides give a length or send in one chunk."""
+    """Return one HTTP message with its body, which both sides send with a length or in one chunk."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = source.recv(1 << 16)

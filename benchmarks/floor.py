@@ -1,8 +1,8 @@
 """The least that attaching an endpoint can take: a veth pair over netlink, one transaction, and the switch's answer.
 
-It runs inside a host of the lab (see attach.py), blocks, and knows nothing but these three steps. For each line that
-it reads it makes one attach, undoes it again, and prints the seconds that it took. The lines come in the rhythm in
-which the plugin is called: what is done once in a while finds cold caches, what is done in a tight loop does not.
+It runs inside a host of the lab (see attach.py), blocks, and does only these three steps. For each line that it reads,
+it attaches once, detaches again, and prints the seconds that attaching took. The lines come as often as the plugin is
+called: what is done once in a while finds cold caches, what is done in a tight loop does not.
 
     python benchmarks/floor.py --database /var/run/openvswitch/db.sock
 """
@@ -32,7 +32,7 @@ class Database:
         self.call("monitor", ["Open_vSwitch", None, {"Interface": {"columns": ["name", "ofport"]}}])
 
     def call(self, method: str, params: list[Any]) -> Any:
-        """Return the result of a call; updates that come before it are passed over."""
+        """Return the result of a call; updates that come before it are ignored."""
         self._socket.sendall(json.dumps({"id": method, "method": method, "params": params}).encode())
         while True:
             message = self.receive()

@@ -1,6 +1,6 @@
-"""What links that come and go leave in the memory of the plugin's own process.
+"""How much memory of the plugin's own process is lost as links come and go.
 
-The links are real ones, in a network namespace that lives as long as this program, which root has to run.
+The links are real, in a network namespace that lives as long as this program. It needs root.
 
     python benchmarks/links.py --cycles 10000
 """

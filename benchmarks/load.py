@@ -1,7 +1,7 @@
 """What many endpoints on one host cost the plugin: time of a Join, memory, the reactor during an audit.
 
-The database and the switch are real, their devices are dummies; there is no dockerd, which would be the limit. What is
-measured is the plugin's own process. ``tests/test_load.py`` holds the same promises with smaller numbers.
+The database and the switch are real, and their devices are dummies. There is no dockerd, which would be the limit. This
+measures only the plugin's own process. ``tests/test_load.py`` checks the same promises with smaller numbers.
 
     python benchmarks/load.py --endpoints 1000 --cycles 10000
 """
@@ -25,7 +25,7 @@ from tests.load_support import Load
 
 FEW = 10
 SAMPLES = 20
-#: Cycles before memory is looked at: what is made once is made by then.
+#: Cycles before memory is looked at, so that what is made only once has been made.
 WARM_UP = 1000
 
 

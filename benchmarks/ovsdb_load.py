@@ -2,12 +2,12 @@
 
 The raw client connects over a blocking socket, reads the schema and one monitor reply, decodes it with a single
 ``json.loads`` and builds dicts of rows, all without the garbage collector. Ours loads the same columns into its cache.
-Each run is a fresh process; runs alternate, so that a busy machine burdens both. Times are from the connection on;
-imports are not in them. Three points are timed:
+Each run is a fresh process; runs alternate, so that a busy machine slows both. Times start with the connection, after
+the imports. Three points are timed:
 
-- *loaded*: the content is complete: a waiter for the cache has been resumed, any row can be asked for;
-- *settled*: ours has returned to the reactor and the garbage collector, on again, has done its next round over young
-  objects, which is the debt that pausing it leaves (the raw client leaves it off and has nothing to settle);
+- *loaded*: the content is complete: what waited for the cache goes on, and any row can be asked for;
+- *settled*: ours has returned to the reactor, and the garbage collector, which is on again, has done the next round
+  over young objects that its pause put off (the raw client leaves it off and has nothing to settle);
 - *indexed*: each index has been used once. Ours builds an index when it is first asked; the raw client puts the same
   keys into plain dicts.
 
@@ -61,7 +61,7 @@ def cpu() -> float:
 
 
 class Stopwatch:
-    """Wall and processor time since its making, at several points."""
+    """Wall and processor time since it was made, at several points."""
 
     def __init__(self) -> None:
         """Start."""
@@ -79,7 +79,7 @@ class Stopwatch:
 
 
 def endpoint(number: int) -> list[dict[str, Any]]:
-    """Return the operations that add one endpoint, but for the reference to its port."""
+    """Return the operations that add one endpoint, without the reference to its port."""
     name, id_ = f"nu{number:013x}", f"{number:064x}"
     ids = {"nuage-endpoint": id_, "nuage-network": f"{number % 100:064x}", "vm-uuid": id_, "vm-name": f"vm{number}"}
     external_ids = ["map", list(map(list, ids.items()))]
@@ -134,7 +134,7 @@ def endpoint(number: int) -> list[dict[str, Any]]:
     ]
 
 
-#: What ovsdb-server puts behind the result of a call. No value of this database contains it.
+#: What ovsdb-server puts after the result of a call. No value of this database contains it.
 _END = b',"error":null}'
 
 
@@ -258,7 +258,7 @@ def show(runs: list[dict[str, Any]]) -> None:
 
 
 def compare(endpoints: int, rounds: int) -> None:
-    """Serve a database, fill it, and print how both clients do."""
+    """Serve a database, fill it, and print how fast both clients are."""
     with tempfile.TemporaryDirectory(prefix="ovsdb") as folder:
         write_schema(Path(folder, "schema"))
         subprocess.run(["ovsdb-tool", "create", f"{folder}/db", f"{folder}/schema"], check=True)

@@ -36,7 +36,7 @@ and publish the files above. Next, add a section "Unreleased" at the top of CHAN
 
 
 def main(*words: str) -> str | None:
-    """Carry it out, and return what is wrong, or None."""
+    """Make the release; return what is wrong, or None."""
     if len(words) != 1 or not _VERSION.fullmatch(words[0]):
         return "usage: packaging/release.py VERSION, such as 1.1.0"
     (version,) = words
@@ -48,7 +48,7 @@ def main(*words: str) -> str | None:
 
 
 def _versions(version: str) -> Iterator[str]:
-    """Compare with what the package says of itself, and with what was released before."""
+    """Compare the version with the package's own, and with earlier releases."""
     found = re.search(r'__version__ = "(.+)"', (_CHECKOUT / "nuage" / "__init__.py").read_text())
     if found is None or found[1] != version:
         yield f"nuage/__init__.py: __version__ is {found and found[1]}; set it to {version}"
@@ -58,7 +58,7 @@ def _versions(version: str) -> Iterator[str]:
 
 
 def _changelog(version: str) -> Iterator[str]:
-    """Look at the sections' titles: the newest has this version and today's date, the older ones follow in order."""
+    """Check the sections' titles: the newest has this version and today's date, and the older ones follow in order."""
     text = (_CHECKOUT / "CHANGELOG.rst").read_text()
     titles = _SECTION.findall(text)
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
@@ -78,13 +78,13 @@ def _changelog(version: str) -> Iterator[str]:
 
 
 def _repository() -> Iterator[str]:
-    """See that what would be built is what is committed."""
+    """Check that everything that would be built is committed."""
     if changed := _git("status", "--porcelain"):
         yield f"not committed: {', '.join(line.split(maxsplit=1)[1] for line in changed.splitlines())}"
 
 
 def _build(version: str) -> list[Path]:
-    """Build both files from what is committed, and nothing else that lies in the checkout."""
+    """Build both files only from what is committed, not from anything else in the checkout."""
     target = _CHECKOUT / "dist"
     with tempfile.TemporaryDirectory(prefix="nuage-release") as folder:
         _git("clone", "--quiet", str(_CHECKOUT), folder)
