@@ -18,7 +18,8 @@ from twisted.trial.unittest import TestCase
 
 from nuage.audit.census import Census
 from nuage.audit.rules import Docker
-from nuage.docker.engine import Endpoint, EndpointUnknown, Engine, NetworkUnknown, Pool, connect
+from nuage.docker.descriptions import Endpoint, Pool
+from nuage.docker.engine import EndpointUnknown, Engine, NetworkUnknown, connect
 from nuage.errors import DockerUnavailable
 from nuage.model import Container, Use
 

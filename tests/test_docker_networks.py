@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from nuage.docker.engine import Network, Pool
+from nuage.docker.descriptions import Network, Pool
 from nuage.docker.network_request import NetworkUnreadable, as_request
 
 

@@ -9,7 +9,8 @@ from pathlib import PurePath
 import attrs
 
 from nuage.audit.rules import Docker
-from nuage.docker.engine import AnswerUnreadable, Engine, Network, NetworkUnknown
+from nuage.docker.descriptions import Network
+from nuage.docker.engine import AnswerUnreadable, Engine, NetworkUnknown
 from nuage.docker.network_request import NetworkUnreadable, as_request
 from nuage.model import Container, Endpoint, NetworkRequest, parse_address
 from nuage.vrs.policy import endpoint_options

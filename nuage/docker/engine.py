@@ -19,6 +19,8 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from nuage.docker import descriptions
+from nuage.docker.descriptions import UNREADABLE, Network
 from nuage.docker.exchange import LARGEST_ANSWER, Answer, Exchange
 from nuage.docker.presence import REACHING, Again, Presence
 from nuage.errors import DockerUnavailable, NuageError
@@ -27,18 +29,8 @@ from nuage.told import Told
 
 _Value = TypeVar("_Value")
 
-#: The interface that a managed plugin implements to be a network driver; a version follows.
-_NETWORK_DRIVER = "docker.networkdriver/"
-
 #: Where containers are listed.
 _CONTAINERS = "/containers/json"
-
-#: What Docker's key for an endpoint starts with while its Join is under way and it has no container yet.
-_JOINING = "ep-"
-
-
-#: What reading an answer raises if it does not have the form of Docker's.
-_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class NetworkUnknown(NuageError):
@@ -51,44 +43,6 @@ class EndpointUnknown(NuageError):
 
 class AnswerUnreadable(DockerUnavailable):
     """Docker answered, and the answer makes no sense."""
-
-
-@attrs.frozen(kw_only=True)
-class Pool:
-    """One address pool of a network, as Docker's IPAM keeps it. What it does not tell is empty."""
-
-    subnet: str
-    ip_range: str = ""
-    gateway: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Endpoint:
-    """An endpoint of a network. During its Join Docker knows no container id yet: ``container_id`` is then empty.
-
-    ``ipv4`` and ``ipv6`` are addresses with a prefix length, or empty.
-    """
-
-    id: str
-    container_id: str = ""
-    container_name: str = ""
-    mac: str = ""
-    ipv4: str = ""
-    ipv6: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Network:
-    """A network as the Engine describes it. A list of networks names no endpoints."""
-
-    id: str
-    name: str
-    driver: str
-    internal: bool = False
-    options: Mapping[str, str] = attrs.field(factory=dict)
-    ipv4: tuple[Pool, ...] = ()
-    ipv6: tuple[Pool, ...] = ()
-    endpoints: Mapping[str, Endpoint] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -124,7 +78,7 @@ class Engine:
         path = f"/networks/{quote(network_id, safe='')}"
 
         def read(answer: Answer) -> Network | None:
-            return None if answer.unknown else self._understood(path, answer, _network)
+            return None if answer.unknown else self._understood(path, answer, descriptions.network)
 
         network = await self._ask("/networks/ID", path, read)
         if network is None:
@@ -137,7 +91,7 @@ class Engine:
         Raises:
             DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
-        networks, _ = await self._list("/networks", _network)
+        networks, _ = await self._list("/networks", descriptions.network)
         return [network for network in networks if driver(network.driver)]
 
     async def managed_drivers(self, socket: str) -> frozenset[str]:
@@ -157,7 +111,7 @@ class Engine:
             if answer.refused:
                 self.presence.without_plugins(self._exchange.refusal(path, answer))
                 return []
-            return self._listed(path, answer, _plugin)[0]
+            return self._listed(path, answer, descriptions.plugin)[0]
 
         plugins = await self._ask(path, path, read)
         return frozenset(name for name, its_socket in plugins if its_socket == socket)
@@ -178,7 +132,7 @@ class Engine:
         if not endpoint.container_name:
             return None
         filters = json.dumps({"name": [f"^/{endpoint.container_name}$"]})
-        containers, _ = await self._list(_CONTAINERS, _container, {"all": "1", "filters": filters})
+        containers, _ = await self._list(_CONTAINERS, descriptions.container, {"all": "1", "filters": filters})
         for container, _networks in containers:
             # The filter is a regular expression: a dot in the name fits other names too.
             if container.name == endpoint.container_name:
@@ -191,7 +145,7 @@ class Engine:
         Raises:
             DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
-        containers, complete = await self._list(_CONTAINERS, _container)
+        containers, complete = await self._list(_CONTAINERS, descriptions.container)
         uses = {
             endpoint_id: Use(network_id=network_id, container=container)
             for container, networks in containers
@@ -211,7 +165,7 @@ class Engine:
         path = f"/containers/{quote(container_id, safe='')}/json"
 
         def read(answer: Answer) -> Mapping[str, Mapping[str, str]]:
-            return {} if answer.unknown else self._understood(path, answer, _driver_options)
+            return {} if answer.unknown else self._understood(path, answer, descriptions.driver_options)
 
         options = await self._ask("/containers/ID/json", path, read)
         if endpoint_id not in options:
@@ -246,7 +200,7 @@ class Engine:
 
     def _listed(self, path: str, answer: Answer, parse: Callable[[Any], _Value]) -> tuple[list[_Value], bool]:
         """Return the items of a list that can be read, and whether that is all of them."""
-        items = self._understood(path, answer, _list)
+        items = self._understood(path, answer, descriptions.items)
         parsed = [self._item(path, item, parse) for item in items]
         readable = [item for item in parsed if item is not None]
         return readable, len(readable) == len(items)
@@ -254,7 +208,7 @@ class Engine:
     def _item(self, path: str, item: Any, parse: Callable[[Any], _Value]) -> _Value | None:
         try:
             return parse(item)
-        except _UNREADABLE as problem:
+        except UNREADABLE as problem:
             # Show only a part: a container's state changes from one answer to the next.
             shown = f"Id {item['Id']!r}" if isinstance(item, dict) and "Id" in item else repr(item)[:80]
             if self._told.is_new((path, shown)):
@@ -267,7 +221,7 @@ class Engine:
             raise self._exchange.refusal(path, answer)
         try:
             return parse(json.loads(answer.body))
-        except _UNREADABLE:
+        except UNREADABLE:
             reason = f"not understood: it answered {answer.status} with something unexpected: {answer.body[:80]!r}"
         raise self._exchange.unavailable(path, reason, AnswerUnreadable)
 
@@ -291,65 +245,3 @@ def connect(
     """
     clock = clock or reactor
     return Engine(Exchange(reactor, endpoint, clock, timeout, largest), Presence(clock, endpoint))
-
-
-def _network(item: Any) -> Network:
-    pools = [_pool(config) for config in (item.get("IPAM") or {}).get("Config") or ()]
-    containers = (item.get("Containers") or {}).items()
-    return Network(
-        id=item["Id"],
-        name=item["Name"],
-        driver=item["Driver"],
-        internal=bool(item.get("Internal")),
-        options=dict(item.get("Options") or {}),
-        ipv4=tuple(pool for pool in pools if ":" not in pool.subnet),
-        ipv6=tuple(pool for pool in pools if ":" in pool.subnet),
-        endpoints={endpoint.id: endpoint for endpoint in (_endpoint(*entry) for entry in containers)},
-    )
-
-
-def _pool(item: Any) -> Pool:
-    return Pool(subnet=item.get("Subnet") or "", ip_range=item.get("IPRange") or "", gateway=item.get("Gateway") or "")
-
-
-def _list(content: Any) -> list[Any]:
-    if not isinstance(content, list | None):
-        raise TypeError("not a list")
-    return content or []
-
-
-def _endpoint(key: str, content: Any) -> Endpoint:
-    joining = key.startswith(_JOINING)
-    # If one endpoint cannot be read, the others still can.
-    item = content if isinstance(content, dict) else {}
-    return Endpoint(
-        id=item.get("EndpointID") or key.removeprefix(_JOINING),
-        container_id="" if joining else key,
-        container_name=item.get("Name") or "",
-        mac=item.get("MacAddress") or "",
-        ipv4=item.get("IPv4Address") or "",
-        ipv6=item.get("IPv6Address") or "",
-    )
-
-
-def _plugin(item: Any) -> tuple[str, str]:
-    """Return a managed plugin's name and the file name of its socket, empty if it is not a network driver."""
-    interface = item["Config"]["Interface"]
-    driver = any(kind.startswith(_NETWORK_DRIVER) for kind in interface.get("Types") or ())
-    return item["Name"], interface.get("Socket") or "" if driver else ""
-
-
-def _container(item: Any) -> tuple[Container, dict[str, str]]:
-    """Return a container, and the network of each of its endpoints by the endpoint's id."""
-    # Links give a container more names, "/other/alias"; its own has one slash.
-    names = [name[1:] for name in item.get("Names") or () if name.count("/") == 1]
-    networks = ((item.get("NetworkSettings") or {}).get("Networks") or {}).values()
-    container = Container(id=item["Id"], name=names[0] if names else "", labels=dict(item.get("Labels") or {}))
-    joined = {each["EndpointID"]: each.get("NetworkID") or "" for each in networks if each and each.get("EndpointID")}
-    return container, joined
-
-
-def _driver_options(item: Any) -> dict[str, dict[str, str]]:
-    """Return the driver options of a container's endpoints by their ids."""
-    networks = item["NetworkSettings"]["Networks"].values()
-    return {each["EndpointID"]: dict(each.get("DriverOpts") or {}) for each in networks if each}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
-from nuage.docker.engine import Engine, Network, NetworkUnknown, Pool
+from nuage.docker.descriptions import Network, Pool
+from nuage.docker.engine import Engine, NetworkUnknown
 from nuage.errors import Refused
 from nuage.model import NetworkRequest, Pool4, Pool6
 from nuage.text import shown

@@ -10,7 +10,7 @@ from twisted.trial.unittest import TestCase
 
 from lab.dockerd import IMAGE
 from nuage.audit.census import Census
-from nuage.docker import engine
+from nuage.docker import descriptions, engine
 from nuage.model import Container, Use
 from tests.e2e.host_support import PLACE, demand_host, place_options
 from tests.test_docker_engine import EngineContract
@@ -45,7 +45,7 @@ class RealDaemon(EngineContract, TestCase):
         """The list carries what a network is learnt from; a gateway that Docker chose itself is not in it."""
         (network,) = await self.engine.networks(lambda driver: driver == "nuage")
         assert network.options == {**PLACE, "subnet": "Range"}
-        assert network.ipv4 == (engine.Pool(subnet="10.21.58.0/24", ip_range="10.21.58.128/25"),)
+        assert network.ipv4 == (descriptions.Pool(subnet="10.21.58.0/24", ip_range="10.21.58.128/25"),)
         assert network.endpoints == {}
 
     def test_census(self) -> Deferred[None]:

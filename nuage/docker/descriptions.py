@@ -1,0 +1,124 @@
+"""What Docker describes, and reading it out of the JSON of its answers.
+
+Each reader raises one of :data:`UNREADABLE` if the JSON does not have the form of Docker's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from nuage.model import Container
+
+#: What reading an answer raises if it does not have the form of Docker's.
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
+#: The interface that a managed plugin implements to be a network driver; a version follows.
+_NETWORK_DRIVER = "docker.networkdriver/"
+
+#: What Docker's key for an endpoint starts with while its Join is under way and it has no container yet.
+_JOINING = "ep-"
+
+
+@attrs.frozen(kw_only=True)
+class Pool:
+    """One address pool of a network, as Docker's IPAM keeps it. What it does not tell is empty."""
+
+    subnet: str
+    ip_range: str = ""
+    gateway: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint:
+    """An endpoint of a network. During its Join Docker knows no container id yet: ``container_id`` is then empty.
+
+    ``ipv4`` and ``ipv6`` are addresses with a prefix length, or empty.
+    """
+
+    id: str
+    container_id: str = ""
+    container_name: str = ""
+    mac: str = ""
+    ipv4: str = ""
+    ipv6: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Network:
+    """A network as the Engine describes it. A list of networks names no endpoints."""
+
+    id: str
+    name: str
+    driver: str
+    internal: bool = False
+    options: Mapping[str, str] = attrs.field(factory=dict)
+    ipv4: tuple[Pool, ...] = ()
+    ipv6: tuple[Pool, ...] = ()
+    endpoints: Mapping[str, Endpoint] = attrs.field(factory=dict)
+
+
+def network(item: Any) -> Network:
+    """Read a network, of a list or by itself."""
+    pools = [_pool(config) for config in (item.get("IPAM") or {}).get("Config") or ()]
+    containers = (item.get("Containers") or {}).items()
+    return Network(
+        id=item["Id"],
+        name=item["Name"],
+        driver=item["Driver"],
+        internal=bool(item.get("Internal")),
+        options=dict(item.get("Options") or {}),
+        ipv4=tuple(pool for pool in pools if ":" not in pool.subnet),
+        ipv6=tuple(pool for pool in pools if ":" in pool.subnet),
+        endpoints={endpoint.id: endpoint for endpoint in (_endpoint(*entry) for entry in containers)},
+    )
+
+
+def _pool(item: Any) -> Pool:
+    return Pool(subnet=item.get("Subnet") or "", ip_range=item.get("IPRange") or "", gateway=item.get("Gateway") or "")
+
+
+def items(content: Any) -> list[Any]:
+    """Read a list, whose items are read one by one."""
+    if not isinstance(content, list | None):
+        raise TypeError("not a list")
+    return content or []
+
+
+def _endpoint(key: str, content: Any) -> Endpoint:
+    joining = key.startswith(_JOINING)
+    # If one endpoint cannot be read, the others still can.
+    item = content if isinstance(content, dict) else {}
+    return Endpoint(
+        id=item.get("EndpointID") or key.removeprefix(_JOINING),
+        container_id="" if joining else key,
+        container_name=item.get("Name") or "",
+        mac=item.get("MacAddress") or "",
+        ipv4=item.get("IPv4Address") or "",
+        ipv6=item.get("IPv6Address") or "",
+    )
+
+
+def plugin(item: Any) -> tuple[str, str]:
+    """Return a managed plugin's name and the file name of its socket, empty if it is not a network driver."""
+    interface = item["Config"]["Interface"]
+    driver = any(kind.startswith(_NETWORK_DRIVER) for kind in interface.get("Types") or ())
+    return item["Name"], interface.get("Socket") or "" if driver else ""
+
+
+def container(item: Any) -> tuple[Container, dict[str, str]]:
+    """Return a container, and the network of each of its endpoints by the endpoint's id."""
+    # Links give a container more names, "/other/alias"; its own has one slash.
+    names = [name[1:] for name in item.get("Names") or () if name.count("/") == 1]
+    networks = ((item.get("NetworkSettings") or {}).get("Networks") or {}).values()
+    described = Container(id=item["Id"], name=names[0] if names else "", labels=dict(item.get("Labels") or {}))
+    joined = {each["EndpointID"]: each.get("NetworkID") or "" for each in networks if each and each.get("EndpointID")}
+    return described, joined
+
+
+def driver_options(item: Any) -> dict[str, dict[str, str]]:
+    """Return the driver options of a container's endpoints by their ids."""
+    networks = item["NetworkSettings"]["Networks"].values()
+    return {each["EndpointID"]: dict(each.get("DriverOpts") or {}) for each in networks if each}
