@@ -28,6 +28,6 @@ class ConfigurationKeys(SphinxDirective):
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Have Sphinx know the directive."""
+    """Register the directive."""
     app.add_directive("configuration-keys", ConfigurationKeys)
     return {"parallel_read_safe": True}

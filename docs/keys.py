@@ -19,13 +19,13 @@ SHIPPED = Path(__file__).parents[1] / "etc" / "nuage.yaml"
 
 _GROUP = re.compile(r"# --- (.+) -+")
 _KEY = re.compile(r"(\w+):")
-#: Sentences for the readers of the file. The settings know the same.
+#: Sentences that only readers of the file need: the settings say the same.
 _KNOWN = re.compile(r"\s*\b(?:Allowed|Default): .*?\.(?=\s|$)", re.DOTALL)
 
 
 @attrs.frozen
 class Described:
-    """What the shipped file says of a key: the heading that it stands below, and the lines of its comment."""
+    """What the shipped file says of a key: the heading above it, and the lines of its comment."""
 
     group: str
     comment: tuple[str, ...]
@@ -52,7 +52,7 @@ def reference(shipped: str, *, index: bool = True) -> str:
 
     Args:
         shipped: The content of ``etc/nuage.yaml``.
-        index: Whether other pages find the keys here. One page of all can have that.
+        index: Whether other pages find the keys here. Only one page may have that.
 
     Raises:
         ValueError: The file does not describe a key.
