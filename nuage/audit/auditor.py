@@ -198,7 +198,7 @@ class Auditor:
         self._log.debug("audit: {count} proposals", count=len(findings.proposals))
         self._bugs.clear()
         self._tell_unreadable(findings.unreadable)
-        # What one look saw was there at its end at the latest. What the next one sees was there at its beginning.
+        # What a look saw was there when it ended; what the next one sees was there when that began.
         self._since = {proposal: self._since.get(proposal, end) for proposal in findings.proposals}
         for proposal, since in tuple(self._since.items()):
             if isinstance(proposal, rules.HARMLESS) or begin >= since + self._age:

@@ -12,7 +12,7 @@ from nuage.errors import Refused
 from nuage.given import problem_of
 from nuage.model import Container, Endpoint, Network
 
-#: What our options of an endpoint and our labels of a container start with. In capitals it is ours too, but misspelt.
+#: What our options of an endpoint and our labels of a container start with. In capitals they are misspelt.
 PREFIX = "nuage."
 POLICY_GROUP = "nuage.policy-group"
 REDIRECTION_TARGET = "nuage.redirection-target"

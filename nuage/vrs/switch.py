@@ -128,7 +128,7 @@ class Switch:
         yield from (network for network in self._remembered_networks() if self._is_foreign(network.owner))
 
     async def remember_network(self, network: Network) -> None:
-        """Keep a network until it is forgotten. Whoever is told of it by Docker is its owner."""
+        """Keep a network until it is forgotten. The plugin that Docker tells of it is its owner."""
         network = attrs.evolve(network, owner=self._owner)
         if self.network(network.id) != network:
             key = tables.NETWORK_RECORD + network.id

@@ -138,7 +138,7 @@ _NEEDED = {
     ),
 }
 
-#: The column in which the VRS tells how it resolved a port. Who does not wait for that can do without it.
+#: The column in which the VRS tells how it resolved a port. Nobody needs it with a resolve_timeout of 0.
 RESOLVED_ADDRESS = f"{NUAGE_PORT}.ip_addr"
 
 
