@@ -437,7 +437,7 @@ class Failures(TestCase):
             self.told(),
             [
                 f"link {HOST} is not removed: cannot remove the link {HOST}: Device or resource busy",
-                "all links that could not be removed at once are removed now: 1",
+                "no link waits to be removed any more; 1 had to wait",
             ],
         )
 
@@ -459,7 +459,7 @@ class Failures(TestCase):
         lines = self.told()
         self.assertEqual(len(lines), 2)
         self.assertIn("CAP_NET_ADMIN", str(lines[0]))
-        self.assertEqual(lines[1], "all links that could not be removed at once are removed now: 50")
+        self.assertEqual(lines[1], "no link waits to be removed any more; 50 had to wait")
 
     async def test_removal_of_what_is_not_ours_is_not_tried_again(self) -> None:
         netlink = FakeNetlink("del", [])

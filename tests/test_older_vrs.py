@@ -85,7 +85,7 @@ class OlderVrs(TestCase):
         again: Deferred[None] = Deferred()
         self.plugin.switch.on_ready(lambda: again.callback(None))
         await again
-        assert self.told == [f"this VRS does not tell Interface.error, {', '.join(without)}; the plugin does without"]
+        assert self.told == [f"this VRS has no Interface.error, {', '.join(without)}; the plugin does without"]
 
     async def connected(self, *without: str) -> bool:
         """Tell whether a controller is seen where one is named that does not answer, and join where it is."""
@@ -124,4 +124,4 @@ class OlderVrs(TestCase):
         """Who does not wait for an answer can do without."""
         await self.start(tables.RESOLVED_ADDRESS, resolve_timeout=0)
         assert str((await self.join()).gateway) == "10.21.59.1"
-        assert self.told == [f"this VRS does not tell {tables.RESOLVED_ADDRESS}; the plugin does without"]
+        assert self.told == [f"this VRS has no {tables.RESOLVED_ADDRESS}; the plugin does without"]

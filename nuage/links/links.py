@@ -226,7 +226,7 @@ class Links:
 
     def _tell_end(self) -> None:
         if self._put_off and not self._removals:
-            self._log.info("all links that could not be removed at once are removed now: {count}", count=self._put_off)
+            self._log.info("no link waits to be removed any more; {count} had to wait", count=self._put_off)
             self._put_off = 0
             self._told.clear()
 

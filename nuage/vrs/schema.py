@@ -38,4 +38,4 @@ class SchemaCheck:
         if lacking != self._told:
             self._told = lacking
             if lacking:
-                self._log.info("this VRS does not tell {columns}; the plugin does without", columns=", ".join(lacking))
+                self._log.info("this VRS has no {columns}; the plugin does without", columns=", ".join(lacking))
