@@ -616,7 +616,7 @@ class Containing(DriverTestCase):
         with self.assertRaisesRegex(Refused, "is known neither here nor to Docker"):
             await self.plugin.driver.create_endpoint(_endpoint())
         self.plugin.docker.silent = True
-        with self.assertRaisesRegex(Refused, "Docker could not be asked: Docker did not answer"):
+        with self.assertRaisesRegex(Refused, "asking Docker failed: Docker did not answer"):
             await self.plugin.driver.create_endpoint(_endpoint())
 
 

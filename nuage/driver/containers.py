@@ -1,6 +1,6 @@
 """Which container an endpoint belongs to.
 
-Docker does not say so in its calls, and answers no question while it starts. So it is asked as soon as an endpoint
+Docker does not tell this in its calls, and answers no question while it starts. So it is asked as soon as an endpoint
 exists. A Join waits for the answer, but not for long, and a late answer is passed on when it comes.
 A Docker that does not answer is asked until it does, because only its answer can end the search. It is then asked about
 one endpoint at a time: it may be away for hours while hundreds of containers run.

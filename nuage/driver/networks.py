@@ -141,9 +141,7 @@ class Networks:
         try:
             request = await self._find_network(network_id)
         except DockerUnavailable as problem:
-            raise Refused(
-                f"network {network_id} is not known here, and Docker could not be asked: {problem}"
-            ) from problem
+            raise Refused(f"network {network_id} is not known here, and asking Docker failed: {problem}") from problem
         if request is None:
             raise Refused(f"network {network_id} is known neither here nor to Docker; remove it and create it again")
         return network_of(request)
