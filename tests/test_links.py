@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 import attrs
-from pyroute2 import NetlinkError
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads
@@ -24,7 +23,7 @@ from nuage.errors import LinkError
 from nuage.links import veth
 from nuage.links.kernel import Kernel
 from nuage.links.links import Links
-from nuage.links.veth import GROUP, Netlink, NotOurs, Pair
+from nuage.links.veth import GROUP, KernelError, Netlink, NotOurs, Pair
 
 _Result = TypeVar("_Result")
 _Problem = TypeVar("_Problem", bound=Exception)
@@ -418,7 +417,7 @@ class Failures(TestCase):
             self.events.append(event)
 
     async def test_removal_is_tried_until_it_is_true(self) -> None:
-        netlink = FakeNetlink("del", [NetlinkError(errno.EBUSY) for _ in range(10)])
+        netlink = FakeNetlink("del", [KernelError(errno.EBUSY) for _ in range(10)])
         links = self.links(netlink)
         paused = self.clock.pause()
         links.remove_soon(HOST, ALIAS)
@@ -447,7 +446,7 @@ class Failures(TestCase):
 
     async def test_a_reason_that_many_removals_have_is_told_once(self) -> None:
         """It is the kernel's, and not that of one link."""
-        netlink = FakeNetlink("get", [NetlinkError(errno.EPERM) for _ in range(100)])
+        netlink = FakeNetlink("get", [KernelError(errno.EPERM) for _ in range(100)])
         netlink.alias = None
         links = self.links(netlink)
         for number in range(50):
@@ -470,7 +469,7 @@ class Failures(TestCase):
         self.assertEqual((netlink.alias, self.clock.begun, len(self.events)), (OTHER, [], 1))
 
     async def test_creation_ends_the_pause_of_a_removal(self) -> None:
-        links = self.links(FakeNetlink("del", [NetlinkError(errno.EBUSY)]))
+        links = self.links(FakeNetlink("del", [KernelError(errno.EBUSY)]))
         paused = self.clock.pause()
         links.remove_soon(HOST, ALIAS)
         await paused
@@ -478,7 +477,7 @@ class Failures(TestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     async def test_stop_gives_up_what_pauses(self) -> None:
-        netlink = FakeNetlink("del", [NetlinkError(errno.EBUSY)])
+        netlink = FakeNetlink("del", [KernelError(errno.EBUSY)])
         links = Links(cast(IReactorFromThreads, reactor), clock := PauseClock(), netlink.open)
         links.start()
         paused = clock.pause()
@@ -489,7 +488,7 @@ class Failures(TestCase):
         self.assertEqual(netlink.alias, ALIAS)
 
     async def test_permission_is_named(self) -> None:
-        links = self.links(FakeNetlink("add", [NetlinkError(errno.EPERM)]))
+        links = self.links(FakeNetlink("add", [KernelError(errno.EPERM)]))
         problem = await failure_of(links.create_pair(HOST, END, **WANTED), LinkError)
         self.assertIn("CAP_NET_ADMIN", str(problem))
 
@@ -500,3 +499,28 @@ class Failures(TestCase):
         self.assertIn("No buffer space", str(problem))
         await links.create_pair(HOST, END, **WANTED)
         self.assertEqual(netlink.opened, 2)
+
+    async def test_socket_that_cannot_be_opened_at_the_start(self) -> None:
+        """It is tried again with the first link, whose error says why, and so on; the log has nothing of its own."""
+        netlink = FakeNetlink("add", [])
+        failures = [OSError(errno.EMFILE, "Too many open files") for _ in range(2)]
+
+        def open_netlink() -> Netlink:
+            if failures:
+                raise failures.pop()
+            return netlink.open()
+
+        links = Links(cast(IReactorFromThreads, reactor), Clock(), open_netlink)
+        links.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(links.stop()))
+        problem = await failure_of(links.create_pair(HOST, END, **WANTED), LinkError)
+        self.assertIn("Too many open files", str(problem))
+        await links.create_pair(HOST, END, **WANTED)
+        self.assertEqual((netlink.opened, failures), (1, []))
+
+    async def test_socket_is_open_before_the_first_link(self) -> None:
+        """Of the thread that makes links: nobody waits for it then."""
+        netlink = FakeNetlink("add", [])
+        links = self.links(netlink)
+        await links._making.passed()
+        self.assertEqual(netlink.opened, 1)

@@ -1,13 +1,17 @@
-"""Changing the kernel's links in one network namespace, and looking at them."""
+"""Changing the kernel's links in one network namespace, and looking at them.
+
+Nothing else imports pyroute2, which loads far more than it is needed for here: the thread that makes links does so,
+while the daemon already answers.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pyroute2 import IPRoute
+from pyroute2 import IPRoute, NetlinkError
 
 from nuage.links import listing
-from nuage.links.veth import Link
+from nuage.links.veth import KernelError, Link
 
 
 class Kernel:
@@ -20,8 +24,15 @@ class Kernel:
         self._route = IPRoute()
 
     def link(self, command: str, **kwarg: Any) -> Any:
-        """Change a link."""
-        return self._route.link(command, **kwarg)
+        """Change a link.
+
+        Raises:
+            KernelError: The kernel answered with an error.
+        """
+        try:
+            return self._route.link(command, **kwarg)
+        except NetlinkError as problem:
+            raise KernelError(problem.code, str(problem.args[-1])) from None
 
     def find(self, name: str) -> Link | None:
         """Return the link of this name, or None if there is none.

@@ -7,6 +7,7 @@ no call waits for them. Each thread keeps one netlink socket open.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from threading import Thread
 from typing import TypeVar
@@ -22,7 +23,6 @@ from twisted.python.threadpool import ThreadPool
 
 from nuage.errors import LinkError
 from nuage.links import listing, veth
-from nuage.links.kernel import Kernel
 from nuage.links.veth import Link, Netlink, NotOurs, Pair
 from nuage.told import Told
 
@@ -35,8 +35,18 @@ _REMOVAL_THREADS = 4
 _FIRST_PAUSE, _LAST_PAUSE = 0.2, 30.0
 
 
+def _open_kernel() -> Netlink:
+    """Open a netlink socket of the thread's network namespace. The first one takes tens of milliseconds to load."""
+    from nuage.links.kernel import Kernel
+
+    return Kernel()
+
+
 class _Lane:
-    """One thread with one netlink socket, which is opened when it is first needed. Work is done in the order asked."""
+    """One thread with one netlink socket, which is opened when it is first needed, or by :meth:`prepare`.
+
+    Work is done in the order asked.
+    """
 
     def __init__(self, reactor: IReactorFromThreads, open_netlink: Callable[[], Netlink], name: str) -> None:
         self._reactor = reactor
@@ -48,6 +58,15 @@ class _Lane:
 
     def start(self) -> None:
         self._pool.start()
+
+    def prepare(self) -> None:
+        """Open the socket before anybody waits for it. What fails now is tried again, and told, once it is needed."""
+
+        def open_socket() -> None:
+            with suppress(LinkError):
+                self._work(lambda _netlink: None)
+
+        self._pool.callInThread(open_socket)
 
     async def stop(self) -> None:
         """Finish what was asked for, close the socket and end the thread."""
@@ -118,7 +137,7 @@ class Links:
     _log = Logger()
 
     def __init__(
-        self, reactor: IReactorFromThreads, clock: IReactorTime, open_netlink: Callable[[], Netlink] = Kernel
+        self, reactor: IReactorFromThreads, clock: IReactorTime, open_netlink: Callable[[], Netlink] = _open_kernel
     ) -> None:
         self._clock = clock
         self._making = _Lane(reactor, open_netlink, "links")
@@ -134,6 +153,7 @@ class Links:
         """Start the threads."""
         for lane in self._lanes:
             lane.start()
+        self._making.prepare()
 
     async def stop(self) -> None:
         """End the threads once they have done what they were asked for; removals that failed are not tried again."""

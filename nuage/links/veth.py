@@ -11,10 +11,10 @@ killed in between, nobody has used it, and it may be removed by its name.
 from __future__ import annotations
 
 import errno
+import os
 from typing import Any, Protocol
 
 import attrs
-from pyroute2 import NetlinkError
 
 from nuage.errors import LinkError
 
@@ -38,6 +38,19 @@ _REMEDIES = {
 }
 
 
+class KernelError(Exception):
+    """The kernel answered a request with an error.
+
+    Args:
+        code: Its number, see errno(3).
+        reason: It in words, those of the C library unless others are given.
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(reason or os.strerror(code))
+        self.code = code
+
+
 class NotOurs(LinkError):
     """The link is somebody else's: it is left alone, and it is no use to try again."""
 
@@ -46,7 +59,11 @@ class Netlink(Protocol):
     """The kernel's links: :class:`nuage.links.kernel.Kernel`."""
 
     def link(self, command: str, **kwarg: Any) -> Any:
-        """Send one RTM_NEWLINK or RTM_DELLINK, as pyroute2's ``IPRoute.link`` does."""
+        """Send one RTM_NEWLINK or RTM_DELLINK, as pyroute2's ``IPRoute.link`` does.
+
+        Raises:
+            KernelError: The kernel answered with an error.
+        """
 
     def find(self, name: str) -> Link | None:
         """Return the link of this name, or None if there is none."""
@@ -105,7 +122,7 @@ def create(netlink: Netlink, pair: Pair) -> None:
             if not _add(netlink, pair):
                 raise LinkError(f"link {pair.host_name}: somebody else makes links of this name at the same time")
         _own(netlink, pair)
-    except NetlinkError as problem:
+    except KernelError as problem:
         raise _refused(f"cannot make the link {pair.host_name} with its end {pair.container_name}", problem) from None
 
 
@@ -122,7 +139,7 @@ def remove(netlink: Netlink, host_name: str, alias: str) -> bool:
             return False
         _demand_ownership(link, alias)
         return _delete(netlink, link)
-    except NetlinkError as problem:
+    except KernelError as problem:
         raise _refused(f"cannot remove the link {host_name}", problem) from None
 
 
@@ -143,7 +160,7 @@ def mend(netlink: Netlink, name: str, host_name: str, alias: str) -> None:
                 _rename(netlink, link, host_name)
         finally:
             netlink.link("set", index=link.index, ifalias=alias, state="up")
-    except NetlinkError as problem:
+    except KernelError as problem:
         raise _refused(f"cannot mend the link {name}", problem) from None
 
 
@@ -152,7 +169,7 @@ def _add(netlink: Netlink, pair: Pair) -> bool:
     peer = {"ifname": pair.container_name, "address": pair.mac, "mtu": pair.mtu}
     try:
         netlink.link("add", kind="veth", ifname=pair.host_name, mtu=pair.mtu, group=GROUP, peer=peer)
-    except NetlinkError as problem:
+    except KernelError as problem:
         if problem.code != errno.EEXIST:
             raise
         return False
@@ -162,7 +179,7 @@ def _add(netlink: Netlink, pair: Pair) -> bool:
 def _own(netlink: Netlink, pair: Pair) -> None:
     try:
         netlink.link("set", ifname=pair.host_name, ifalias=pair.alias, state="up")
-    except NetlinkError:
+    except KernelError:
         link = netlink.find(pair.host_name)
         if link is not None and link.belongs_to(pair.alias):
             _delete(netlink, link)
@@ -211,13 +228,13 @@ def _delete(netlink: Netlink, link: Link) -> bool:
     """Remove the link by its index: its name could be another link's by now."""
     try:
         netlink.link("del", index=link.index)
-    except NetlinkError as problem:
+    except KernelError as problem:
         if problem.code != errno.ENODEV:
             raise
         return False
     return True
 
 
-def _refused(what: str, problem: NetlinkError) -> LinkError:
+def _refused(what: str, problem: KernelError) -> LinkError:
     remedy = _REMEDIES.get(problem.code)
-    return LinkError(f"{what}: {problem.args[-1]}" + (f"; {remedy}" if remedy else ""))
+    return LinkError(f"{what}: {problem}" + (f"; {remedy}" if remedy else ""))
