@@ -17,11 +17,11 @@ from tests.test_tap import CommandCase, reactor
 MOST_MEMORY = 85
 
 _PRELUDE = """
-import socket, sys
+import gc, socket, sys
 
 def tell(event, arguments):
     if event == "import" and arguments[0] in ("nuage.service.plugin", "pyroute2"):
-        print(arguments[0], "is being loaded", flush=True)
+        print(arguments[0], "is being loaded, the collector is", "on" if gc.isenabled() else "off", flush=True)
     if event == "socket.__new__" and arguments[1] == socket.AF_NETLINK:
         print("a netlink socket is opened", flush=True)
 
@@ -36,7 +36,7 @@ class StartTest(CommandCase):
 
     @asynchronous
     async def test_what_is_loaded_when(self) -> None:
-        """Docker does not wait for what only links need, and no Join waits for it later."""
+        """Docker does not wait for what only links need, no Join waits for it later, and nobody looks for garbage."""
         self.configure()
         daemon = await self.started()
         while "a netlink socket is opened" not in daemon.output:
@@ -45,9 +45,9 @@ class StartTest(CommandCase):
         daemon.signal(signal.SIGTERM)
         assert await daemon.ended == signal.SIGTERM
         lines = (
-            "nuage.service.plugin is being loaded",
+            "nuage.service.plugin is being loaded, the collector is off",
             f"listening on {self.socket}",
-            "pyroute2 is being loaded",
+            "pyroute2 is being loaded, the collector is on",
             "a netlink socket is opened",
         )
         places = [daemon.output.find(line) for line in lines]
