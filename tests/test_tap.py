@@ -511,6 +511,10 @@ class Ending(CommandCase):
 class SteppedClock(CommandCase):
     """The time of day is set back by an hour."""
 
+    #: libfaketime of Debian 13 makes a thread and the reactor slow if both want the interpreter, as they do while the
+    #: thread loads this.
+    prelude = "import pyroute2"
+
     def setUp(self) -> None:
         super().setUp()
         self.offset = self.folder / "offset"
