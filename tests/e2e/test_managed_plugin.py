@@ -85,7 +85,7 @@ class ManagedPluginTests(HostTestCase):
 
     def test_packages(self) -> None:
         """It has the packages that the constraints name, in those versions, and no others."""
-        found = (managed_plugin() / "rootfs" / "usr" / "local" / "lib" / "nuage-plugin").rglob("*.dist-info")
+        found = (managed_plugin() / "rootfs" / "opt" / "nuage-plugin").rglob("*.dist-info")
         has = versions("\n".join(folder.stem.replace("-", "==") for folder in found))
         self.assertEqual({*has} - {*pinned()}, {"nuage-plugin"})
         self.assertEqual(
