@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Make a release: ``.venv/bin/python packaging/release.py VERSION``. CONTRIBUTING.rst says what comes before and after.
 
-It refuses what does not agree, with all that is wrong at once, and builds the source distribution and the wheel in
-``dist/`` from what is committed. It tags and publishes nothing, but prints how to.
+It refuses what does not agree, with all that is wrong at once, and builds the source distribution, the wheel and the
+packages of distributions in ``dist/`` from what is committed. It tags and publishes nothing, but prints how to.
 """
 
 from __future__ import annotations
 
 import datetime
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,8 @@ _CHECKOUT = Path(__file__).parents[1]
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 #: A section of the changelog: its title, underlined.
 _SECTION = re.compile(r"^(.+)\n-+\n", re.MULTILINE)
+#: The scripts that build packages, and their words.
+_PACKAGES = (("deb/build", "bookworm"), ("deb/build", "trixie"), ("rpm/build",))
 _DATED = re.compile(r"(\d+\.\d+\.\d+) \((\d{4}-\d\d-\d\d)\)")
 
 _NEXT = """
@@ -84,13 +87,18 @@ def _repository() -> Iterator[str]:
 
 
 def _build(version: str) -> list[Path]:
-    """Build both files only from what is committed, not from anything else in the checkout."""
+    """Build all files only from what is committed, not from anything else in the checkout."""
     target = _CHECKOUT / "dist"
     with tempfile.TemporaryDirectory(prefix="nuage-release") as folder:
         _git("clone", "--quiet", str(_CHECKOUT), folder)
-        words = [sys.executable, "-m", "build", "--outdir", str(target), folder]
-        subprocess.run(words, cwd=folder, stdout=subprocess.DEVNULL, check=True)
-    return sorted(target.glob(f"nuage_plugin-{version}[.-]*"))
+        builders = [[sys.executable, "-m", "build", "--outdir", str(target), folder]]
+        for script, *words in _PACKAGES:
+            builders.append([f"{folder}/packaging/{script}", *words, str(target)])
+        # They build the man pages with the Python that runs this.
+        environ = {**os.environ, "PYTHON": sys.executable}
+        for argv in builders:
+            subprocess.run(argv, cwd=folder, env=environ, stdout=subprocess.DEVNULL, check=True)
+    return sorted(target.glob(f"nuage[_-]plugin[_-]{version}[.+-]*"))
 
 
 def _line(path: Path) -> str:

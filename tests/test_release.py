@@ -17,6 +17,16 @@ from tests.test_packaging import FILES, FOLDERS, MADE
 from tests.test_tap import PROJECT
 
 _NAMES = ("AUTHOR", "COMMITTER")
+#: What stands for the scripts that build packages.
+_BUILDERS = {
+    "deb": """#!/bin/sh -e
+touch "$2/nuage-plugin_9.8.7+$1_amd64.deb"
+""",
+    "rpm": """#!/bin/sh -e
+test -x "$PYTHON"
+touch "$1/nuage-plugin-9.8.7-1.x86_64.rpm"
+""",
+}
 
 
 class Release(SynchronousTestCase):
@@ -33,6 +43,9 @@ class Release(SynchronousTestCase):
         for name in FILES:
             shutil.copy(PROJECT / name, self.checkout)
         self.edit("nuage/__init__.py", r'__version__ = ".*"', '__version__ = "9.8.7"')
+        # tests.packages has those that really build something, which takes longer.
+        for name, script in _BUILDERS.items():
+            (self.checkout / "packaging" / name / "build").write_text(script)
         self.title(f"9.8.7 ({self.today})")
         self.git("init", "--quiet")
         self.commit()
@@ -83,17 +96,25 @@ class Release(SynchronousTestCase):
         self.assertFalse((self.checkout / "dist").exists())
 
     def test_all_agrees(self) -> None:
-        """Both files are built, of what is committed alone, and the tag is named."""
+        """All files are built, of what is committed alone, and the tag is named."""
         (self.checkout / "dist").mkdir()
         (self.checkout / "dist" / "nuage_plugin-9.8.6.tar.gz").touch()
+        (self.checkout / "dist" / "nuage-plugin_9.8.70+deb12_amd64.deb").touch()
         (self.checkout / ".git" / "info" / "exclude").write_text("left-over.py\ndist/\n")
         (self.checkout / "nuage" / "left-over.py").touch()
         done = self.release("9.8.7")
         self.assertEqual(done.returncode, 0, done.stderr)
         files = re.findall(r"^[0-9a-f]{64}  (.+)$", done.stdout, re.MULTILINE)
-        self.assertEqual(files, ["dist/nuage_plugin-9.8.7-py3-none-any.whl", "dist/nuage_plugin-9.8.7.tar.gz"])
+        expected = (
+            "nuage-plugin-9.8.7-1.x86_64.rpm",
+            "nuage-plugin_9.8.7+bookworm_amd64.deb",
+            "nuage-plugin_9.8.7+trixie_amd64.deb",
+            "nuage_plugin-9.8.7-py3-none-any.whl",
+            "nuage_plugin-9.8.7.tar.gz",
+        )
+        self.assertEqual(files, [f"dist/{name}" for name in expected])
         self.assertIn('git tag --annotate --message "nuage-plugin 9.8.7" v9.8.7 ', done.stdout)
-        with ZipFile(self.checkout / files[0]) as wheel:
+        with ZipFile(self.checkout / files[3]) as wheel:
             self.assertIn("nuage/tap.py", wheel.namelist())
             self.assertNotIn("nuage/left-over.py", wheel.namelist())
 
