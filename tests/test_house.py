@@ -78,7 +78,7 @@ class HouseTest(SynchronousTestCase):
 
     def test_the_list_is_read(self) -> None:
         """All of it."""
-        self.assertEqual((self.order[0], self.order[-1]), ("errors", "tap"))
+        self.assertEqual((self.order[0], self.order[-1]), ("errors", "cli"))
         self.assertLessEqual(PROTOCOLS, set(self.order))
 
     def test_the_global_reactor(self) -> None:

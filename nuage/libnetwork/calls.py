@@ -7,9 +7,10 @@ to its end. In both cases Docker's next call about the subject waits for its tur
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as WaitedTooLong
 from twisted.internet.interfaces import IReactorTime
@@ -32,6 +33,27 @@ class Answer(Protocol):
         """Return the object that goes out."""
 
 
+@attrs.frozen(kw_only=True)
+class Ended:
+    """How a call ended, for those who watch.
+
+    Args:
+        method: The call's name, such as ``NetworkDriver.Join``.
+        network_id: The network that it was about, None for none.
+        endpoint_id: The endpoint, None for none.
+        seconds: How long it took.
+        outcome: ``ok``, ``failed``, ``given up`` (its client had gone, or its time was over) or ``bug``.
+        problem: Why it failed, as Docker was told; empty if it did not.
+    """
+
+    method: str
+    network_id: str | None
+    endpoint_id: str | None
+    seconds: float
+    outcome: str
+    problem: str = ""
+
+
 class Calls:
     """The calls in flight.
 
@@ -48,6 +70,16 @@ class Calls:
         #: Each call in flight, and what messages call it.
         self._running: dict[Deferred[Any], str] = {}
         self._idle: list[Deferred[None]] = []
+        self._watchers: list[Callable[[Ended], None]] = []
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls have not ended."""
+        return len(self._running)
+
+    def watch(self, watcher: Callable[[Ended], None]) -> None:
+        """Tell a watcher of each call that ends. What it raises is logged, and harms no call."""
+        self._watchers.append(watcher)
 
     async def carry_out(self, method: str, request: object, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Run ``work`` and return its answer. Cancel this if nobody waits for the answer any more.
@@ -119,22 +151,45 @@ class Calls:
             waiter.callback(None)
 
     def _report(self, method: str, request: object, seconds: float, outcome: Any) -> None:
-        event = {
-            "method": method,
-            "subject": _subject(request),
-            "milliseconds": seconds * 1000,
-        }
-        if not isinstance(outcome, Failure):
+        ended = Ended(
+            method=method,
+            network_id=getattr(request, "network_id", None),
+            endpoint_id=getattr(request, "endpoint_id", None),
+            seconds=seconds,
+            **_judged(outcome),
+        )
+        self._log_end(ended, _subject(request))
+        for watcher in self._watchers:
+            self._tell(watcher, ended)
+
+    def _tell(self, watcher: Callable[[Ended], None], ended: Ended) -> None:
+        try:
+            watcher(ended)
+        except Exception:
+            self._log.failure("a watcher of {method} failed", method=ended.method)
+
+    def _log_end(self, ended: Ended, subject: str) -> None:
+        event = {"method": ended.method, "subject": subject, "milliseconds": ended.seconds * 1000}
+        if ended.outcome == "ok":
             self._log.info("{method}{subject} {milliseconds:.1f} ms: ok", **event)
-        elif outcome.check(NuageError):
-            problem = outcome.getErrorMessage()
-            self._log.warn("{method}{subject} {milliseconds:.1f} ms: failed: {problem}", problem=problem, **event)
-        elif outcome.check(CancelledError):
+        elif ended.outcome == "failed":
+            self._log.warn("{method}{subject} {milliseconds:.1f} ms: failed: {problem}", problem=ended.problem, **event)
+        elif ended.outcome == "given up":
             self._log.warn("{method}{subject} {milliseconds:.1f} ms: given up", **event)
         else:
             # Whoever gets the outcome logs the traceback.
-            problem = f"{outcome.value!r}"
-            self._log.error("{method}{subject} {milliseconds:.1f} ms: a bug: {problem}", problem=problem, **event)
+            self._log.error("{method}{subject} {milliseconds:.1f} ms: a bug: {problem}", problem=ended.problem, **event)
+
+
+def _judged(outcome: Any) -> dict[str, str]:
+    """Return how a call ended, and why."""
+    if not isinstance(outcome, Failure):
+        return {"outcome": "ok"}
+    if outcome.check(NuageError):
+        return {"outcome": "failed", "problem": outcome.getErrorMessage()}
+    if outcome.check(CancelledError):
+        return {"outcome": "given up", "problem": "it was given up"}
+    return {"outcome": "bug", "problem": f"{outcome.value!r}"}
 
 
 def _subject(request: object) -> str:
