@@ -132,6 +132,7 @@ class Bench:
             "VrsEndpoint": vrs.remote,
             "DockerEndpoint": f"unix://{folder / 'docker.sock'}",
             "plugin_socket": str(self._socket),
+            "control_socket": str(folder / "control.sock"),
         }
         self._config.write_text("".join(f"{key}: {value}\n" for key, value in keys.items()))
         # As pip leaves an installed plugin: compiled, which the first round does here.

@@ -131,7 +131,7 @@ def makeService(options: Options) -> IService:
         _end_with_dry_run(options)
     application = _Application(options, options.config.log_level)
     try:
-        plugin = NuagePlugin(reactor, options.config, systemd.environment())
+        plugin = NuagePlugin(reactor, options.config, systemd.environment(), application.log)
     except ConfigurationError as problem:
         raise SystemExit(f"nuage-plugin: {problem}") from None
     plugin.setServiceParent(application)

@@ -240,6 +240,7 @@ class Environment(ConfigCase):
             "log_level": "Warn",
             "scope": "local",
             "plugin_socket": Path("/run/docker/plugins/other.sock"),
+            "control_socket": Path("/run/other/control.sock"),
             "mtu": 1500,
             "call_timeout": 60.5,
             "vrs_timeout": 1.0,
@@ -311,14 +312,20 @@ class ManagedPlugin(SynchronousTestCase):
     """What the managed plugin can be set to."""
 
     def test_every_key_with_its_default(self) -> None:
-        """The VRS's socket is mounted, so it is the endpoint; where the plugin's own is, Docker says."""
+        """The VRS's socket is mounted, so it is the endpoint; where the plugin's own is, Docker says.
+
+        The control socket is in the folder that Docker makes for the plugin's own: there the host has it too.
+        """
         described = json.loads(MANAGED.read_text())["env"]
         names = {f"NUAGE_{field.name.upper()}" for field in attrs.fields(Config)}
         self.assertEqual({variable["name"] for variable in described}, names - {"NUAGE_PLUGIN_SOCKET"})
         path = Path(self.mktemp())
         path.touch()
         config = load(path, {variable["name"]: variable["value"] for variable in described})
-        self.assertEqual(config, Config(vrs_endpoint="unix:/var/run/openvswitch/db.sock"))
+        expected = Config(
+            vrs_endpoint="unix:/var/run/openvswitch/db.sock", control_socket=Path("/run/docker/plugins/control.sock")
+        )
+        self.assertEqual(config, expected)
         for variable in described:
             self.assertEqual(variable["settable"], ["value"])
             self.assertTrue(variable["description"])

@@ -30,7 +30,8 @@ from nuage.libnetwork.passed_socket import PassedSocket
 from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.service import systemd
 from nuage.service.daemon import Daemon
-from nuage.service.readiness import Readiness, Watched
+from nuage.service.readiness import Readiness
+from nuage.status.watched import Watch, Watched
 
 UNITS = Path(__file__).parent.parent / "etc" / "systemd"
 TWISTD = Path(sys.executable).parent / "twistd"
@@ -58,13 +59,18 @@ class _Sockets(SynchronousTestCase):
 class PassedSocketTests(_Sockets):
     """The side of sd_listen_fds(3)."""
 
+    def setUp(self) -> None:
+        """Expect both sockets."""
+        super().setUp()
+        self.expected = {"plugin_socket": self.path, "control_socket": self.path.with_name("control.sock")}
+
     def passed(self, given: socket.socket, **changes: str) -> socket.socket | None:
         """Have a socket passed under a number of its own, lest this process's third descriptor is taken."""
         descriptor = os.dup(given.fileno())
         self.patch(systemd, "_FIRST_DESCRIPTOR", descriptor)
         environ = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid()), **changes}
         try:
-            found = systemd.passed_socket(environ, os.getpid(), self.path)
+            found = systemd.passed_sockets(environ, os.getpid(), self.expected).get("plugin_socket")
         except ConfigurationError:
             os.close(descriptor)
             raise
@@ -88,15 +94,37 @@ class PassedSocketTests(_Sockets):
         listening = self.bound(socket.SOCK_STREAM)
         listening.listen()
         self.assertIsNone(self.passed(listening, LISTEN_PID="1"))
-        self.assertIsNone(systemd.passed_socket({}, os.getpid(), self.path))
+        self.assertEqual(systemd.passed_sockets({}, os.getpid(), self.expected), {})
 
     def test_wrong_number(self) -> None:
-        """There has to be exactly one."""
+        """There has to be one, and there may be two."""
         listening = self.bound(socket.SOCK_STREAM)
         listening.listen()
-        for count in ("2", "0", "", "x"):
-            with self.assertRaisesRegex(ConfigurationError, "one ListenStream"):
+        for count in ("3", "0", "", "x"):
+            with self.assertRaisesRegex(ConfigurationError, "a ListenStream for plugin_socket"):
                 self.passed(listening, LISTEN_FDS=count)
+
+    def test_both(self) -> None:
+        """They are told apart by the names of their files, whatever their order."""
+        paths = [self.expected[key] for key in ("control_socket", "plugin_socket")]
+        given = [self.bound(socket.SOCK_STREAM, str(path)) for path in paths]
+        first = self.numbered(given)
+        self.patch(systemd, "_FIRST_DESCRIPTOR", first)
+        for each in given:
+            each.listen()
+        environ = {"LISTEN_FDS": "2", "LISTEN_PID": str(os.getpid())}
+        found = systemd.passed_sockets(environ, os.getpid(), self.expected)
+        for key, passed in found.items():
+            self.addCleanup(passed.close)
+            self.assertEqual(passed.getsockname(), str(self.expected[key]))
+        self.assertEqual({*found}, {*self.expected})
+
+    def numbered(self, given: list[socket.socket]) -> int:
+        """Give sockets consecutive descriptors, and return the first."""
+        first = 900
+        for number, each in enumerate(given, first):
+            os.dup2(each.fileno(), number)
+        return first
 
     def test_not_listening(self) -> None:
         """A socket of another kind is refused."""
@@ -113,7 +141,9 @@ class PassedSocketTests(_Sockets):
         """A socket by which Docker would find another driver is refused."""
         listening = self.bound(socket.SOCK_STREAM, f"{self.path}.other")
         listening.listen()
-        with self.assertRaisesRegex(ConfigurationError, r"nuage\.sock\.other, but plugin_socket is .*nuage\.sock;"):
+        with self.assertRaisesRegex(
+            ConfigurationError, r"nuage\.sock\.other, but plugin_socket is .*nuage\.sock and control"
+        ):
             self.passed(listening)
 
     def test_no_socket(self) -> None:
@@ -194,7 +224,7 @@ class StartTests(_Sockets):
             [str(word) for word in words], pass_fds=activation.descriptors, capture_output=True, text=True, check=False
         )
         self.assertEqual(done.returncode, 1)
-        message = f"nuage-plugin: systemd passed the socket {self.path}, but plugin_socket is {self.path}.other;"
+        message = f"nuage-plugin: systemd passed the socket {self.path}, but plugin_socket is {self.path}.other and "
         self.assertTrue(done.stderr.startswith(message), done.stderr)
 
 
@@ -329,6 +359,7 @@ class _Database:
     def watched(self) -> Watched:
         """Return it as the daemon watches it."""
         return Watched(
+            key="vrs",
             name="the VRS",
             there=lambda: self.synced,
             status=lambda: self.status,
@@ -345,6 +376,7 @@ class _Controller:
     def watched(self) -> Watched:
         """Return it as the daemon watches it."""
         return Watched(
+            key="controller",
             name="the controller",
             there=lambda: self.connected,
             status=lambda: "a controller is connected" if self.connected else "no controller",
@@ -375,7 +407,8 @@ class ReadinessTests(SynchronousTestCase):
 
     def started(self, watchdog: float | None = None) -> Readiness:
         """Return a service that has been started."""
-        readiness = Readiness(self.clock, self.watched, lambda *told: self.told.extend(told), watchdog)
+        watches = [Watch(each, self.clock.seconds) for each in self.watched]
+        readiness = Readiness(self.clock, watches, lambda *told: self.told.extend(told), watchdog)
         readiness.startService()
         return readiness
 
@@ -496,7 +529,7 @@ class ReadinessTests(SynchronousTestCase):
         """It is in the status while it is away and keeps nothing from being ready. It has log lines of its own."""
         refused = "GET /networks: refused"
         there = False
-        docker = Watched(name="Docker", there=lambda: there, status=lambda: refused, needed=False)
+        docker = Watched(key="docker", name="Docker", there=lambda: there, status=lambda: refused, needed=False)
         self.watched.append(docker)
         self.database.synced, self.database.status = True, "the cache is current."
         readiness = self.started()

@@ -88,6 +88,7 @@ class CommandCase(TestCase):
         """Write a configuration of a daemon that finds neither switch nor Docker."""
         defaults = {
             "plugin_socket": self.socket,
+            "control_socket": self.folder / "control.sock",
             "VrsEndpoint": f"unix:{self.folder / 'no-db.sock'}",
             "DockerEndpoint": f"unix://{self.folder / 'no-docker.sock'}",
         }

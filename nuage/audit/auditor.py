@@ -25,6 +25,7 @@ One that takes nothing away and gives nothing to anybody (``HARMLESS``) is carri
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 
@@ -76,6 +77,23 @@ class Findings:
     docker_problem: str | None = None
 
 
+@attrs.define
+class Account:
+    """What an auditor has done so far.
+
+    ``runs`` and ``failures`` count the audits that could compare all and those that could not. ``ended`` is when the
+    last one ended, by the auditor's clock; ``findings`` is what it found, None if it could not look; ``problem`` is why
+    it could not compare all, None if it could. ``repairs`` counts what was done, by kind.
+    """
+
+    runs: int = 0
+    failures: int = 0
+    ended: float | None = None
+    findings: Findings | None = None
+    problem: str | None = None
+    repairs: Counter[str] = attrs.field(factory=Counter)
+
+
 class Auditor:
     """Audits periodically.
 
@@ -121,6 +139,7 @@ class Auditor:
         self._next: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
         self._again = False
+        self.account = Account()
 
     def trigger(self) -> None:
         """Audit now, or once more after the audit that is under way."""
@@ -195,6 +214,7 @@ class Auditor:
         begin = self._clock.seconds()
         findings = await self.look(sparing=sparing)
         end = self._clock.seconds()
+        self._note(findings, findings.docker_problem)
         self._log.debug("audit: {count} proposals", count=len(findings.proposals))
         self._bugs.clear()
         self._tell_unreadable(findings.unreadable)
@@ -225,6 +245,8 @@ class Auditor:
         else:
             # What is put off is proposed again, and carried out again, until it is true.
             if self._told.is_new(proposal):
+                if not isinstance(proposal, rules.TOLD):
+                    self.account.repairs[rules.kind_of(proposal)] += 1
                 tell = self._log.warn if isinstance(proposal, rules.TOLD) else self._log.info
                 tell("audit: {proposal}", proposal=str(proposal))
 
@@ -276,9 +298,17 @@ class Auditor:
         except ValueError:
             return None
 
+    def _note(self, findings: Findings | None, problem: str | None) -> None:
+        account = self.account
+        account.ended, account.findings, account.problem = self._clock.seconds(), findings, problem
+        account.runs += problem is None
+        account.failures += problem is not None
+
     def _failed(self, failure: Failure) -> None:
         # Nobody knows what was there meanwhile.
         self._since.clear()
+        if not failure.check(CancelledError):
+            self._note(None, failure.getErrorMessage() if failure.check(NuageError) else f"a bug: {failure.value!r}")
         if failure.check(NuageError):
             self._log.debug("no audit: {problem}", problem=failure.getErrorMessage())
         elif not failure.check(CancelledError) and self._bugs.is_new("", repr(failure.value)):

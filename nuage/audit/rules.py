@@ -12,6 +12,7 @@ may be alive: an endpoint that Docker does not know and whose link carries traff
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 
 import attrs
@@ -128,6 +129,11 @@ Proposal = Forget | RemoveLink | Restore | ForgetNetwork | Name | Learn | MendLi
 HARMLESS = (Name, Learn)
 #: What is only reported.
 TOLD = (Suspect, Remark)
+
+
+def kind_of(proposal: Proposal) -> str:
+    """Return the kind of a proposal in one word, such as ``mend_link``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(proposal).__name__).lower()
 
 
 @attrs.frozen(kw_only=True)

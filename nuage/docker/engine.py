@@ -186,6 +186,7 @@ class Engine:
         again = partial(self._ask, kind, path, read, query)
         with self._noting(REACHING, again):
             answer = await self._exchange.get(path, query or {})
+            self.presence.took(answer.seconds, answer.server)
         with self._noting(kind, again):
             return read(answer)
 

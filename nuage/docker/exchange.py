@@ -42,11 +42,16 @@ _CANCELLED = (CancelledError, ConnectingCancelledError)
 
 @attrs.frozen
 class Answer:
-    """What Docker answered."""
+    """What Docker answered.
+
+    ``server`` is the program that answered and its version, as it says; ``seconds`` is how long it took.
+    """
 
     status: int
     phrase: str
     body: bytes
+    server: str = ""
+    seconds: float = 0.0
 
     @property
     def refused(self) -> bool:
@@ -117,6 +122,7 @@ class Exchange:
         return kind(f"Docker at {self.address} (DockerEndpoint): GET {path}: {reason}")
 
     async def _ask(self, path: str, query: Mapping[str, str]) -> Answer:
+        began = self._clock.seconds()
         try:
             response = await self._http.get(
                 f"http://docker{path}", params=query, unbuffered=True, allow_redirects=False
@@ -129,7 +135,8 @@ class Exchange:
             content = await body.whole
         except Exception as problem:
             raise self._failed(path, problem, "it closed the connection before its answer was complete") from problem
-        return Answer(response.code, excerpt(_phrase(response)), content)
+        took = self._clock.seconds() - began
+        return Answer(response.code, excerpt(_phrase(response)), content, excerpt(_server(response)), took)
 
     def _failed(self, path: str, problem: Exception, closed: str) -> Exception:
         """Return the error for what ended a question; ``closed`` says when the connection was closed."""
@@ -210,6 +217,11 @@ def _endpoint(reactor: Any, address: str) -> IStreamClientEndpoint:
 
 def _phrase(response: IResponse) -> str:
     return bytes(response.phrase).decode(errors="replace")
+
+
+def _server(response: IResponse) -> str:
+    servers: list[str] = response.headers.getRawHeaders("server") or [""]
+    return servers[0]
 
 
 def _causes(problem: Exception) -> Iterator[Exception]:

@@ -66,6 +66,8 @@ class Presence:
     """
 
     name = "Docker"
+    #: What to do about a Docker that does not answer.
+    remedy = _REMEDY
     _log = Logger()
 
     def __init__(self, clock: IReactorTime, address: str) -> None:
@@ -74,6 +76,9 @@ class Presence:
         self._troubles: dict[str, _Trouble] = {}
         self._was_there = self._told = self._plugins_refused = False
         self._started = False
+        #: How long the last answer took, in seconds; and the program that gave it, such as "Docker/26.1.5 (linux)".
+        self.seconds: float | None = None
+        self.server = ""
         self._next: IDelayedCall | None = None
         self._asking: Deferred[None] | None = None
 
@@ -83,11 +88,20 @@ class Presence:
         return not self._troubles
 
     @property
+    def asked(self) -> bool:
+        """Whether any question has ended."""
+        return self._was_there or not self.there
+
+    @property
     def status(self) -> str:
         """One sentence on how Docker is doing."""
         for trouble in self._troubles.values():
             return str(trouble.problem)
         return f"Docker at {self._address} {'answers' if self._was_there else 'has not been asked yet'}"
+
+    def took(self, seconds: float, server: str) -> None:
+        """Note how long an answer took, and who gave it."""
+        self.seconds, self.server = seconds, server
 
     def answered(self, question: str) -> None:
         """Note that a question was answered well."""

@@ -97,6 +97,7 @@ class OvsdbClient:
         self._started = False
         self._session: Session | None = None
         self._synced = False
+        self._loads = 0
         self._failure: Exception | None = None
         self._attempts = 0
         self._reasons: set[str] = set()
@@ -132,6 +133,11 @@ class OvsdbClient:
     def synced(self) -> bool:
         """Whether the cache is current and transactions can be sent."""
         return self._synced
+
+    @property
+    def loads(self) -> int:
+        """How often the cache was loaded: once, and once for each reconnection."""
+        return self._loads
 
     @property
     def status(self) -> str:
@@ -231,6 +237,7 @@ class OvsdbClient:
         """See SessionOwner."""
         self.schema = session.schema
         self._synced = True
+        self._loads += 1
         self._failure = None
         self._attempts = 0
         self._reasons.clear()

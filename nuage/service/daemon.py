@@ -28,7 +28,10 @@ from nuage.model import Container
 from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.errors import RemoteUnusable
 from nuage.ovsdb.remote import Remote, TlsFiles, parse_remote
-from nuage.service.readiness import Watched
+from nuage.status.judgement import Judge
+from nuage.status.ledger import Ledger
+from nuage.status.times import Times
+from nuage.status.watched import Watched
 from nuage.vrs import tables
 from nuage.vrs.schema import SchemaCheck
 from nuage.vrs.switch import Switch
@@ -51,6 +54,7 @@ class Daemon:
     def __init__(self, reactor: Any, config: Config) -> None:
         turns = Turns(reactor)
         self._clock = reactor
+        self._config = config
         self.client = OvsdbClient(
             reactor,
             _remote(config),
@@ -99,12 +103,19 @@ class Daemon:
             networks=networks,
             turns=turns,
         )
+        self.times = Times(reactor)
+        judge = Judge(self.switch, self.containers, strict=config.label_policy == "strict")
+        self.ledger = Ledger(reactor, self.times.now, self.switch, judge)
 
     def watched(self) -> list[Watched]:
         """Return what the daemon waits for and reports."""
         watched = [
             Watched(
+                key="vrs",
                 name="the VRS",
+                address=self._config.vrs_remote,
+                remedy="check that ovsdb-server runs and listens where VrsEndpoint says",
+                arrivals=lambda: self.client.loads,
                 there=lambda: self.client.synced,
                 status=lambda: self.client.status,
                 promise="Docker is served as soon as it is there",
@@ -112,7 +123,10 @@ class Daemon:
                 once=True,
             ),
             Watched(
+                key="bridge",
                 name=f"bridge {self.switch.bridge}",
+                address=self.switch.bridge,
+                remedy="make the bridge, or have VrsBridge name that of the VRS",
                 # While the database is away, its mirror says nothing new.
                 there=self._has_bridge,
                 status=self.switch.bridge_status,
@@ -122,7 +136,9 @@ class Daemon:
         if self._needs_controller:
             watched.append(
                 Watched(
+                    key="controller",
                     name="the controller",
+                    remedy="connect the VRS to its VSC",
                     # It belongs to the bridge.
                     there=lambda: self.switch.controller_connected() if self._has_bridge() else None,
                     status=self.switch.controller_status,
@@ -133,13 +149,23 @@ class Daemon:
         docker = self.docker.presence
         # The daemon does not wait for Docker, because Docker waits for the daemon.
         watched.append(
-            Watched(name=docker.name, there=lambda: docker.there, status=lambda: docker.status, needed=False)
+            Watched(
+                key="docker",
+                name=docker.name,
+                there=lambda: docker.there if docker.asked else None,
+                status=lambda: docker.status,
+                address=self._config.docker_endpoint,
+                remedy=docker.remedy,
+                needed=False,
+                details=lambda: {"server": docker.server, "seconds": docker.seconds},
+            )
         )
         return watched
 
     def start(self) -> None:
         """Start what runs by itself."""
         self.links.start()
+        self.ledger.start()
         self.client.start()
         self.docker.presence.start()
 
@@ -150,6 +176,7 @@ class Daemon:
             patience: Seconds after which what has not ended is cut off and named in the log.
         """
         self.auditor.stop()
+        self.ledger.stop()
         self.containers.stop()
         self.cleanup.stop()
         self.docker.presence.stop()
@@ -171,13 +198,16 @@ class Daemon:
         return Deferred.fromCoroutine(end).addTimeout(seconds, self._clock).addErrback(cut_off)
 
     def _found_late(self, endpoint_id: str, container: Container | None) -> None:
-        Deferred.fromCoroutine(self.endpoints.name_endpoint(endpoint_id, container)).addErrback(
+        naming = Deferred.fromCoroutine(self.endpoints.name_endpoint(endpoint_id, container))
+        naming.addErrback(
             lambda failure: self._log.warn(
                 "the VRS does not know yet whose endpoint {endpoint} is: {problem}",
                 endpoint=endpoint_id,
                 problem=failure.getErrorMessage(),
             )
         )
+        # If its labels cannot be followed, nothing changes at the switch.
+        naming.addCallback(lambda _: self.ledger.touch(endpoint_id))
 
 
 def _remote(config: Config) -> Remote:

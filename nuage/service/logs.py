@@ -40,11 +40,22 @@ class Log:
     _log = Logger()
 
     def __init__(self, options: Mapping[str, Any], level: str) -> None:
-        predicate = LogLevelFilterPredicate(defaultLogLevel=_LEVELS[level])
-        for namespace in _TALKATIVE:
-            predicate.setLogLevelForNamespace(namespace, max(_LEVELS[level], LogLevel.warn))
+        self._predicate = LogLevelFilterPredicate()
+        self.set_level(level)
         self._file = _file(options)
-        self.observer: ILogObserver = FilteringLogObserver(_unfiltered(options, self._file), [predicate])
+        self.observer: ILogObserver = FilteringLogObserver(_unfiltered(options, self._file), [self._predicate])
+
+    def level(self) -> str:
+        """Return the least level that is logged, as the configuration spells it."""
+        return self._level
+
+    def set_level(self, level: str) -> None:
+        """Log this level and those above it, until the next start. The level is spelled as :meth:`level` does."""
+        self._level = level
+        # The namespace that all others are below.
+        self._predicate.setLogLevelForNamespace("", _LEVELS[level])
+        for namespace in _TALKATIVE:
+            self._predicate.setLogLevelForNamespace(namespace, max(_LEVELS[level], LogLevel.warn))
 
     def rotate(self) -> None:
         """Begin a new file and keep the former one under a number. Do nothing if the log is not a file."""

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.web.resource import IResource
 
 from nuage import __version__
 from nuage.config.settings import Config
@@ -19,6 +20,10 @@ from nuage.service import systemd
 from nuage.service.daemon import Daemon
 from nuage.service.ending import GRACE, LAST_STEPS
 from nuage.service.readiness import Readiness
+from nuage.status.control import ControlServer, Status, tree
+from nuage.status.log_level import Levels, LogLevel
+from nuage.status.reporter import Reporter
+from nuage.status.watched import Watch
 
 
 class NuagePlugin(MultiService):
@@ -27,26 +32,44 @@ class NuagePlugin(MultiService):
     Args:
         reactor: Does all input and output, keeps the time.
         config: What the user configured.
-        environ: This process's environment, through which systemd may pass it a socket and ask for notices.
+        environ: This process's environment, through which systemd may pass it sockets and ask for notices.
+        log: The log, whose level can be changed.
 
     Raises:
-        ConfigurationError: The socket that was passed is not the configured one.
+        ConfigurationError: A socket that was passed is not a configured one.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, config: Config, environ: Mapping[str, str]) -> None:
+    def __init__(self, reactor: Any, config: Config, environ: Mapping[str, str], log: Levels) -> None:
         super().__init__()
         self._clock = reactor
         self._config = config
-        passed = systemd.passed_socket(environ, os.getpid(), config.plugin_socket)
+        passed = systemd.passed_sockets(
+            environ,
+            os.getpid(),
+            {"plugin_socket": config.plugin_socket, "control_socket": config.control_socket},
+        )
         self._daemon = Daemon(reactor, config)
         calls = Calls(reactor, config.call_timeout)
         site = PluginSite(Libnetwork(self._daemon.driver, calls).resource(), reactor)
-        PluginServer(reactor, config.plugin_socket, site, calls, passed).setServiceParent(self)
+        PluginServer(reactor, config.plugin_socket, site, calls, passed.get("plugin_socket")).setServiceParent(self)
+        watches = [Watch(each, self._daemon.times.now) for each in self._daemon.watched()]
+        calls.watch(self._daemon.ledger.call_ended)
+        self.reporter = Reporter(
+            self._daemon.times,
+            scope=config.scope,
+            log_level=log.level,
+            watches=watches,
+            ledger=self._daemon.ledger,
+            account=self._daemon.auditor.account,
+            cleanup=self._daemon.cleanup,
+        )
+        control = PluginSite(self._control(log), reactor)
+        ControlServer(reactor, config.control_socket, control, passed.get("control_socket")).setServiceParent(self)
         self._readiness = Readiness(
             reactor,
-            self._daemon.watched(),
+            watches,
             systemd.Notices(environ).send,
             systemd.watchdog_interval(environ, os.getpid()),
         )
@@ -69,6 +92,10 @@ class NuagePlugin(MultiService):
     def stopService(self) -> Deferred[None]:
         """Finish the calls in flight, then everything else. This ends in time, whatever hangs."""
         return Deferred.fromCoroutine(self._stop())
+
+    def _control(self, log: Levels) -> IResource:
+        """Return all that the control socket serves."""
+        return tree(Status(self.reporter.report), {"log-level": LogLevel(log).resource()})
 
     def audit(self) -> None:
         """Audit now."""

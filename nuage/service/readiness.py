@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import attrs
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from nuage.status.watched import Watch
 from nuage.text import joined
 
 #: Seconds between two looks.
@@ -19,36 +19,12 @@ _INTERVAL = 1.0
 _PATIENCE = 30.0
 
 
-@attrs.frozen(kw_only=True)
-class Watched:
-    """Something that the daemon works with, and that may be away.
-
-    Args:
-        name: What it is called, such as "the VRS".
-        there: Tells whether it is there, None if nobody can tell now.
-        status: Says in one sentence how it does.
-        promise: What happens once it is there, for the log; None if it has log lines of its own.
-        needed: Whether the daemon counts as started only once it is there. The status mentions what is not needed only
-            while it is away.
-        grace: Seconds that it may be away without a word in the log.
-        once: Whether only its first arrival is logged here, and later ones elsewhere.
-    """
-
-    name: str
-    there: Callable[[], bool | None]
-    status: Callable[[], str]
-    promise: str | None = None
-    needed: bool = True
-    grace: float = 0.0
-    once: bool = False
-
-
 class Readiness(Service):
     """Looks from time to time at what the daemon works with.
 
     Args:
         clock: Measures the intervals.
-        watched: What it looks at, in order of dependence: the VRS before its bridge.
+        watches: What it looks at, in order of dependence: the VRS before its bridge.
         notify: Takes the assignments of sd_notify(3).
         watchdog_interval: Seconds between two signs of life, None for none. They come from the reactor's own loop, so a
             reactor that is stuck gives none.
@@ -57,12 +33,12 @@ class Readiness(Service):
     def __init__(
         self,
         clock: IReactorTime,
-        watched: Sequence[Watched],
+        watches: Sequence[Watch],
         notify: Callable[..., None],
         watchdog_interval: float | None = None,
     ) -> None:
         self._clock = clock
-        self._outages = [_Outage(each) for each in watched]
+        self._outages = [_Outage(each) for each in watches]
         self._notify = notify
         self._watchdog_interval = watchdog_interval
         self._ready = False
@@ -120,8 +96,9 @@ class _Outage:
 
     _log = Logger(namespace="nuage.service.readiness")
 
-    def __init__(self, watched: Watched) -> None:
-        self.watched = watched
+    def __init__(self, watch: Watch) -> None:
+        self.watched = watch.watched
+        self._watch = watch
         self._since: float | None = None
         self._told = self._over = False
 
@@ -133,7 +110,8 @@ class _Outage:
         return self.watched.status() if there else f"waits for {self.watched.name}: {self.watched.status()}"
 
     def look(self, now: float) -> None:
-        """Log what is new."""
+        """Note and log what is new."""
+        self._watch.look()
         there = self.watched.there()
         if self.watched.promise is None or self._over or (there is None and self._told):
             return

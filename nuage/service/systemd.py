@@ -27,50 +27,60 @@ def environment() -> Mapping[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def passed_socket(environ: Mapping[str, str], pid: int, path: Path) -> socket.socket | None:
-    """Return the listening socket that systemd made and passed, ready for a reactor; None if there is none.
+def passed_sockets(environ: Mapping[str, str], pid: int, expected: Mapping[str, Path]) -> dict[str, socket.socket]:
+    """Return the listening sockets that systemd made and passed, ready for a reactor, by the keys of ``expected``.
 
     Args:
         environ: This process's environment.
         pid: This process.
-        path: The socket that is expected. Its folder may have several names; the name of the file is the driver's.
+        expected: The sockets that the configuration names, by its keys. The folder of a socket may have several names,
+            so it is known by the name of its file, which also is the driver's.
 
     Raises:
         ConfigurationError: Something else was passed.
     """
     if environ.get("LISTEN_PID") != str(pid):
         # The variables are meant for another process, such as the one that started this one.
-        return None
+        return {}
     count = environ.get("LISTEN_FDS", "")
-    if count != "1":
+    if not count.isdecimal() or not 1 <= int(count) <= len(expected):
         raise ConfigurationError(
-            f"systemd passed {count or 'no'} sockets; the socket unit has to have exactly one ListenStream"
+            f"systemd passed {count or 'no'} sockets; the socket unit has to have a ListenStream for plugin_socket, "
+            "may have one for control_socket, and no others"
         )
+    found: dict[str, socket.socket] = {}
+    for descriptor in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count)):
+        passed = _taken(descriptor, expected)
+        found[_key_of(passed, {key: path for key, path in expected.items() if key not in found})] = passed
+    return found
+
+
+def _taken(descriptor: int, expected: Mapping[str, Path]) -> socket.socket:
+    """Return what was passed as a descriptor, if it is a listening unix socket."""
+    remedy = f"use ListenStream={next(iter(expected.values()))}"
     try:
-        passed = socket.socket(fileno=_FIRST_DESCRIPTOR)
+        passed = socket.socket(fileno=descriptor)
     except OSError as problem:
-        raise ConfigurationError(
-            f"what systemd passed is not a socket: {problem.strerror}; use ListenStream={path}"
-        ) from problem
-    _check(passed, path)
+        raise ConfigurationError(f"what systemd passed is not a socket: {problem.strerror}; {remedy}") from problem
+    listens = passed.type == socket.SOCK_STREAM and passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    if passed.family != socket.AF_UNIX or not listens:
+        address = passed.getsockname()
+        passed.detach()
+        raise ConfigurationError(f"what systemd passed, {address}, is not a listening unix socket; {remedy}")
     passed.setblocking(False)
     passed.set_inheritable(False)
     return passed
 
 
-def _check(passed: socket.socket, path: Path) -> None:
+def _key_of(passed: socket.socket, expected: Mapping[str, Path]) -> str:
+    """Return the key of the configuration that names a socket."""
     address = passed.getsockname()
-    listens = passed.type == socket.SOCK_STREAM and passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-    if passed.family != socket.AF_UNIX or not listens:
-        passed.detach()
-        raise ConfigurationError(
-            f"what systemd passed, {address}, is not a listening unix socket; use ListenStream={path}"
-        )
-    if Path(address).name != path.name:
-        passed.detach()
-        raise ConfigurationError(
-            f"systemd passed the socket {address}, but plugin_socket is {path}; change one of them"
-        )
+    for key, path in expected.items():
+        if Path(address).name == path.name:
+            return key
+    passed.detach()
+    named = " and ".join(f"{key} is {path}" for key, path in expected.items())
+    raise ConfigurationError(f"systemd passed the socket {address}, but {named}; change one of them")
 
 
 def watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:

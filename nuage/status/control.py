@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from klein import Klein
@@ -17,7 +19,9 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from werkzeug.exceptions import HTTPException
 
-from nuage.errors import MalformedRequest, NuageError
+from nuage.errors import ConfigurationError, MalformedRequest, NuageError
+from nuage.libnetwork.server import PluginSite
+from nuage.libnetwork.unix_server import UnixServer
 from nuage.status.report import Report, as_json
 
 #: What makes a report: :meth:`nuage.status.reporter.Reporter.report`.
@@ -90,6 +94,18 @@ class Status(Small):
         """Tell all that is known."""
         return answer(request, self._report().to_json())
 
+    @_app.route("/healthz", methods=["GET"])
+    def healthz(self, request: IRequest) -> bytes:
+        """Tell that the daemon answers."""
+        return answer(request, {"healthy": True})
+
+    @_app.route("/readyz", methods=["GET"])
+    def readyz(self, request: IRequest) -> bytes:
+        """Tell whether all that it works with is there; the status of the answer is 503 if something is not."""
+        report = self._report()
+        away = {part.key: part.status for part in report.parts if not part.there}
+        return answer(request, {"ready": report.ready, "away": away}, 200 if report.ready else 503)
+
     @_app.route("/endpoints", methods=["GET"])
     def endpoints(self, request: IRequest) -> bytes:
         """Tell the endpoints alone."""
@@ -124,6 +140,29 @@ class _Root(Resource):
         request.prepath.pop()
         request.postpath.insert(0, path)
         return self._others.get(path, self._default)
+
+
+class ControlServer(UnixServer):
+    """Serves the control socket. Docker is served without it too: if it cannot be made, the log says so.
+
+    Args:
+        reactor: Listens.
+        path: Where the socket is made.
+        site: Serves the connections.
+        passed: The socket if systemd made it; systemd keeps it when this process ends.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, path: Path, site: PluginSite, passed: socket.socket | None = None) -> None:
+        super().__init__(reactor, "control_socket", path, site, passed)
+
+    def privilegedStartService(self) -> None:
+        """Listen if that is possible."""
+        try:
+            super().privilegedStartService()
+        except ConfigurationError as problem:
+            self._log.error("{problem}; nuage-plugin status and the like do not work", problem=str(problem))
 
 
 def _path(request: IRequest) -> str:

@@ -34,25 +34,25 @@ class Part:
 
     Args:
         key: What programs call it: ``vrs``, ``bridge``, ``controller``, ``docker``, ``vsd``.
-        name: What people call it.
+        name: What sentences call it, such as "the VRS".
         there: Whether it is there, None if nobody can tell now.
-        needed: Whether the daemon is ready only while it is there.
         status: One sentence on how it does.
         address: Where it is, empty if that says nothing.
         since: Since when ``there`` is as it is.
         returns: How often it came back after it was away.
         returned: When it came back last, None if it never did.
+        details: What else is known: of Docker its ``version``, and the ``seconds`` that its last answer took.
     """
 
     key: str
     name: str
     there: bool | None
-    needed: bool
     status: str
     address: str = ""
     since: float
     returns: int = 0
     returned: float | None = None
+    details: Mapping[str, object] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -95,6 +95,7 @@ class EndpointSeen:
         reason: Why, in one sentence; empty if it is resolved.
         policy_group: What the VRS was told, None for none.
         policy_from: Where that comes from: ``endpoint``, ``label`` or ``network``; None for none.
+        gone: Docker has removed it after it was refused. It is shown for some minutes, so that one can see why.
     """
 
     id: str
@@ -111,6 +112,7 @@ class EndpointSeen:
     reason: str = ""
     policy_group: str | None = None
     policy_from: str | None = None
+    gone: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -177,13 +179,15 @@ class Report:
 
     @property
     def ready(self) -> bool:
-        """Whether all that is needed is there."""
-        return all(part.there for part in self.parts if part.needed)
+        """Whether all that it works with is there."""
+        return all(part.there for part in self.parts)
 
     def count(self) -> dict[str, int]:
-        """Count the endpoints by state, each state included."""
+        """Count the endpoints by state, each state included; those that are gone do not count."""
         counts = {state.value: 0 for state in State}
         for endpoint in self.endpoints:
+            if endpoint.gone:
+                continue
             counts[endpoint.state.value] += 1
         return counts
 

@@ -2,12 +2,191 @@
 
 from __future__ import annotations
 
-from nuage.status.report import Report
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import attrs
+
+from nuage import __version__
+from nuage.audit import rules
+from nuage.audit.auditor import Account
+from nuage.driver.cleanup import Cleanup
+from nuage.model import Network
+from nuage.status.ledger import Ledger
+from nuage.status.report import AuditSeen, EndpointSeen, NetworkSeen, Problem, Report, State
+from nuage.status.times import Times
+from nuage.status.watched import Watch
+
+#: Seconds after which an endpoint that waits is a problem.
+_PATIENCE = 60.0
+
+_REMEDIES = {
+    State.WAITING: "nuage-plugin explain {subject} says what it waits for",
+    State.REFUSED: "correct what the reason names, and start the container again",
+    State.SUSPECT: "have DockerEndpoint name the Docker that calls this plugin; if it does, end what uses the link",
+}
 
 
 class Reporter:
-    """Makes reports."""
+    """Makes reports.
+
+    Args:
+        times: Knows the time; see :mod:`nuage.status.report`.
+        scope: ``local`` or ``global``.
+        log_level: Tells what is logged.
+        watches: What the daemon works with, in order of dependence.
+        ledger: How the endpoints do.
+        account: What the auditor did.
+        cleanup: What is still to be done.
+    """
+
+    def __init__(
+        self,
+        times: Times,
+        *,
+        scope: str,
+        log_level: Callable[[], str],
+        watches: Sequence[Watch],
+        ledger: Ledger,
+        account: Account,
+        cleanup: Cleanup,
+    ) -> None:
+        self._times = times
+        self._scope = scope
+        self._log_level = log_level
+        self._watches = watches
+        self._ledger = ledger
+        self._account = account
+        self._cleanup = cleanup
+        self._started = times.now()
 
     def report(self) -> Report:
         """Return what is known at this moment. It does not wait for anything."""
-        raise NotImplementedError
+        now = self._times.now()
+        parts = tuple(watch.part() for watch in self._watches)
+        endpoints = tuple(sorted(self._endpoints(), key=_order))
+        audit = self._audit()
+        cleanup = tuple(sorted(self._cleanup.unfinished))
+        return Report(
+            version=__version__,
+            pid=os.getpid(),
+            time=now,
+            started=self._started,
+            scope=self._scope,
+            log_level=self._log_level(),
+            parts=parts,
+            networks=_networks(self._ledger.networks().values(), endpoints),
+            endpoints=endpoints,
+            audit=audit,
+            cleanup=cleanup,
+            problems=(
+                *self._away(),
+                *_unwell(endpoints, now, waiting=all(part.there for part in parts if part.key != "docker")),
+                *self._audited(),
+                *_unfinished(cleanup),
+            ),
+        )
+
+    def _endpoints(self) -> Iterator[EndpointSeen]:
+        findings = self._account.findings
+        suspects = (
+            {each.endpoint_id for each in findings.proposals if isinstance(each, rules.Suspect)} if findings else ()
+        )
+        for endpoint in self._ledger.endpoints():
+            if endpoint.id in suspects:
+                reason = "Docker does not know it, but its link carries traffic"
+                yield attrs.evolve(endpoint, state=State.SUSPECT, reason=reason)
+            else:
+                yield endpoint
+
+    def _audit(self) -> AuditSeen:
+        account = self._account
+        return AuditSeen(
+            runs=account.runs,
+            failures=account.failures,
+            last=None if account.ended is None else self._times.at(account.ended),
+            problem=account.problem,
+            proposals=tuple(map(str, account.findings.proposals)) if account.findings else (),
+            repairs=dict(account.repairs),
+        )
+
+    def _away(self) -> Iterator[Problem]:
+        """Name what is away. Of what nobody can tell, the cause is named already."""
+        for watch in self._watches:
+            watched = watch.watched
+            if watched.there() is False:
+                yield Problem(subject=watched.key, text=watched.status(), remedy=watched.remedy)
+
+    def _audited(self) -> Iterator[Problem]:
+        """Name what the auditor leaves to the operator, and why it could not compare all."""
+        account = self._account
+        if account.problem is not None and all(watch.watched.there() for watch in self._watches):
+            yield Problem(
+                subject="audit", text=f"the last audit failed: {account.problem}", remedy="it is tried again by itself"
+            )
+        for proposal in account.findings.proposals if account.findings else ():
+            if isinstance(proposal, rules.Remark):
+                text, _, remedy = proposal.text.rpartition("; ")
+                yield Problem(subject=proposal.endpoint_id, text=text or remedy, remedy=remedy)
+
+
+def _unwell(endpoints: Iterable[EndpointSeen], now: float, *, waiting: bool) -> Iterator[Problem]:
+    """Name the endpoints that are not well. With ``waiting`` also those that wait for long, which then has a cause."""
+    for endpoint in endpoints:
+        late = endpoint.state is State.WAITING and waiting and now - endpoint.since >= _PATIENCE
+        if late or (endpoint.state in (State.REFUSED, State.SUSPECT) and not endpoint.gone):
+            subject = endpoint.container or endpoint.id[:12]
+            yield Problem(
+                subject=endpoint.id,
+                text=f"{subject}: {endpoint.reason}",
+                remedy=_REMEDIES[endpoint.state].format(subject=subject),
+            )
+
+
+def _unfinished(cleanup: Sequence[str]) -> Iterator[Problem]:
+    if cleanup:
+        yield Problem(
+            subject="cleanup",
+            text=f"the clean-up of {len(cleanup)} endpoints and networks is not finished",
+            remedy="it is done once the VRS takes it; the log says what is in the way",
+        )
+
+
+def _networks(networks: Iterable[Network], endpoints: Iterable[EndpointSeen]) -> tuple[NetworkSeen, ...]:
+    counts: dict[str | None, Counter[str]] = {}
+    for endpoint in endpoints:
+        if not endpoint.gone:
+            counts.setdefault(endpoint.network_id, Counter())[endpoint.state.value] += 1
+    seen = (_network(network, counts.get(network.id, Counter())) for network in networks)
+    return tuple(
+        sorted(seen, key=lambda each: (each.organization, each.domain, each.zone or "", each.subnet or "", each.id))
+    )
+
+
+def _network(network: Network, counts: Counter[str]) -> NetworkSeen:
+    return NetworkSeen(
+        id=network.id,
+        organization=network.organization,
+        domain=network.domain,
+        zone=network.zone,
+        subnet=network.subnet,
+        user=network.user,
+        pool=str(network.pool),
+        gateway=_text(network.gateway),
+        pool_v6=_text(network.pool_v6),
+        gateway_v6=_text(network.gateway_v6),
+        internal=network.internal,
+        mtu=network.mtu,
+        policy_group=network.policy_group,
+        redirection_target=network.redirection_target,
+        endpoints=dict(counts),
+    )
+
+
+def _order(endpoint: EndpointSeen) -> tuple[str, str, str]:
+    return (endpoint.network_id or "", endpoint.container or "", endpoint.id)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

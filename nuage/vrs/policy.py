@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from nuage.errors import Refused
 from nuage.given import problem_of
 from nuage.model import Container, Endpoint, Network
+from nuage.vrs import tables
 
 #: What our options of an endpoint and our labels of a container start with. In capitals they are misspelt.
 PREFIX = "nuage."
@@ -49,8 +50,8 @@ def check_labels(container: Container) -> None:
 def port_metadata(network: Network, endpoint: Endpoint, container: Container | None) -> dict[str, str]:
     """Return what the metadata of the endpoint's port say of its policy (libvrsdk, port metadata keys)."""
     found = {
-        "nuage-policy-group": _first(POLICY_GROUP, endpoint, container) or network.policy_group,
-        "nuage-redirection-target": _first(REDIRECTION_TARGET, endpoint, container) or network.redirection_target,
+        tables.POLICY_GROUP: _first(POLICY_GROUP, endpoint, container) or network.policy_group,
+        tables.REDIRECTION_TARGET: _first(REDIRECTION_TARGET, endpoint, container) or network.redirection_target,
     }
     return {key: value for key, value in found.items() if value}
 

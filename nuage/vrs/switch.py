@@ -20,6 +20,7 @@ from nuage.vrs import tables, transactions
 from nuage.vrs.addresses import Addresses, holders
 from nuage.vrs.errors import NotResolved, translated
 from nuage.vrs.records import Records
+from nuage.vrs.touched import Touched, touched
 from nuage.vrs.views import (
     Attachment,
     Resolution,
@@ -30,6 +31,7 @@ from nuage.vrs.views import (
     is_master,
     is_ours,
     owner_of,
+    policy_of,
     resolution_of,
 )
 
@@ -113,6 +115,15 @@ class Switch:
                 end()
 
         return unsubscribe
+
+    def on_touched(self, callback: Callable[[Touched], None]) -> Callable[[], None]:
+        """Call back with what each change of the mirrored tables is about; return what ends this."""
+
+        def changed(changes: Sequence[Change]) -> None:
+            if found := touched(changes, self._bridge):
+                callback(found)
+
+        return self._client.cache.subscribe(changed)
 
     def network(self, network_id: str) -> Network | None:
         """Return a network that is remembered."""
@@ -223,6 +234,15 @@ class Switch:
         """Return what the VRS resolved the endpoint's port to, None until it has."""
         row = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
         return None if row is None else resolution_of(row)
+
+    def announced_policy(self, endpoint_id: str) -> Mapping[str, str]:
+        """Return what the VRS was told of the endpoint's policy; see :func:`nuage.vrs.policy.port_metadata`."""
+        row = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
+        return {} if row is None else policy_of(row)
+
+    def is_foreign(self, endpoint: Endpoint) -> bool:
+        """Tell whether an endpoint is another plugin's on this switch."""
+        return self._is_foreign(endpoint.owner)
 
     def has_bridge(self) -> bool:
         """Tell whether the bridge is there, by what was mirrored last."""

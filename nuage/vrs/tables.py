@@ -38,6 +38,8 @@ DOMAIN = "nuage-enterprise-domain"
 ZONE = "nuage-enterprise-zone"
 SUBNET = "nuage-enterprise-network"
 STATIC_IP = "static-ip"
+POLICY_GROUP = "nuage-policy-group"
+REDIRECTION_TARGET = "nuage-redirection-target"
 
 #: The key of an entity's ``metadata`` that names its organization (libvrsdk, entity metadata keys).
 ORGANIZATION = "enterprise"

@@ -107,6 +107,12 @@ def location_of(port: Row, entity: Row) -> tuple[str | None, ...]:
     return (of_entity.get(tables.ORGANIZATION), told.get(tables.DOMAIN), told.get(tables.ZONE), told.get(tables.SUBNET))
 
 
+def policy_of(port: Row) -> Mapping[str, str]:
+    """Return what the VRS was told of a port's policy."""
+    keys = (tables.POLICY_GROUP, tables.REDIRECTION_TARGET)
+    return {key: value for key, value in _map(port["metadata"]).items() if key in keys}
+
+
 def is_ours(entity: Row) -> bool:
     """Tell whether this driver made an entity's row.
 
