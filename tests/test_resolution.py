@@ -22,7 +22,7 @@ PORT = names.port_name(ENDPOINT)
 ANSWER = {"ip_addr": "10.21.59.2", "subnet_mask": "255.255.255.0", "gateway": "10.21.59.1", "vrf_id": 7, "evpn_id": 8}
 
 
-class Resolving(DriverTestCase):
+class ResolutionCase(DriverTestCase):
     """A network and an endpoint, and a controller that is the master."""
 
     resolve_timeout = 1.0
@@ -76,6 +76,10 @@ class Resolving(DriverTestCase):
         update = {"op": "update", "table": tables.NUAGE_PORT, "where": [["name", "==", PORT]]}
         operation = json.dumps(["Open_vSwitch", {**update, "row": {**ANSWER, **changes}}])
         self.vrs._run("ovsdb-client", "transact", self.vrs.remote, operation)
+
+
+class Resolving(ResolutionCase):
+    """What a Join makes of the answer."""
 
     async def failure(self) -> str:
         """Return what a Join fails with, after which nothing but the endpoint may be left."""

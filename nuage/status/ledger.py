@@ -63,6 +63,11 @@ class Ledger:
         if self._next is not None and self._next.active():
             self._next.cancel()
 
+    @property
+    def pending(self) -> bool:
+        """Whether something has changed and was not looked at yet."""
+        return bool(self._due)
+
     def touch(self, endpoint_id: str) -> None:
         """Look at an endpoint again: something else than the switch has changed."""
         self._due[endpoint_id] = None
