@@ -11,7 +11,10 @@ from typing import NoReturn
 import click
 
 from nuage import __version__
+from nuage.cli.audit import audit
 from nuage.cli.control import Control, NotReachable, Refusal
+from nuage.cli.lists import endpoints, networks
+from nuage.cli.log_level import log_level
 from nuage.cli.status import status
 from nuage.config.loading import load
 from nuage.errors import ConfigurationError
@@ -42,7 +45,7 @@ def commands(context: click.Context, config: Path, socket: Path | None) -> None:
         context.obj = Control(socket or _configured(config))
 
 
-for command in (status,):
+for command in (status, endpoints, networks, audit, log_level):
     commands.add_command(command)
 
 

@@ -20,6 +20,7 @@ from nuage.service import systemd
 from nuage.service.daemon import Daemon
 from nuage.service.ending import GRACE, LAST_STEPS
 from nuage.service.readiness import Readiness
+from nuage.status.audits import Audits
 from nuage.status.control import ControlServer, Status, tree
 from nuage.status.log_level import Levels, LogLevel
 from nuage.status.reporter import Reporter
@@ -95,7 +96,9 @@ class NuagePlugin(MultiService):
 
     def _control(self, log: Levels) -> IResource:
         """Return all that the control socket serves."""
-        return tree(Status(self.reporter.report), {"log-level": LogLevel(log).resource()})
+        audits = Audits(self._daemon.times, self._daemon.auditor)
+        others = {"audit": audits.resource(), "log-level": LogLevel(log).resource()}
+        return tree(Status(self.reporter.report), others)
 
     def audit(self) -> None:
         """Audit now."""
