@@ -22,6 +22,7 @@ from nuage.service.ending import GRACE, LAST_STEPS
 from nuage.service.readiness import Readiness
 from nuage.status.audits import Audits
 from nuage.status.control import ControlServer, Status, tree
+from nuage.status.events import Events
 from nuage.status.log_level import Levels, LogLevel
 from nuage.status.reporter import Reporter
 from nuage.status.watched import Watch
@@ -97,7 +98,12 @@ class NuagePlugin(MultiService):
     def _control(self, log: Levels) -> IResource:
         """Return all that the control socket serves."""
         audits = Audits(self._daemon.times, self._daemon.auditor)
-        others = {"audit": audits.resource(), "log-level": LogLevel(log).resource()}
+        events = Events(self._clock, self.reporter.report)
+        others = {
+            "audit": audits.resource(),
+            "events": events.resource(),
+            "log-level": LogLevel(log).resource(),
+        }
         return tree(Status(self.reporter.report), others)
 
     def audit(self) -> None:

@@ -16,6 +16,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
+from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from werkzeug.exceptions import HTTPException
 
@@ -139,6 +140,11 @@ class _Root(Resource):
         """See twisted.web.resource.Resource. The resource sees its own name in the path, as routes of Klein do."""
         request.prepath.pop()
         request.postpath.insert(0, path)
+        try:
+            b"/".join(request.postpath).decode()
+        except UnicodeDecodeError:
+            # Klein would log this as if it were a bug of ours.
+            return notFound()
         return self._others.get(path, self._default)
 
 
