@@ -7,7 +7,7 @@ there all that it knew. The record of a value is JSON text, so that it fits one 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import TypeVar
 
@@ -196,6 +196,17 @@ class Trace:
     container_name: str | None
     marked: bool = True
     error: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Survey:
+    """What the switch has at one moment: the trace of each endpoint by its id, without those of other plugins.
+
+    ``foreign`` are the ids of those.
+    """
+
+    traces: Mapping[str, Trace]
+    foreign: Collection[str]
 
 
 def _to_record(value: Network | Endpoint) -> str:

@@ -172,7 +172,7 @@ class Endpoints:
 
     def seek_containers(self) -> None:
         """Ask for the containers of endpoints that were attached without one, perhaps shut, by an earlier daemon."""
-        for endpoint_id, trace in self._switch.survey().items():
+        for endpoint_id, trace in self._switch.survey().traces.items():
             if trace.attached and trace.container_id is None and trace.network_id:
                 self._containers.expect(trace.network_id, endpoint_id)
 

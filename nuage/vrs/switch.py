@@ -5,13 +5,13 @@ It reads what it returns from the mirrored tables, so that nothing is lost when 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import attrs
 
 from nuage.errors import SwitchError
-from nuage.model import Container, Endpoint, Network, Trace
+from nuage.model import Container, Endpoint, Network, Survey, Trace
 from nuage.names import port_name
 from nuage.ovsdb.client import Change, OvsdbClient, Row
 from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired, WaitTimedOut
@@ -166,38 +166,34 @@ class Switch:
             key = tables.ENDPOINT_RECORD + endpoint.id
             await self._commit(transactions.remember(self._bridge, key, endpoint.to_record()))
 
-    def survey(self) -> dict[str, Trace]:
-        """Return what the switch has of each endpoint, by id, without those of other plugins on this switch.
+    def survey(self) -> Survey:
+        """Look at all endpoints once.
 
         An entity without a port is taken for ours if :func:`nuage.vrs.views.is_ours` proves it, and an interface
         without marks if its port does.
         """
-        cache = self._client.cache
-        attached = {
-            ids_of(row).get(tables.ENDPOINT) or self._owner_by_port(row)
-            for row in cache[tables.INTERFACE].rows.values()
+        waiting = {endpoint.id: endpoint for endpoint in self._remembered_endpoints()}
+        foreign = self._foreign(waiting.values())
+        traces = {
+            endpoint_id: self._trace(endpoint_id, waiting.get(endpoint_id))
+            for endpoint_id in self._known(waiting) - foreign
         }
-        waiting = {endpoint.id for endpoint in self._remembered_endpoints()}
-        announced = {str(row["vm_uuid"]) for row in cache[tables.NUAGE_VM].rows.values() if is_ours(row)}
-        ours = (attached | waiting | announced) - self.foreign_endpoints()
-        return {endpoint_id: self.trace(endpoint_id) for endpoint_id in ours if endpoint_id}
+        return Survey(traces=traces, foreign=foreign)
 
-    def foreign_endpoints(self) -> set[str]:
-        """Return the ids of the endpoints of other plugins on this switch."""
-        rows = self._client.cache[tables.INTERFACE].rows.values()
-        attached = {
-            ids[tables.ENDPOINT]
-            for ids in map(ids_of, rows)
-            if tables.ENDPOINT in ids and self._is_foreign(ids.get(tables.OWNER))
-        }
-        return attached | {each.id for each in self._remembered_endpoints() if self._is_foreign(each.owner)}
+    def has_endpoints(self) -> bool:
+        """Tell whether a survey would find endpoints of ours: where there are none, that costs less than a survey."""
+        waiting = {endpoint.id: endpoint for endpoint in self._remembered_endpoints()}
+        return bool(self._known(waiting) - self._foreign(waiting.values()))
 
     def trace(self, endpoint_id: str) -> Trace:
         """Return what the switch has of one endpoint, which may be nothing."""
+        return self._trace(endpoint_id, self._waiting(endpoint_id))
+
+    def _trace(self, endpoint_id: str, waiting: Endpoint | None) -> Trace:
         interface = self._interface(endpoint_id)
         ids = {} if interface is None else ids_of(interface)
-        # No need to decode the record of an attached endpoint, which would take half of the time.
-        waiting = self._waiting(endpoint_id) if not ids else None
+        if ids:
+            waiting = None
         entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
         port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
         announced = entity is not None and is_ours(entity) and port is not None
@@ -213,6 +209,25 @@ class Switch:
             marked=marked,
             error=None if interface is None else failure_of(interface),
         )
+
+    def _known(self, waiting: Iterable[str]) -> set[str]:
+        """Return the ids of all endpoints that the switch has anything of, foreign ones included."""
+        cache = self._client.cache
+        attached = {
+            ids_of(row).get(tables.ENDPOINT) or self._owner_by_port(row)
+            for row in cache[tables.INTERFACE].rows.values()
+        }
+        announced = {str(row["vm_uuid"]) for row in cache[tables.NUAGE_VM].rows.values() if is_ours(row)}
+        return {endpoint_id for endpoint_id in attached if endpoint_id} | announced | {*waiting}
+
+    def _foreign(self, waiting: Iterable[Endpoint]) -> set[str]:
+        """Return the ids of the endpoints of other plugins on this switch."""
+        attached = {
+            ids[tables.ENDPOINT]
+            for ids in map(ids_of, self._client.cache[tables.INTERFACE].rows.values())
+            if tables.ENDPOINT in ids and self._is_foreign(ids.get(tables.OWNER))
+        }
+        return attached | {endpoint.id for endpoint in waiting if self._is_foreign(endpoint.owner)}
 
     def attachment(self, endpoint_id: str) -> Attachment | None:
         """Return where the endpoint is attached, None if it is not."""
