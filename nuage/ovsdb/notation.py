@@ -128,8 +128,26 @@ def decoder(type_: Type) -> Decoder:
 
     It raises ProtocolViolation for a wire form of another shape.
     """
-    decode = _map_decoder(type_) if type_.is_map() else _set_decoder(type_)
+    return _checked(_map_decoder(type_) if type_.is_map() else _set_decoder(type_), type_)
 
+
+def key_decoder(type_: Type, key: str) -> Decoder:
+    """Return what finds the value of ``key`` in the wire form of a map of ``type_``; None where it is not there.
+
+    The rest of the map is not decoded.
+    """
+    decode = _atom_decoder(type_.value.type)
+
+    def find(wire: Any) -> Value:
+        for name, value in _elements(wire, "map"):
+            if name == key:
+                return decode(value)
+        return None
+
+    return _checked(find, type_)
+
+
+def _checked(decode: Decoder, type_: Type) -> Decoder:
     def checked(wire: Any) -> Value:
         try:
             return decode(wire)
