@@ -5,7 +5,7 @@ It reads what it returns from the mirrored tables, so that nothing is lost when 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import attrs
@@ -172,32 +172,33 @@ class Switch:
         An entity without a port is taken for ours if :func:`nuage.vrs.views.is_ours` proves it, and an interface
         without marks if its port does.
         """
-        waiting = {endpoint.id: endpoint for endpoint in self._remembered_endpoints()}
-        foreign = self._foreign(waiting.values())
-        traces = {
-            endpoint_id: self._trace(endpoint_id, waiting.get(endpoint_id))
-            for endpoint_id in self._known(waiting) - foreign
-        }
+        attached, waiting, entities = self._attached(), self._all_waiting(), self._entities()
+        foreign = self._foreign(attached, waiting)
+        traces = {}
+        for endpoint_id in {*attached, *waiting, *entities} - foreign:
+            # What is at hand by now is not looked up again for each of them.
+            interface = attached[endpoint_id] if endpoint_id in attached else self._interface(endpoint_id)
+            traces[endpoint_id] = self._trace(
+                endpoint_id, interface, entities.get(endpoint_id), waiting.get(endpoint_id)
+            )
         return Survey(traces=traces, foreign=foreign)
 
     def has_endpoints(self) -> bool:
-        """Tell whether a survey would find endpoints of ours: where there are none, that costs less than a survey."""
-        waiting = {endpoint.id: endpoint for endpoint in self._remembered_endpoints()}
-        return bool(self._known(waiting) - self._foreign(waiting.values()))
+        """Tell whether a survey would find endpoints of ours: if there are none, that costs less than a survey."""
+        attached, waiting = self._attached(), self._all_waiting()
+        return bool({*attached, *waiting, *self._entities()} - self._foreign(attached, waiting))
 
     def trace(self, endpoint_id: str) -> Trace:
         """Return what the switch has of one endpoint, which may be nothing."""
-        return self._trace(endpoint_id, self._waiting(endpoint_id))
+        return self._trace(
+            endpoint_id, self._interface(endpoint_id), self._entity(endpoint_id), self._waiting(endpoint_id)
+        )
 
-    def _trace(self, endpoint_id: str, waiting: Endpoint | None) -> Trace:
-        interface = self._interface(endpoint_id)
+    def _trace(self, endpoint_id: str, interface: Row | None, entity: Row | None, waiting: Endpoint | None) -> Trace:
         ids = {} if interface is None else ids_of(interface)
         if ids:
             waiting = None
-        entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
-        port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
-        announced = entity is not None and is_ours(entity) and port is not None
-        marked = interface is not None and is_marked(interface, self._port(interface), announced=announced)
+        announced = entity is not None and self._nuage_port(endpoint_id) is not None
         return Trace(
             network_id=waiting.network_id if waiting else ids.get(tables.NETWORK),
             record=waiting.to_record() if waiting else ids.get(tables.RECORD),
@@ -206,28 +207,32 @@ class Switch:
             waiting=waiting is not None,
             container_id=ids.get(tables.CONTAINER),
             container_name=ids.get(tables.VM_NAME),
-            marked=marked,
+            marked=interface is not None and is_marked(ids, self._port(interface), announced=announced),
             error=None if interface is None else failure_of(interface),
         )
 
-    def _known(self, waiting: Iterable[str]) -> set[str]:
-        """Return the ids of all endpoints that the switch has anything of, foreign ones included."""
-        cache = self._client.cache
-        attached = {
-            ids_of(row).get(tables.ENDPOINT) or self._owner_by_port(row)
-            for row in cache[tables.INTERFACE].rows.values()
+    def _attached(self) -> dict[str, Row]:
+        """Return the interfaces of endpoints, those of other plugins included."""
+        found = {
+            ids_of(row).get(tables.ENDPOINT) or self._owner_by_port(row): row
+            for row in self._client.cache[tables.INTERFACE].rows.values()
         }
-        announced = {str(row["vm_uuid"]) for row in cache[tables.NUAGE_VM].rows.values() if is_ours(row)}
-        return {endpoint_id for endpoint_id in attached if endpoint_id} | announced | {*waiting}
+        return {endpoint_id: row for endpoint_id, row in found.items() if endpoint_id}
 
-    def _foreign(self, waiting: Iterable[Endpoint]) -> set[str]:
-        """Return the ids of the endpoints of other plugins on this switch."""
-        attached = {
-            ids[tables.ENDPOINT]
-            for ids in map(ids_of, self._client.cache[tables.INTERFACE].rows.values())
-            if tables.ENDPOINT in ids and self._is_foreign(ids.get(tables.OWNER))
+    def _all_waiting(self) -> dict[str, Endpoint]:
+        """Return the endpoints that were created and are not joined, those of other plugins included."""
+        return {endpoint.id: endpoint for endpoint in self._remembered_endpoints()}
+
+    def _entities(self) -> dict[str, Row]:
+        """Return the entities of this driver's making."""
+        return {str(row["vm_uuid"]): row for row in self._client.cache[tables.NUAGE_VM].rows.values() if is_ours(row)}
+
+    def _foreign(self, attached: Mapping[str, Row], waiting: Mapping[str, Endpoint]) -> set[str]:
+        """Return the ids of those endpoints that are of other plugins on this switch."""
+        return {
+            *(each for each, row in attached.items() if self._is_foreign(ids_of(row).get(tables.OWNER))),
+            *(each for each, endpoint in waiting.items() if self._is_foreign(endpoint.owner)),
         }
-        return attached | {endpoint.id for endpoint in waiting if self._is_foreign(endpoint.owner)}
 
     def attachment(self, endpoint_id: str) -> Attachment | None:
         """Return where the endpoint is attached, None if it is not."""
@@ -236,7 +241,7 @@ class Switch:
 
     def resolution(self, endpoint_id: str) -> Resolution | None:
         """Return what the VRS resolved the endpoint's port to, None until it has."""
-        row = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
+        row = self._nuage_port(endpoint_id)
         return None if row is None else resolution_of(row)
 
     def has_bridge(self) -> bool:
@@ -271,7 +276,7 @@ class Switch:
             nuage.vrs.errors.NotResolved: It did not within that time.
             SwitchError: The port was withdrawn meanwhile.
         """
-        port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
+        port = self._nuage_port(endpoint_id)
 
         def answer(row: Row | None) -> Resolution | None:
             if row is None:
@@ -434,8 +439,16 @@ class Switch:
 
     def _is_proven(self, interface: Row, endpoint_id: str) -> bool:
         """Tell whether something other than its own marks proves that an interface of this name is the endpoint's."""
+        return self._owner_by_port(interface) == endpoint_id or self._entity(endpoint_id) is not None
+
+    def _entity(self, endpoint_id: str) -> Row | None:
+        """Return the endpoint's row in the VRS's table of entities, if this driver made it."""
         entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
-        return self._owner_by_port(interface) == endpoint_id or (entity is not None and is_ours(entity))
+        return entity if entity is not None and is_ours(entity) else None
+
+    def _nuage_port(self, endpoint_id: str) -> Row | None:
+        """Return the endpoint's row in the VRS's table of ports."""
+        return self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
 
     def _unmarked(self, endpoint_id: str) -> Row | None:
         """Return the interface of the endpoint's name if it names no owner."""
