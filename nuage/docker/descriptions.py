@@ -87,13 +87,26 @@ def items(content: Any) -> list[Any]:
     return content or []
 
 
+def container_names(item: Any) -> dict[str, str]:
+    """Read of a network the name of each endpoint's container, by the endpoint's id, and nothing else.
+
+    A search needs no more, and a network may have hundreds of endpoints.
+    """
+    containers = (item.get("Containers") or {}).items()
+    return {_endpoint_id(key, told): told.get("Name") or "" for key, told in containers if isinstance(told, dict)}
+
+
+def _endpoint_id(key: str, told: Mapping[str, Any]) -> str:
+    endpoint_id: str = told.get("EndpointID") or key.removeprefix(_JOINING)
+    return endpoint_id
+
+
 def _endpoint(key: str, content: Any) -> Endpoint:
-    joining = key.startswith(_JOINING)
     # If one endpoint cannot be read, the others still can.
     item = content if isinstance(content, dict) else {}
     return Endpoint(
-        id=item.get("EndpointID") or key.removeprefix(_JOINING),
-        container_id="" if joining else key,
+        id=_endpoint_id(key, item),
+        container_id="" if key.startswith(_JOINING) else key,
         container_name=item.get("Name") or "",
         mac=item.get("MacAddress") or "",
         ipv4=item.get("IPv4Address") or "",
