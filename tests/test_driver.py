@@ -21,7 +21,7 @@ from nuage.model import Container, Endpoint
 from nuage.ovsdb.operations import Mutate
 from nuage.vrs import tables, transactions
 from nuage.vrs.errors import NotConnected
-from tests.driver_support import ENDPOINT, NETWORK, Plugin, endpoint_body, network_body, network_request
+from tests.driver_support import ENDPOINT, NETWORK, NotedLinks, Plugin, endpoint_body, network_body, network_request
 from tests.vrs_support import BRIDGE, Vrs, waiting
 
 PORT = names.port_name(ENDPOINT)
@@ -580,6 +580,29 @@ class Containing(DriverTestCase):
         attachment = self.plugin.switch.attachment(ENDPOINT)
         assert attachment is not None
         assert attachment.container_id == "c0ffee"
+
+    async def test_docker_is_asked_while_the_link_is_made(self) -> None:
+        """A Join takes the longer of the two, not both."""
+        docker, asked = self.plugin.docker, []
+
+        class Kernel(NotedLinks):
+            async def create_pair(self, *names: str, **details: Any) -> None:
+                before = docker.questions
+                # The first turn of the reactor asks what is due.
+                for _ in range(2):
+                    await waiting(reactor, 0)
+                asked.append(docker.questions - before)
+                await super().create_pair(*names, **details)
+
+        self.plugin.endpoints._links = Kernel()
+        docker.silent = True
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.create_endpoint(_endpoint())
+        while not docker.questions:
+            await waiting(reactor, 0)
+        # It is not due before a second has passed.
+        await self.plugin.driver.join(_join())
+        assert asked == [1]
 
     async def test_a_label_that_cannot_be_followed_refuses_the_start(self) -> None:
         """A container that would be in no group, although its user named one, is not attached."""

@@ -212,6 +212,8 @@ class Endpoints:
         """Make the link, then the rows, and return the gateway. If one fails, neither stays."""
         known = self._switch.attachment(endpoint.id)
         async with self._cleanup.undone_by(endpoint.id, partial(self._unplug, endpoint.id), new=known is None):
+            # Docker thinks while the kernel works.
+            self._containers.ask_now(network.id, endpoint.id)
             await self._links.create_pair(
                 names.port_name(endpoint.id),
                 names.container_end_name(endpoint.id),
