@@ -22,7 +22,6 @@ state an endpoint is in:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
@@ -43,7 +42,6 @@ from nuage.model import Container, Endpoint, Network
 from nuage.vrs.errors import NotConnected, NotResolved
 from nuage.vrs.policy import check_labels, endpoint_options, port_metadata
 from nuage.vrs.switch import Switch
-from nuage.vrs.views import Attachment
 
 
 class LinkMaker(Protocol):
@@ -136,16 +134,6 @@ class Endpoints:
         async with self._turns.turn(endpoint_id):
             self._containers.forget(endpoint_id)
             await self._cleanup.finish(endpoint_id, partial(self._forget_endpoint, endpoint_id))
-
-    def shown(self, endpoint_id: str) -> Mapping[str, object]:
-        """Return what an operator sees of an endpoint, nothing if it is not known."""
-        endpoint = self._switch.endpoint(endpoint_id)
-        if endpoint is None:
-            return {}
-        values: dict[str, object] = {"mac": endpoint.mac, "bridge": self._switch.bridge}
-        values |= _shown_attachment(self._switch.attachment(endpoint.id))
-        values |= self._shown_resolution(endpoint.id)
-        return values
 
     async def restore_endpoint(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
         """Put back what the switch lacks of an endpoint that is in use, unless a call changed that meanwhile."""
@@ -294,28 +282,6 @@ class Endpoints:
 
     def _remove_link(self, endpoint_id: str) -> None:
         self._links.remove_soon(names.port_name(endpoint_id), names.link_alias(endpoint_id))
-
-    def _shown_resolution(self, endpoint_id: str) -> Mapping[str, object]:
-        resolution = self._switch.resolution(endpoint_id)
-        if resolution is None:
-            return {"resolved": False, "controller": self._switch.controller_connected()}
-        return {
-            "resolved": True,
-            "address": resolution.address,
-            "mask": resolution.mask,
-            "gateway": resolution.gateway,
-            "vrf_id": resolution.vrf_id,
-            "evpn_id": resolution.evpn_id,
-        }
-
-
-def _shown_attachment(attachment: Attachment | None) -> Mapping[str, object]:
-    if attachment is None:
-        return {"attached": False}
-    shown: dict[str, object] = {"attached": True, "port": attachment.port, "ofport": attachment.ofport}
-    if attachment.error:
-        shown["error"] = attachment.error
-    return shown
 
 
 def _checked_address(request: CreateEndpoint, network: Network) -> IPv4Interface:
