@@ -14,6 +14,8 @@ from twisted.trial.unittest import TestCase
 
 from lab.standin import TOPOLOGY
 from lab.vrs.vsc import Settings, Vsc
+from lab.vsd.service import Settings as VsdSettings
+from lab.vsd.service import Vsd
 from nuage.ovsdb.notation import Value
 from nuage.ovsdb.operations import Delete, Insert, Update
 from nuage.ovsdb.remote import parse_remote
@@ -38,16 +40,17 @@ class VscTests(TestCase):
             port = listener.getsockname()[1]
         self.topology = Path(self.mktemp())
         shutil.copy(TOPOLOGY, self.topology)
+        self.vsd = Vsd(reactor, VsdSettings(topology=self.topology, folder=Path(self.mktemp())))
         self.vsc = Vsc(
             reactor,
             Settings(
-                topology=self.topology,
                 databases={"h1": parse_remote(self.vrs.remote)},
                 listen=[f"tcp:{port}:interface=127.0.0.1"],
                 delay=0.1,
                 bridge=BRIDGE,
                 uplink="uplink",
             ),
+            self.vsd.view,
         )
         self.vsc.startService()
         self.addCleanup(self.vsc.stopService)
@@ -126,9 +129,9 @@ class VscTests(TestCase):
         uuid = await self.add("p1", 2, nuage_zone="Later")
         text = self.topology.read_text()
         self.topology.write_text("nonsense")
-        self.vsc.reload()
+        self.vsd.reload()
         self.topology.write_text(text.replace("          Zone:\n", "          Later:\n"))
-        self.vsc.reload()
+        self.vsd.reload()
         await self.resolved(uuid, "10.21.59.2")
 
     async def test_lost_controller(self) -> None:
