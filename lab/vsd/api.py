@@ -21,7 +21,7 @@ from lab.vsd import values
 from lab.vsd.directory import Directory, Thing
 from lab.vsd.events import Events
 from lab.vsd.keys import Credentials, Keys, find_user
-from lab.vsd.kinds import BY_RESOURCE, MEMBERS, MISSING, ROOT, Kind
+from lab.vsd.kinds import BY_RESOURCE, MEMBERS, MISSING, OF_VPORT, ROOT, Kind
 from lab.vsd.listing import page_of
 from lab.vsd.permissions import Permissions
 from lab.vsd.refusals import Question, Refusal, malformed, not_found
@@ -265,7 +265,7 @@ class Api:
 
     def _listed(self, asked: _Asked) -> list[Thing]:
         entity, kind = asked.upper.kind.entity, asked.kind
-        if entity not in (*kind.made_under, *kind.listed_under) and (entity, kind.resource) not in MEMBERS:
+        if entity not in (*kind.made_under, *kind.listed_under) and (entity, kind.resource) not in MEMBERS | OF_VPORT:
             raise Refusal("Not allowed", f"{kind.resource} are not listed below {entity}", code=None, status=405)
         things = self._directory.below(asked.upper, kind.resource).values()
         if self._permissions.is_provider(asked.user):

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import attrs
 
-from lab.vsd.kinds import BY_ENTITY, MEMBERS, ROOT, Kind
+from lab.vsd.kinds import BY_ENTITY, MEMBERS, OF_VPORT, ROOT, Kind
 
 #: What happened to an object, in the words of the push channel.
 CREATE, UPDATE, DELETE = "CREATE", "UPDATE", "DELETE"
@@ -94,8 +94,11 @@ class Directory:
 
     def below(self, upper: Thing, resource: str) -> Mapping[str, Thing]:
         """Return the objects of a kind that are below another one, or assigned to it, by their IDs."""
+        vport = upper.within("vport") if (upper.kind.entity, resource) in OF_VPORT else None
+        if vport is not None:
+            return vport.members[resource]
         if (upper.kind.entity, resource) in MEMBERS:
-            return _assigning(upper).members[resource]
+            return upper.members[resource]
         return self._below.get((upper.id, resource), {})
 
     def named(self, upper: Thing, resource: str, name: object, attribute: str = "name") -> Thing | None:
@@ -180,7 +183,6 @@ class Directory:
     def assign(self, thing: Thing, resource: str, others: Iterable[Thing], *, by: str = "") -> None:
         """Have exactly these objects assigned to another one."""
         wanted = {other.id: other for other in others}
-        thing = _assigning(thing)
         had = thing.members[resource]
         if wanted.keys() == had.keys():
             return
@@ -225,11 +227,6 @@ class Directory:
 
     def _milliseconds(self) -> int:
         return int(self._now() * 1000)
-
-
-def _assigning(thing: Thing) -> Thing:
-    """Return what the members of an object are assigned to: an interface's to its vPort."""
-    return (thing.within("vport") or thing) if thing.is_a("containerinterface", "vminterface") else thing
 
 
 def _places_of_container(interface: Thing) -> Iterator[tuple[Thing, Thing]]:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from lab.vsd.directory import Change, Thing
@@ -47,6 +47,7 @@ class Events:
         #: By the uuid of an answer: how many changes had been told with it, and when.
         self._told: dict[str, tuple[int, float]] = {}
         self._waiting: set[Deferred[None]] = set()
+        self._due: IDelayedCall | None = None
 
     def record(self, change: Change, by: str) -> None:
         """Take down a change, made by the user of a name."""
@@ -60,9 +61,15 @@ class Events:
             "updateMechanism": "DEFAULT",
         }
         self._recent.append((self._count, event))
-        waiting, self._waiting = self._waiting, set()
-        for waiter in waiting:
-            waiter.callback(None)
+        if self._waiting and self._due is None:
+            # All that one request brings about is told together.
+            self._due = self._clock.callLater(0, self._wake)
+
+    def stop(self) -> None:
+        """Tell nothing any more."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
 
     async def wait(self, uuid: str | None) -> dict[str, Any]:
         """Return the changes since an earlier answer, or the next ones. Where there are none for long, there are none.
@@ -81,6 +88,12 @@ class Events:
         answer = str(uuid4())
         self._told[answer] = (chosen[-1][0] if chosen else since, self._clock.seconds())
         return {"uuid": answer, "events": [event for _, event in chosen]}
+
+    def _wake(self) -> None:
+        self._due = None
+        waiting, self._waiting = self._waiting, set()
+        for waiter in waiting:
+            waiter.callback(None)
 
     def _since(self, uuid: str | None) -> int:
         oldest = self._clock.seconds() - self._config["inactiveTimeout"] / 1000

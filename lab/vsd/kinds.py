@@ -61,11 +61,12 @@ MEMBERS = {
     ("redirectiontarget", "vports"),
     ("group", "users"),
     ("user", "groups"),
-    # Of an interface: those of its vPort, which are assigned there.
-    ("containerinterface", "policygroups"),
-    ("containerinterface", "redirectiontargets"),
-    ("vminterface", "policygroups"),
-    ("vminterface", "redirectiontargets"),
+}
+#: What is listed of an interface: what is assigned to its vPort.
+OF_VPORT = {
+    (entity, resource)
+    for entity in ("containerinterface", "vminterface")
+    for resource in ("policygroups", "redirectiontargets")
 }
 
 _ACTIONS = ("ALL", "DEPLOY", "EXTEND", "INSTANTIATE", "READ", "USE")

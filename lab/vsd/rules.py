@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import IPv4Network
 from typing import Any
 
-from lab.vrs.topology import is_machine
 from lab.vsd import values
-from lab.vsd.addresses import Addresses, cidr_of, ipv4
+from lab.vsd.addresses import Addresses, ipv4
 from lab.vsd.attachments import Attachments
 from lab.vsd.directory import Directory, Thing
 from lab.vsd.kinds import BY_ENTITY, MEMBERS, Kind
-from lab.vsd.numbers import domain_number, network_number
+from lab.vsd.networks import Networks
+from lab.vsd.numbers import domain_number
 from lab.vsd.permissions import ALL, USE, Permissions
 from lab.vsd.refusals import Code, Question, Refusal, invalid, not_found
 
@@ -42,12 +41,14 @@ class Rules:
         self._addresses = addresses
         self._permissions = permissions
         self._attachments = Attachments(directory, addresses, permissions)
+        self._networks = networks = Networks(directory, addresses)
         self._completed: Mapping[str, Callable[[Thing, dict[str, Any]], None]] = {
             "domain": self._complete_domain,
-            "l2domain": self._complete_l2_domain,
-            "subnet": self._complete_subnet,
-            "sharednetworkresource": self._complete_shared,
-            "addressrange": self._complete_range,
+            "l2domain": networks.complete_l2_domain,
+            "l2domaintemplate": networks.complete_template,
+            "subnet": networks.complete_subnet,
+            "sharednetworkresource": networks.complete_shared,
+            "addressrange": networks.complete_range,
             "policygroup": self._complete_policy_group,
             "vport": self._complete_vport,
             "ipreservation": self._complete_binding,
@@ -62,7 +63,7 @@ class Rules:
             Refusal: It cannot be made.
         """
         if parent.kind.entity not in kind.made_under:
-            raise Refusal("Not allowed", f"A {kind.entity} is not made under a {parent.kind.entity}", status=405)
+            raise Refusal("Not allowed", f"{kind.resource} are not made below {parent.kind.entity}", status=405)
         self._demand(user, parent, kind)
         wanted = values.for_creation(kind, given)
         self._check_unique(kind, parent, wanted, None)
@@ -88,9 +89,11 @@ class Rules:
             Refusal: They cannot be had, or nothing changes.
         """
         self._demand(user, thing, thing.kind)
+        if thing.is_a("enterprise", "user") and thing.hidden.get("permanent"):
+            raise Refusal("Not allowed", f'The {thing.kind.entity} "{thing.name}" cannot be changed', status=403)
         wanted = values.for_change(thing.kind, given)
-        # What an interface or a container is attached to does not change with it.
-        for fixed in ("interfaces", "attachedNetworkID", "VPortID"):
+        # What something is attached to, or has its addresses from, does not change with it.
+        for fixed in ("interfaces", "attachedNetworkID", "VPortID", "associatedSharedNetworkResourceID"):
             wanted.pop(fixed, None)
         changed = {name: value for name, value in wanted.items() if thing[name] != value}
         if not changed:
@@ -123,7 +126,7 @@ class Rules:
             Refusal: They cannot be assigned.
         """
         if (thing.kind.entity, resource) not in MEMBERS:
-            raise Refusal("Not allowed", f"No {resource} are assigned to a {thing.kind.entity}", status=405)
+            raise Refusal("Not allowed", f"{resource} are not assigned to {thing.kind.entity}", status=405)
         self._demand(user, thing, thing.kind)
         named = {identity: self._member(thing, resource, identity) for identity in identities}
         had = dict(thing.members[resource])
@@ -138,7 +141,7 @@ class Rules:
         if thing is self._directory.root:
             # A container is demanded for where its interfaces are.
             if kind.entity not in ("container", "user") and not self._permissions.is_provider(user):
-                raise Refusal("Permission denied", f"Only the provider makes a {kind.entity}", code=None, status=403)
+                raise Refusal("Permission denied", f"Only the provider makes {kind.resource}", code=None, status=403)
         else:
             self._permissions.demand(user, thing, USE if kind.entity in _ATTACHING else ALL)
 
@@ -158,31 +161,14 @@ class Rules:
                 raise Refusal("Duplicate object", description, name, _TAKEN.get((kind.entity, name), Code.EXISTS))
 
     def _check_change(self, thing: Thing, changed: dict[str, Any]) -> None:
-        if thing.is_a("subnet", "l2domain", "sharednetworkresource") and _NETWORK_ATTRIBUTES & changed.keys():
-            merged = {**thing.values, **changed}
-            if self._addresses.in_use(thing) and cidr_of(self._directory, thing) != _cidr(merged):
-                raise Refusal("Network in use", f'"{thing.name}" has addresses in use', "address")
-            self._check_gateway(thing, merged)
-            domain = thing.within("domain")
-            if thing.is_a("subnet") and domain is not None:
-                self._check_overlap(domain, merged, thing)
+        if thing.is_a("subnet", "l2domain", "l2domaintemplate", "sharednetworkresource"):
+            self._networks.check_change(thing, changed)
         if thing.is_a("addressrange") and thing.parent is not None:
-            self._complete_range(thing.parent, {**thing.values, **changed})
+            self._networks.complete_range(thing.parent, {**thing.values, **changed})
         if thing.is_a("containerinterface", "vminterface"):
             self._attachments.check_change(thing, changed)
         if thing.is_a("ipreservation", "vmipreservation") and {"IPAddress", "IPV4Address"} & changed.keys():
             raise invalid("IPAddress", "The address of a reservation does not change; delete it and make another one")
-
-    def _check_gateway(self, thing: Thing, merged: Mapping[str, Any]) -> None:
-        cidr = _cidr(merged)
-        if merged.get("gateway"):
-            gateway = ipv4(merged["gateway"], "gateway")
-            if cidr is None or not is_machine(gateway, cidr):
-                raise invalid("gateway", f"{gateway} is no address for a machine in {cidr}")
-            holder = self._addresses.holder(thing, gateway) if cidr_of(self._directory, thing) else None
-            if holder is not None:
-                description = f"The address {gateway} cannot be the gateway's: an interface has it"
-                raise Refusal("Address in use", description, "gateway", Code.ADDRESS_IN_USE)
 
     def _check_unused(self, thing: Thing) -> None:
         if thing.is_a("vport") and self._has_interfaces(thing):
@@ -211,43 +197,6 @@ class Rules:
             raise invalid("templateID", f'"{enterprise.name}" has no domain template with ID {wanted["templateID"]}')
         number = domain_number(self._directory)
         wanted |= {"enterpriseID": enterprise.id, "serviceID": number, "domainID": number}
-
-    def _complete_l2_domain(self, enterprise: Thing, wanted: dict[str, Any]) -> None:
-        template = self._directory.of("l2domaintemplate", wanted["templateID"])
-        if template is None or template.parent is not enterprise:
-            raise invalid("templateID", f'"{enterprise.name}" has no L2 domain template with ID {wanted["templateID"]}')
-        inherited = ("address", "netmask", "gateway", "IPType", "DHCPManaged", "IPv6Address", "IPv6Gateway")
-        wanted |= {name: template[name] for name in inherited if wanted.get(name) is None}
-        if wanted.get("address") or wanted.get("netmask"):
-            _check_cidr(wanted)
-            self._check_new_gateway(wanted)
-        self._number(wanted)
-
-    def _complete_subnet(self, zone: Thing, wanted: dict[str, Any]) -> None:
-        shared = wanted.get("associatedSharedNetworkResourceID")
-        if shared is not None:
-            if self._directory.of("sharednetworkresource", shared) is None:
-                raise invalid("associatedSharedNetworkResourceID", f"There is no shared network resource {shared}")
-        else:
-            cidr = _check_cidr(wanted)
-            # The first address is the gateway's where nobody says otherwise.
-            wanted.setdefault("gateway", str(cidr.network_address + (1 if cidr.prefixlen < 31 else 0)))
-            self._check_new_gateway(wanted)
-            assert zone.parent is not None
-            self._check_overlap(zone.parent, wanted, None)
-        self._number(wanted)
-
-    def _complete_shared(self, _root: Thing, wanted: dict[str, Any]) -> None:
-        _check_cidr(wanted)
-        self._check_new_gateway(wanted)
-
-    def _complete_range(self, network: Thing, wanted: dict[str, Any]) -> None:
-        if wanted.get("IPType") == "IPV6":
-            return
-        cidr = cidr_of(self._directory, network)
-        low, high = (ipv4(wanted[name], name) for name in ("minAddress", "maxAddress"))
-        if cidr is None or low not in cidr or high not in cidr or low > high:
-            raise invalid("minAddress", f"{low} to {high} is no range of {cidr}, the network's addresses")
 
     def _complete_policy_group(self, domain: Thing, wanted: dict[str, Any]) -> None:
         used = {each["policyGroupID"] or 0 for each in self._directory.below(domain, "policygroups").values()}
@@ -290,46 +239,6 @@ class Rules:
                 if each.parent is not None and each.parent.id == template_id:
                     bounds = {name: each[name] for name in ("minAddress", "maxAddress", "IPType", "DHCPPoolType")}
                     self._directory.add(BY_ENTITY["addressrange"], made, bounds, by=user.id)
-
-    def _number(self, wanted: dict[str, Any]) -> None:
-        number = network_number(self._directory)
-        if number is None:
-            raise Refusal("No number left", "The lab has as many subnets and L2 domains as it has VLANs")
-        wanted |= {"vnId": number, "serviceID": number}
-
-    def _check_new_gateway(self, wanted: Mapping[str, Any]) -> None:
-        cidr = _cidr(wanted)
-        if wanted.get("gateway") and cidr is not None and not is_machine(ipv4(wanted["gateway"], "gateway"), cidr):
-            raise invalid("gateway", f"{wanted['gateway']} is no address for a machine in {cidr}")
-
-    def _check_overlap(self, domain: Thing, wanted: Mapping[str, Any], thing: Thing | None) -> None:
-        cidr = _cidr(wanted)
-        for other in self._directory.below(domain, "subnets").values():
-            others = cidr_of(self._directory, other)
-            if other is not thing and cidr is not None and others is not None and cidr.overlaps(others):
-                raise invalid("address", f'{cidr} overlaps with {others}, which subnet "{other.name}" has')
-
-
-_NETWORK_ATTRIBUTES = {"address", "netmask", "gateway"}
-
-
-def _check_cidr(wanted: Mapping[str, Any]) -> IPv4Network:
-    for name in ("address", "netmask"):
-        if not wanted.get(name):
-            raise Refusal("Invalid input", "This value is mandatory.", name)
-        ipv4(wanted[name], name)
-    cidr = _cidr(wanted)
-    assert cidr is not None
-    return cidr
-
-
-def _cidr(wanted: Mapping[str, Any]) -> IPv4Network | None:
-    if not (wanted.get("address") and wanted.get("netmask")):
-        return None
-    try:
-        return IPv4Network(f"{wanted['address']}/{wanted['netmask']}")
-    except ValueError as problem:
-        raise invalid("address", str(problem)) from None
 
 
 def _pool(pool: Any) -> tuple[Any, Any]:

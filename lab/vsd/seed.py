@@ -53,8 +53,6 @@ class Seed:
         self._directory = directory
         self._path = path
         self._owned: dict[Path_, str] = {}
-        config = directory.add(BY_ENTITY["systemconfig"], directory.root, {}, permanent=True)
-        self.config = config
         for wanted in _provider():
             self._put(wanted)
         self._permanent = dict(self._owned)

@@ -28,6 +28,7 @@ from lab.vsd.api import VERSIONS, Api
 from lab.vsd.directory import Change, Directory
 from lab.vsd.events import Events
 from lab.vsd.keys import Keys
+from lab.vsd.kinds import BY_ENTITY
 from lab.vsd.permissions import Permissions
 from lab.vsd.rules import Rules
 from lab.vsd.seed import Seed
@@ -95,18 +96,18 @@ class Vsd(Service):
         self._reactor = reactor
         self._settings = settings
         self.directory = directory = Directory(now)
+        validity = {} if settings.key_validity is None else {"APIKeyValidity": settings.key_validity}
+        config = directory.add(BY_ENTITY["systemconfig"], directory.root, validity, permanent=True)
         showing = Showing(directory)
+        # They hear of each change in this order: an object that goes is told of before what goes with it.
+        self._events = Events(reactor, now, config, showing.show)
         directory.watch(self._record)
         self.addresses = Addresses(directory)
         permissions = Permissions(directory)
         rules = Rules(directory, self.addresses, permissions)
         self.view = View(directory)
-        self._events: Events | None = None
         self._seed = Seed(directory, settings.topology)
-        if settings.key_validity is not None:
-            directory.change(self._seed.config, {"APIKeyValidity": settings.key_validity})
-        self.keys = Keys(directory, now, self._seed.config, settings.expired_status)
-        self._events = Events(reactor, now, self._seed.config, showing.show)
+        self.keys = Keys(directory, now, config, settings.expired_status)
         missing = frozenset() if settings.reservations else frozenset({"vmipreservations"})
         self.api = Api(reactor, directory, rules, permissions, self.keys, self._events, showing, missing)
         self.api.delay = settings.delay
@@ -114,13 +115,13 @@ class Vsd(Service):
         self._connections = _Connections(self.site)
         self.certificates = certificates.make(settings.folder, *NAMES)
         self._url = settings.folder / "url"
+        self._doors = list(settings.doors)
         self._ports: list[IListeningPort] = []
 
     @property
     def urls(self) -> list[str]:
         """Where it listens now, one for each door."""
-        addresses = (cast(IPv4Address, port.getHost()) for port in self._ports)
-        return [f"https://localhost:{address.port}" for address in addresses]
+        return [f"https://localhost:{_number(port)}" for port in self._ports]
 
     def startService(self) -> None:
         """Listen."""
@@ -130,13 +131,18 @@ class Vsd(Service):
     def stopService(self) -> Deferred[None]:
         """Listen no more."""
         super().stopService()
+        self._events.stop()
         return self.leave()
 
     def come_back(self) -> None:
         """Listen at each door; one that cannot be opened is logged."""
         if not self._ports:
-            opened = (self._open(door) for door in self._settings.doors)
-            self._ports = [port for port in opened if port is not None]
+            opened = {door: self._open(door) for door in self._doors}
+            self._ports = [port for port in opened.values() if port is not None]
+            # It comes back where it was.
+            self._doors = [
+                door if port is None else attrs.evolve(door, port=_number(port)) for door, port in opened.items()
+            ]
         for url in self.urls[:1]:
             self._log.info("the VSD's API is at {url}, versions {versions}", url=url, versions=", ".join(VERSIONS))
             self._url.write_text(f"{url}\n")
@@ -174,9 +180,8 @@ class Vsd(Service):
         return port
 
     def _record(self, change: Change) -> None:
-        if self._events is not None:
-            by = self.directory.of("user", change.by)
-            self._events.record(change, "" if by is None else by.name)
+        by = self.directory.of("user", change.by)
+        self._events.record(change, "" if by is None else by.name)
 
 
 class _Request(Request):
@@ -208,6 +213,10 @@ class _Connections(WrappingFactory):
             connection.transport.abortConnection()
 
 
+def _number(port: IListeningPort) -> int:
+    return cast(IPv4Address, port.getHost()).port
+
+
 def _listening_socket(door: Door) -> socket.socket:
     """Return a socket that listens; one in another namespace belongs to that for as long as it is open."""
     made: list[socket.socket | OSError] = []
@@ -215,8 +224,8 @@ def _listening_socket(door: Door) -> socket.socket:
     def make() -> None:
         try:
             if door.namespace:
-                # Of this thread, which ends here.
-                netns.setns(door.namespace)
+                # That of this thread, which ends here. Without flags it makes none that is not there.
+                netns.setns(door.namespace, flags=0)
             made.append(socket.create_server(("127.0.0.1", door.port)))
         except OSError as problem:
             made.append(problem)
