@@ -47,7 +47,19 @@ class PredicateTests(SynchronousTestCase):
             ("(name == 'x' or number == 5) && flag == TRUE", True),
             ("not name == 'x' and !(number == 6 || flag == NO)", True),
         ):
-            self.assertIs(bool(parse(text, KNOWN)(VALUES)), expected, text)
+            self.assertIs(bool(parse(text, KNOWN).accepts(VALUES)), expected, text)
+
+    def test_what_all_have(self) -> None:
+        """It is known which values all have that are meant."""
+        for text, expected in (
+            ("name == 'x'", {"name": "x"}),
+            ("name == 'x' and (number = 5 and flag != true)", {"name": "x", "number": 5}),
+            ("name == 'x' or number == 5", {}),
+            ("not name == 'x'", {}),
+            ("name ==[c] 'x'", {}),
+            ("name BEGINSWITH 'x'", {}),
+        ):
+            self.assertEqual(parse(text, KNOWN).equal, expected, text)
 
     def test_what_cannot_be_read(self) -> None:
         """The refusal tells why."""
@@ -72,10 +84,10 @@ class PredicateTests(SynchronousTestCase):
         """A quoted value is found, whatever it is."""
         for quote in "\"'":
             escaped = value.replace("\\", "\\\\").replace(quote, f"\\{quote}")
-            self.assertTrue(parse(f"name == {quote}{escaped}{quote}", KNOWN)({"name": value}))
+            self.assertTrue(parse(f"name == {quote}{escaped}{quote}", KNOWN).accepts({"name": value}))
 
     @given(st.text())
     def test_any_text(self, text: str) -> None:
         """Any text is read, or refused."""
         with contextlib.suppress(Refusal):
-            parse(text, KNOWN)(VALUES)
+            parse(text, KNOWN).accepts(VALUES)

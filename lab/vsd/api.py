@@ -22,7 +22,7 @@ from lab.vsd.directory import Directory, Thing
 from lab.vsd.events import Events
 from lab.vsd.keys import Credentials, Keys, find_user
 from lab.vsd.kinds import BY_RESOURCE, MEMBERS, MISSING, OF_VPORT, ROOT, Kind
-from lab.vsd.listing import page_of
+from lab.vsd.listing import page_of, predicate
 from lab.vsd.permissions import Permissions
 from lab.vsd.refusals import Question, Refusal, malformed, not_found
 from lab.vsd.rules import Rules
@@ -267,11 +267,18 @@ class Api:
         entity, kind = asked.upper.kind.entity, asked.kind
         if entity not in (*kind.made_under, *kind.listed_under) and (entity, kind.resource) not in MEMBERS | OF_VPORT:
             raise Refusal("Not allowed", f"{kind.resource} are not listed below {entity}", code=None, status=405)
-        things = self._directory.below(asked.upper, kind.resource).values()
-        if self._permissions.is_provider(asked.user):
+        wanted = predicate(kind, asked.header)
+        return [
+            thing
+            for thing in self._directory.find(asked.upper, kind.resource, wanted.equal)
+            if wanted.accepts(thing.values) and self._listable(thing, asked.user)
+        ]
+
+    def _listable(self, thing: Thing, user: Thing) -> bool:
+        if self._permissions.is_provider(user):
             # The provider's own enterprise is not one of its customers.
-            return [each for each in things if not (kind.entity == "enterprise" and each.hidden.get("permanent"))]
-        return [each for each in things if self._permissions.action(asked.user, each) is not None]
+            return not (thing.is_a("enterprise") and thing.hidden.get("permanent"))
+        return self._permissions.action(user, thing) is not None
 
     def _create(self, asked: _Asked) -> Answer:
         body = asked.body()

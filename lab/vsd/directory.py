@@ -75,6 +75,7 @@ class Directory:
         self._now = now
         self._below: defaultdict[tuple[str, str], dict[str, Thing]] = defaultdict(dict)
         self._unique: dict[tuple[str, str, str, Any], Thing] = {}
+        self._having: defaultdict[tuple[str, str, Any], dict[str, Thing]] = defaultdict(dict)
         self._watchers: list[Callable[[Change], None]] = []
         self.root = Thing(kind=BY_ENTITY[ROOT], id=ROOT, parent=None)
         self._things: dict[str, Thing] = {}
@@ -100,6 +101,21 @@ class Directory:
         if (upper.kind.entity, resource) in MEMBERS:
             return upper.members[resource]
         return self._below.get((upper.id, resource), {})
+
+    def find(self, upper: Thing, resource: str, equal: Mapping[str, Any]) -> list[Thing]:
+        """Return the objects of a kind that are below another one.
+
+        Args:
+            upper: The other one.
+            resource: The kind's.
+            equal: Values of filterable attributes; others than those that have the first of them may be left out.
+        """
+        things = self.below(upper, resource)
+        for name, value in equal.items():
+            # The first one will do: few have it.
+            having = self._having.get((resource, name, value), {}).values()
+            return [thing for thing in having if thing.id in things]
+        return list(things.values())
 
     def named(self, upper: Thing, resource: str, name: object, attribute: str = "name") -> Thing | None:
         """Return the object that was made under another one and has a name that is unique there."""
@@ -147,18 +163,15 @@ class Directory:
         }
         self._things[thing.id] = thing
         self._enter(thing)
-        for key in self._keys(thing):
-            self._unique[key] = thing
+        self._index(thing)
         self._tell(CREATE, thing, by)
         return thing
 
     def change(self, thing: Thing, values: Mapping[str, Any], *, by: str = "") -> None:
         """Give attributes of an object other values."""
-        for key in self._keys(thing):
-            self._unique.pop(key, None)
+        self._forget(thing)
         thing.values |= {**values, "lastUpdatedBy": by, "lastUpdatedDate": self._milliseconds()}
-        for key in self._keys(thing):
-            self._unique[key] = thing
+        self._index(thing)
         self._tell(UPDATE, thing, by)
 
     def remove(self, thing: Thing, *, by: str = "") -> None:
@@ -167,8 +180,7 @@ class Directory:
             self.remove(lower, by=by)
         if self._things.pop(thing.id, None) is None:
             return
-        for key in self._keys(thing):
-            self._unique.pop(key, None)
+        self._forget(thing)
         for resource, others in thing.members.items():
             for other in tuple(others.values()):
                 self._part(thing, resource, other)
@@ -215,6 +227,20 @@ class Directory:
         for kind in BY_ENTITY.values():
             self._below.pop((thing.id, kind.resource), None)
 
+    def _index(self, thing: Thing) -> None:
+        for key in self._keys(thing):
+            self._unique[key] = thing
+        for having in _havings(thing):
+            self._having[having][thing.id] = thing
+
+    def _forget(self, thing: Thing) -> None:
+        for key in self._keys(thing):
+            self._unique.pop(key, None)
+        for having in _havings(thing):
+            self._having[having].pop(thing.id, None)
+            if not self._having[having]:
+                del self._having[having]
+
     def _keys(self, thing: Thing) -> Iterator[tuple[str, str, str, Any]]:
         for scope, names in ((thing.parent, thing.kind.unique), (self.root, thing.kind.unique_everywhere)):
             for name in names:
@@ -227,6 +253,12 @@ class Directory:
 
     def _milliseconds(self) -> int:
         return int(self._now() * 1000)
+
+
+def _havings(thing: Thing) -> Iterator[tuple[str, str, Any]]:
+    for name, attribute in thing.kind.attributes.items():
+        if attribute.filterable:
+            yield thing.kind.resource, name, thing.values.get(name)
 
 
 def _places_of_container(interface: Thing) -> Iterator[tuple[Thing, Thing]]:

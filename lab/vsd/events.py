@@ -51,6 +51,9 @@ class Events:
 
     def record(self, change: Change, by: str) -> None:
         """Take down a change, made by the user of a name."""
+        if not self._told and not self._waiting:
+            # Nobody has asked yet.
+            return
         self._count += 1
         event = {
             "type": change.type,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -10,6 +10,7 @@ import attrs
 from lab.vsd import predicates
 from lab.vsd.directory import Thing
 from lab.vsd.kinds import Kind
+from lab.vsd.predicates import Predicate
 from lab.vsd.refusals import malformed
 
 #: Objects of a page, if the client does not say, and at most.
@@ -27,15 +28,29 @@ class Page:
     headers: dict[str, str]
 
 
-def page_of(kind: Kind, things: Iterable[Thing], headers: Headers) -> Page:
-    """Return the part of a list that the headers of a request want.
+def predicate(kind: Kind, headers: Headers) -> Predicate:
+    """Return which objects the headers of a request want.
+
+    Raises:
+        Refusal: They cannot be used.
+    """
+    text = headers("X-Nuage-Filter")
+    if not text:
+        return Predicate(lambda _values: True)
+    filterable = [name for name, attribute in kind.attributes.items() if attribute.filterable]
+    if headers("X-Nuage-FilterType").lower() in ("plain", "text"):
+        return predicates.contains(text, filterable)
+    return predicates.parse(text, filterable)
+
+
+def page_of(kind: Kind, chosen: list[Thing], headers: Headers) -> Page:
+    """Return the part of a list that the headers of a request want, in the order that they want.
 
     Raises:
         Refusal: They cannot be used.
     """
     number = _number(headers, "X-Nuage-Page", 0)
     size = min(_number(headers, "X-Nuage-PageSize", _USUAL_SIZE) or _USUAL_SIZE, _GREATEST_SIZE)
-    chosen = list(filter(_predicate(kind, headers), things))
     _sort(kind, chosen, headers("X-Nuage-OrderBy"))
     told = {
         "X-Nuage-Count": str(len(chosen)),
@@ -45,18 +60,6 @@ def page_of(kind: Kind, things: Iterable[Thing], headers: Headers) -> Page:
         **{name: headers(name) for name in ("X-Nuage-Filter", "X-Nuage-OrderBy") if headers(name)},
     }
     return Page(things=chosen[number * size : (number + 1) * size], headers=told)
-
-
-def _predicate(kind: Kind, headers: Headers) -> Callable[[Thing], bool]:
-    text = headers("X-Nuage-Filter")
-    if not text:
-        return lambda _thing: True
-    filterable = [name for name, attribute in kind.attributes.items() if attribute.filterable]
-    if headers("X-Nuage-FilterType").lower() in ("plain", "text"):
-        accepts = predicates.contains(text, filterable)
-    else:
-        accepts = predicates.parse(text, filterable)
-    return lambda thing: accepts(thing.values)
 
 
 def _number(headers: Headers, name: str, default: int) -> int:

@@ -8,15 +8,25 @@ from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+import attrs
+
 from lab.vsd.refusals import malformed
 
-#: Tells whether an object with these values is meant.
-Predicate = Callable[[Mapping[str, Any]], bool]
+_Accepts = Callable[[Mapping[str, Any]], bool]
+
+
+@attrs.frozen
+class Predicate:
+    """Tells whether an object with some values is meant. All that are meant have the values in ``equal``."""
+
+    accepts: _Accepts
+    equal: Mapping[str, Any] = attrs.field(factory=dict)
+
 
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-      | (?P<sign>==|!=|<>|<=|>=|&&|\|\||[=<>()!])
+      | (?P<sign>(?:==|!=|<>|<=|>=|=|<|>)(?:\[\w+\])?|&&|\|\||[()!])
       | (?P<word>[^\s"'=<>()!&|]+)
     )""",
     re.VERBOSE | re.DOTALL,
@@ -73,7 +83,7 @@ def parse(text: str, filterable: Collection[str]) -> Predicate:
 
 def contains(text: str, attributes: Collection[str]) -> Predicate:
     """Return the predicate of a filter that is plain text: one of the attributes has it in it."""
-    return lambda values: any(text.lower() in str(values.get(name) or "").lower() for name in attributes)
+    return Predicate(lambda values: any(text.lower() in str(values.get(name) or "").lower() for name in attributes))
 
 
 class _Reading:
@@ -106,18 +116,19 @@ class _Reading:
         parts = [self._all()]
         while self._take("OR", "||"):
             parts.append(self._all())
-        return parts[0] if len(parts) == 1 else lambda values: any(part(values) for part in parts)
+        return parts[0] if len(parts) == 1 else Predicate(lambda values: any(part.accepts(values) for part in parts))
 
     def _all(self) -> Predicate:
         parts = [self._one()]
         while self._take("AND", "&&"):
             parts.append(self._one())
-        return parts[0] if len(parts) == 1 else lambda values: all(part(values) for part in parts)
+        equal = {name: value for part in parts for name, value in part.equal.items()}
+        return Predicate(lambda values: all(part.accepts(values) for part in parts), equal)
 
     def _one(self) -> Predicate:
         if self._take("NOT", "!"):
             negated = self._one()
-            return lambda values: not negated(values)
+            return Predicate(lambda values: not negated.accepts(values))
         if self._take("("):
             inner = self._any()
             if not self._take(")"):
@@ -131,16 +142,17 @@ class _Reading:
             raise self._problem(f'"{name}" is no attribute that can be filtered by')
         _, sign = self._next("an operator")
         # "[c]" after an operator has case not matter.
-        bare, folded = sign.upper().removesuffix("[C]"), sign.upper().endswith("[C]")
-        compare = _OPERATORS.get(bare)
+        folded = sign.upper().endswith("[C]")
+        compare = _OPERATORS.get(sign.upper().removesuffix("[C]"))
         if compare is None:
             raise self._problem(f'"{sign}" is no operator')
         if sign.upper() == "IS" and self._take("NOT"):
             compare = operator.ne
         wanted = self._value(*self._next("a value"))
         if folded:
-            return lambda values: compare(_fold(values.get(name)), _fold(wanted))
-        return lambda values: compare(values.get(name), wanted)
+            return Predicate(lambda values: compare(_fold(values.get(name)), _fold(wanted)))
+        equal = {name: wanted} if compare is operator.eq else {}
+        return Predicate(lambda values: compare(values.get(name), wanted), equal)
 
     def _value(self, kind: str, text: str) -> Any:
         if kind == "quoted":
