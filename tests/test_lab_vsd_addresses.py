@@ -83,6 +83,7 @@ class ContainerTests(VsdTestCase):
             {"MAC": "x"},
             {"attachedNetworkID": "x"},
             {"IPAddress": "10.21.59.2"},
+            {"MAC": mac(1)},
         ):
             wanted = self.container(1)
             wanted["interfaces"].append({"MAC": mac(2), "attachedNetworkID": self.subnet.id} | other)

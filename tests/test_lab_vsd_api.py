@@ -469,6 +469,7 @@ class ChangingTests(VsdTestCase):
     def test_any_body(self, resource: str, data: st.DataObject) -> None:
         """Whatever is sent for whatever attribute is answered, by an object or by a refusal, and can be read after."""
         self.setUp()
+        self.make_some()
         kind, directory = BY_RESOURCE[resource], self.vsd.directory
         subnet = self.subnet
         identities = [thing.id for thing in directory.below(directory.root, resource).values()]
@@ -486,6 +487,26 @@ class ChangingTests(VsdTestCase):
             self.assertEqual(self.ask("GET", path).status, 200)
         self.vsd.view.topology()
         self.ask("POST", "containers", self.container(1, subnet))
+
+    def make_some(self) -> None:
+        """Make an object of each kind that the file has none of."""
+        interface = self.done("POST", "containers", self.container(7))["interfaces"][0]
+        enterprise, domain = f"enterprises/{self.thing('Enterprise').id}", f"domains/{interface['domainID']}"
+        path = f"subnets/{self.subnet.id}"
+        vport = self.done("POST", f"{path}/vports", {"name": "vm", "type": "VM"})
+        user = self.thing("Enterprise", "admin").id
+        network = {"name": "P", "address": "10.210.0.0", "netmask": "255.255.0.0"}
+        for where, body in (
+            (f"vports/{vport['ID']}/vminterfaces", {"MAC": mac(8)}),
+            (f"{path}/vmipreservations", {"IPV4Address": "10.21.59.20"}),
+            (f"{path}/ipreservations", {"IPAddress": "10.21.59.21", "MAC": mac(9)}),
+            (f"{path}/addressranges", {"minAddress": "10.21.59.2", "maxAddress": "10.21.59.3"}),
+            (f"{domain}/permissions", {"permittedEntityID": user}),
+            (f"{enterprise}/groups", {"name": "G"}),
+            (f"{enterprise}/l2domaintemplates", network),
+            ("sharednetworkresources", {"type": "PUBLIC", **network}),
+        ):
+            self.done("POST", where, body)
 
     def places(self) -> list[str]:
         """Return the paths of what something can be made under."""
@@ -588,7 +609,7 @@ class DelayTests(VsdTestCase):
     """Answers that take their time."""
 
     def test_delay(self) -> None:
-        """Each is late by what was set, and a client that has gone is not answered."""
+        """Each is late by what was set."""
         self.vsd.api.delay = 0.02
         asked = self.begin("GET", "enterprises")
         self.agent.flush()

@@ -96,6 +96,18 @@ class SeedTests(VsdTestCase):
         self.change("              Subnet 3: {cidr: 10.21.62.0/24, gateway: 10.21.62.1, evpn_id: 200}\n", "")
         self.assertEqual(self.refused("GET", f"subnets/{made['ID']}").status, 404)
 
+    def test_name_that_clients_gave_to_another(self) -> None:
+        """A file that would make two objects of one name is refused."""
+        self.done("PUT", f"subnets/{self.subnet.id}", {"name": "Renamed"})
+        zone = self.thing("Enterprise", "Domain", "Zone")
+        wanted = {"name": "Subnet 2", "address": "10.9.0.0", "netmask": "255.255.255.0"}
+        made = self.done("POST", f"zones/{zone.id}/subnets", wanted)
+        self.vsd.reload()
+        self.assertEqual(self.subnet_names(), ["Renamed", "Storage", "Subnet 1", "Subnet 2"])
+        self.done("DELETE", f"subnets/{made['ID']}?responseChoice=1")
+        self.vsd.reload()
+        self.assertEqual(self.vsd.view.topology(), load(TOPOLOGY))
+
     def test_file_that_does_not_fit(self) -> None:
         """It is refused, with what is in its way, and changes nothing."""
         zone = self.thing("Enterprise", "Domain", "Zone")

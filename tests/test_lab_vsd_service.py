@@ -36,6 +36,13 @@ def connect(url: str) -> ssl.SSLSocket:
     return ssl._create_unverified_context().wrap_socket(plain)
 
 
+def speak_plainly(url: str) -> bytes:
+    """Return what is answered to HTTP without TLS."""
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 10) as plain:
+        plain.sendall(b"GET /nuage/api/v6/me HTTP/1.1\r\nHost: x\r\n\r\n")
+        return plain.recv(100)
+
+
 def read(connection: ssl.SSLSocket) -> bytes:
     """Return what comes next on a connection, nothing if it ends."""
     try:
@@ -112,6 +119,12 @@ context.wrap_socket(socket.create_connection(("localhost", 8443)), server_hostna
         words = ("ip", "netns", "exec", name, "/usr/bin/python3", "-c", script)
         done = await deferToThread(subprocess.run, words, capture_output=True, timeout=20)
         self.assertEqual((done.returncode, done.stderr), (0, b""))
+
+    async def test_no_tls(self) -> None:
+        """Who does not speak TLS is sent away, and nothing of it is logged as a fault."""
+        vsd = self.start(Door())
+        self.assertNotIn(b"200", await deferToThread(speak_plainly, vsd.urls[0]))
+        self.assertEqual(await self.asked(vsd), "csproot")
 
     async def test_door_that_is_taken(self) -> None:
         """It is logged, and the others are open."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
@@ -18,6 +19,7 @@ _RESERVATIONS = {"vmipreservations": "IPV4Address", "ipreservations": "IPAddress
 _ATTRIBUTES = _HOLDERS | _RESERVATIONS
 
 Range = tuple[IPv4Address, IPv4Address]
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 
 
 def ipv4(value: Any, field: str) -> IPv4Address:
@@ -30,6 +32,17 @@ def ipv4(value: Any, field: str) -> IPv4Address:
         return IPv4Address(str(value))
     except ValueError:
         raise invalid(field, f'"{value}" is no IPv4 address') from None
+
+
+def mac_address(value: Any) -> str:
+    """Return a MAC address, in small letters.
+
+    Raises:
+        Refusal: It is none.
+    """
+    if not isinstance(value, str) or not _MAC.fullmatch(value):
+        raise invalid("MAC", f'"{value}" is no MAC address')
+    return value.lower()
 
 
 def bearer(directory: Directory, network: Thing) -> Thing:

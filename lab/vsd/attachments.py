@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Any
@@ -11,13 +10,11 @@ from uuid import uuid4
 import attrs
 
 from lab.vsd import values
-from lab.vsd.addresses import Addresses, bearer, cidr_of, ipv4
+from lab.vsd.addresses import Addresses, bearer, cidr_of, ipv4, mac_address
 from lab.vsd.directory import DELETE, UPDATE, Change, Directory, Thing
 from lab.vsd.kinds import BY_ENTITY
 from lab.vsd.permissions import USE, Permissions
 from lab.vsd.refusals import Code, Refusal, invalid
-
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 
 
 @attrs.frozen(kw_only=True)
@@ -88,8 +85,8 @@ class Attachments:
         """
         network = interface.within("subnet", "l2domain")
         assert network is not None
-        if "MAC" in changed:
-            self._check_mac(network, changed["MAC"])
+        if "MAC" in changed and mac_address(changed["MAC"]) != interface["MAC"].lower():
+            self._check_mac(network, changed["MAC"], [])
         if "IPAddress" in changed:
             mac = changed.get("MAC", interface["MAC"])
             self._addresses.check(network, ipv4(changed["IPAddress"], "IPAddress"), mac)
@@ -104,10 +101,10 @@ class Attachments:
         network = self._network(wanted) if vport is None else vport.parent
         assert network is not None
         self._permissions.demand(user, network, USE)
-        mac = wanted.get("MAC")
-        if not isinstance(mac, str) or not _MAC.fullmatch(mac):
-            raise invalid("MAC", f'"{mac}" is no MAC address')
-        self._check_mac(network, mac)
+        mac = mac_address(wanted.get("MAC"))
+        self._check_mac(network, mac, others)
+        if vport is not None and any(plan.vport is vport for plan in others):
+            raise _vport_in_use(vport)
         has = bearer(self._directory, network)
         besides = {
             int(IPv4Address(plan.values["IPAddress"]))
@@ -132,7 +129,7 @@ class Attachments:
         if vport["type"] != type_:
             raise invalid("VPortID", f'vPort "{vport.name}" is for a {vport["type"]}')
         if any(self._directory.below(vport, each) for each in ("containerinterfaces", "vminterfaces")):
-            raise Refusal("VPort in use", f'vPort "{vport.name}" has an interface', "VPortID", Code.VPORT_IN_USE)
+            raise _vport_in_use(vport)
         return vport
 
     def _network(self, wanted: Mapping[str, Any]) -> Thing:
@@ -141,9 +138,9 @@ class Attachments:
             raise invalid("attachedNetworkID", f"There is no subnet or L2 domain {wanted.get('attachedNetworkID')}")
         return network
 
-    def _check_mac(self, network: Thing, mac: str) -> None:
-        holder = self._macs.get((network.id, mac.lower()))
-        if holder is not None:
+    def _check_mac(self, network: Thing, mac: str, others: list[_Plan]) -> None:
+        planned = {plan.values["MAC"].lower() for plan in others if plan.network is network}
+        if (network.id, mac.lower()) in self._macs or mac.lower() in planned:
             raise Refusal("Duplicate MAC", f'An interface of "{network.name}" has MAC {mac} already', "MAC")
 
     def _attach(self, container: Thing, plan: _Plan, user: Thing) -> Thing:
@@ -189,3 +186,7 @@ class Attachments:
                 self._directory.remove(each, by=change.by)
             elif assigned != (each["state"] != "UNASSIGNED"):
                 self._directory.change(each, {"state": "ASSIGNED" if assigned else "UNASSIGNED"}, by=change.by)
+
+
+def _vport_in_use(vport: Thing) -> Refusal:
+    return Refusal("VPort in use", f'vPort "{vport.name}" has an interface', "VPortID", Code.VPORT_IN_USE)

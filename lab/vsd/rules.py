@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lab.vsd import values
-from lab.vsd.addresses import Addresses, ipv4
+from lab.vsd.addresses import Addresses, ipv4, mac_address
 from lab.vsd.attachments import Attachments
 from lab.vsd.directory import Directory, Thing
 from lab.vsd.kinds import BY_ENTITY, MEMBERS, Kind
@@ -167,6 +167,8 @@ class Rules:
             self._networks.complete_range(thing.parent, {**thing.values, **changed})
         if thing.is_a("containerinterface", "vminterface"):
             self._attachments.check_change(thing, changed)
+        if "MAC" in changed:
+            mac_address(changed["MAC"])
         if thing.is_a("ipreservation", "vmipreservation") and {"IPAddress", "IPV4Address"} & changed.keys():
             raise invalid("IPAddress", "The address of a reservation does not change; delete it and make another one")
 
@@ -206,6 +208,7 @@ class Rules:
         wanted |= self._attachments.place_of(network)
 
     def _complete_binding(self, subnet: Thing, wanted: dict[str, Any]) -> None:
+        mac_address(wanted["MAC"])
         self._addresses.check_reservation(subnet, ipv4(wanted["IPAddress"], "IPAddress"), "IPAddress")
 
     def _complete_reservation(self, network: Thing, wanted: dict[str, Any]) -> None:

@@ -19,12 +19,12 @@ from lab.vrs.topology import Domain, Organization, Subnet, Topology
 from lab.vrs.topology_file import TopologyError, load
 from lab.vsd.addresses import cidr_of
 from lab.vsd.directory import Directory, Thing
-from lab.vsd.kinds import BY_ENTITY
+from lab.vsd.kinds import BY_ENTITY, Kind
 
 #: The provider's enterprise, its name in the header X-Nuage-Organization, and its user, whose password is the same.
 PROVIDER, PROVIDER_ORGANIZATION, PROVIDER_USER = "CSP", "csp", "csproot"
 
-Path_ = tuple[str, ...]
+_Way = tuple[str, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -32,10 +32,25 @@ class _Wanted:
     """An object that the file names: where (names from the top), below what, and its values."""
 
     entity: str
-    path: Path_
-    parent: Path_
+    path: _Way
+    parent: _Way
     values: Mapping[str, Any]
     hidden: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        """Its kind."""
+        return BY_ENTITY[self.entity]
+
+    @property
+    def identity(self) -> str:
+        """The ID that it has at each start."""
+        return _identity(*self.path)
+
+    @property
+    def name(self) -> str:
+        """The name that is unique below its parent."""
+        return str(self.values[self.kind.unique[0]])
 
 
 class Seed:
@@ -52,7 +67,7 @@ class Seed:
     def __init__(self, directory: Directory, path: Path) -> None:
         self._directory = directory
         self._path = path
-        self._owned: dict[Path_, str] = {}
+        self._owned: dict[_Way, str] = {}
         for wanted in _provider():
             self._put(wanted)
         self._permanent = dict(self._owned)
@@ -65,11 +80,11 @@ class Seed:
             TopologyError: It cannot be used; nothing was changed.
         """
         topology = load(self._path)
-        problems = list(_clashes(self._directory, topology, set(self._owned.values())))
+        wanted = list(_all(topology))
+        problems = [*_clashes(self._directory, topology, set(self._owned.values())), *self._taken(wanted)]
         if problems:
             raise TopologyError(f"the topology file {self._path} cannot be used: {'; '.join(problems)}")
         former, self._owned = self._owned, dict(self._permanent)
-        wanted = list(_all(topology))
         for path in former.keys() - {each.path for each in wanted} - self._permanent.keys():
             gone = self._directory.get(former[path])
             if gone is not None:
@@ -77,16 +92,25 @@ class Seed:
         for each in wanted:
             self._put(each)
 
+    def _taken(self, wanted: list[_Wanted]) -> Iterator[str]:
+        """Yield names in the file that clients gave to something else, after they had renamed the file's."""
+        there: dict[_Way, Thing | None] = {(): self._directory.root}
+        for each in wanted:
+            parent, ours = there[each.parent], self._directory.get(each.identity)
+            named = parent and self._directory.named(parent, each.kind.resource, each.name, each.kind.unique[0])
+            if ours is not None and named is not None and ours is not named:
+                yield f'{each.entity} "{each.name}" was renamed, and a client made another one of that name'
+            there[each.path] = ours or named
+
     def _put(self, wanted: _Wanted) -> None:
         directory = self._directory
         parent = directory.get(self._owned[wanted.parent]) if wanted.parent else directory.root
         assert parent is not None
-        kind = BY_ENTITY[wanted.entity]
-        identity = str(uuid5(NAMESPACE_URL, "/".join(wanted.path)))
-        attribute = kind.unique[0]
-        thing = directory.get(identity) or directory.named(parent, kind.resource, wanted.values[attribute], attribute)
+        kind = wanted.kind
+        named = directory.named(parent, kind.resource, wanted.name, kind.unique[0])
+        thing = directory.get(wanted.identity) or named
         if thing is None:
-            thing = directory.add(kind, parent, wanted.values, identity=identity, **wanted.hidden)
+            thing = directory.add(kind, parent, wanted.values, identity=wanted.identity, **wanted.hidden)
         elif thing.hidden != {**thing.hidden, **wanted.hidden} or any(
             thing[name] != value for name, value in wanted.values.items()
         ):
@@ -95,9 +119,14 @@ class Seed:
         self._owned[wanted.path] = thing.id
 
 
-def template_id(organization: str) -> str:
-    """Return the ID of the domain template of an organization in the file."""
-    return str(uuid5(NAMESPACE_URL, "/".join((organization, "domaintemplates", "Template"))))
+def _identity(*way: str) -> str:
+    # A name may have a slash.
+    return str(uuid5(NAMESPACE_URL, "\n".join(way)))
+
+
+def _template(organization: str) -> _Way:
+    """Return where the domain template of an organization is."""
+    return organization, "domaintemplates", "Template"
 
 
 def _provider() -> Iterator[_Wanted]:
@@ -107,7 +136,7 @@ def _provider() -> Iterator[_Wanted]:
     yield _user((PROVIDER, "provider"), PROVIDER_USER, permanent)
 
 
-def _user(parent: Path_, name: str, hidden: Mapping[str, Any]) -> _Wanted:
+def _user(parent: _Way, name: str, hidden: Mapping[str, Any]) -> _Wanted:
     values = {"userName": name, "firstName": name, "lastName": name, "email": f"{name}@lab.invalid", "password": name}
     return _Wanted(entity="user", path=(*parent, "users", name), parent=parent, values=values, hidden=hidden)
 
@@ -121,7 +150,7 @@ def _all(topology: Topology) -> Iterator[_Wanted]:
 def _organization(name: str, organization: Organization) -> Iterator[_Wanted]:
     path = (name,)
     yield _Wanted(entity="enterprise", path=path, parent=(), values={"name": name, "enterpriseType": "NORMAL"})
-    template = (name, "domaintemplates", "Template")
+    template = _template(name)
     yield _Wanted(entity="domaintemplate", path=template, parent=path, values={"name": "Template"})
     for user in sorted(organization.users):
         yield _user(path, user, {})
@@ -129,12 +158,16 @@ def _organization(name: str, organization: Organization) -> Iterator[_Wanted]:
         yield from _domain(path, domain_name, domain)
 
 
-def _domain(organization: Path_, name: str, domain: Domain) -> Iterator[_Wanted]:
+def _domain(organization: _Way, name: str, domain: Domain) -> Iterator[_Wanted]:
     entity = "domain" if domain.flat is None else "l2domain"
     path = (*organization, f"{entity}s", name)
     values: dict[str, Any] = {"name": name}
     if domain.flat is None:
-        values |= {"serviceID": domain.vrf_id, "domainID": domain.vrf_id, "templateID": template_id(organization[0])}
+        values |= {
+            "serviceID": domain.vrf_id,
+            "domainID": domain.vrf_id,
+            "templateID": _identity(*_template(organization[0])),
+        }
     else:
         values |= _network(domain.flat)
     yield _Wanted(entity=entity, path=path, parent=organization, values=values, hidden={"allowed": domain.allowed})
