@@ -90,8 +90,13 @@ class ContainerTests(VsdTestCase):
             self.refused("POST", "containers", wanted)
             wanted["interfaces"].append(5)
             self.refused("POST", "containers", wanted)
+        wanted = self.container(1)
+        wanted["interfaces"] += [{"MAC": mac(2), "attachedNetworkID": self.subnet.id}, 5]
+        self.refused("POST", "containers", wanted)
         for resource in ("containers", "containerinterfaces", "vports"):
             self.assertEqual(self.vsd.directory.below(self.vsd.directory.root, resource), {}, resource)
+        made = self.done("POST", "containers", self.container(1))
+        self.assertEqual(made["interfaces"][0]["IPAddress"], "10.21.59.2")
 
     def test_what_cannot_be(self) -> None:
         """It is refused, with a number that tells why where clients know one."""
@@ -270,7 +275,7 @@ class ReservationTests(VsdTestCase):
         """The VSD chooses in them, and not outside."""
         pools = [{"minAddress": f"10.21.59.{low}", "maxAddress": f"10.21.59.{high}"} for low, high in ((9, 9), (1, 2))]
         chosen = [self.done("POST", self.path, {"allocationPools": pools})["IPV4Address"] for _ in range(2)]
-        self.assertEqual(chosen, ["10.21.59.9", "10.21.59.2"])
+        self.assertEqual(chosen, ["10.21.59.2", "10.21.59.9"])
         self.assertEqual(self.refused("POST", self.path, {"allocationPools": pools}).code, 2702)
         unusable: list[list[Any]] = [[{"minAddress": "10.21.58.1", "maxAddress": "10.21.59.2"}], [5], [{}], []]
         for wrong in unusable:
@@ -378,6 +383,19 @@ class _Machine(RuleBasedStateMachine):
             self.reserved[reply.one["ID"]] = address
         else:
             assert reply.code in (2704, 0), reply.raw
+
+    @rule(low=st.integers(0, 15), high=st.integers(0, 15))
+    def reserve_any(self, low: int, high: int) -> None:
+        pools = [{"minAddress": f"10.9.0.{low}", "maxAddress": f"10.9.0.{high}"}]
+        reply = self.case.ask("POST", f"subnets/{self.subnet}/vmipreservations", {"allocationPools": pools})
+        taken = {*self.held.values(), *self.reserved.values()}
+        free = {f"10.9.0.{last}" for last in range(low, high + 1)} & self.machines - taken
+        if free:
+            assert reply.status == 201, reply.raw
+            assert reply.one["IPV4Address"] == min(free, key=IPv4Address), reply.raw
+            self.reserved[reply.one["ID"]] = reply.one["IPV4Address"]
+        else:
+            assert reply.code == 2702, reply.raw
 
     @rule(data=st.data())
     def delete_reservation(self, data: st.DataObject) -> None:

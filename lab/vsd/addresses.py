@@ -19,6 +19,7 @@ _RESERVATIONS = {"vmipreservations": "IPV4Address", "ipreservations": "IPAddress
 _ATTRIBUTES = _HOLDERS | _RESERVATIONS
 
 Range = tuple[IPv4Address, IPv4Address]
+Ranges = tuple[Range, ...]
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 
 
@@ -59,15 +60,19 @@ def cidr_of(directory: Directory, network: Thing) -> IPv4Network | None:
 
 @attrs.define(eq=False)
 class _Pool:
-    """The addresses of one network, as numbers; ``least`` is one below which none is free."""
+    """The addresses of one network, as numbers.
+
+    ``least`` has, for ranges that were asked about, a number below which none of theirs is free.
+    """
 
     cidr: IPv4Network
     gateway: IPv4Address | None
-    ranges: list[Range]
+    ranges: Ranges
     holders: dict[int, Thing] = attrs.field(factory=dict)
     reserved: dict[int, Thing] = attrs.field(factory=dict)
+    bindings: dict[str, Thing] = attrs.field(factory=dict)
     numbers: dict[str, int] = attrs.field(factory=dict)
-    least: int = 0
+    least: dict[Ranges, int] = attrs.field(factory=dict)
 
     def record(self, thing: Thing) -> None:
         """Take down the address that something has."""
@@ -77,19 +82,33 @@ class _Pool:
             number = int(IPv4Address(address))
             self._table(thing)[number] = thing
             self.numbers[thing.id] = number
+            if thing.is_a("ipreservation"):
+                self.bindings[thing.id] = thing
 
     def forget(self, thing: Thing) -> None:
         """Take down that something has no address any more."""
         number = self.numbers.pop(thing.id, None)
         if number is not None:
             self._table(thing).pop(number, None)
-            self.least = min(self.least, number)
+            self.bindings.pop(thing.id, None)
+            self.least = {ranges: min(least, number) for ranges, least in self.least.items()}
 
-    def free(self, ranges: Iterable[Range], besides: Collection[int]) -> IPv4Address | None:
+    def bound_to(self, mac: str) -> IPv4Address | None:
+        """Return the address that is bound to a MAC, unless somebody has it."""
+        for binding in self.bindings.values():
+            number = self.numbers[binding.id]
+            if binding["dynamicAllocationEnabled"] and _same_mac(binding["MAC"], mac) and number not in self.holders:
+                return IPv4Address(number)
+        return None
+
+    def lowest_free(self, ranges: Ranges, besides: Collection[int] = ()) -> IPv4Address | None:
         """Return the lowest address in some ranges that nobody has or has reserved."""
-        for number in _numbers(ranges):
+        least = self.least.get(ranges, 0)
+        for number in _numbers(sorted(ranges), least):
             taken = number in self.holders or number in self.reserved or number in besides
             if not taken and self.usable(IPv4Address(number)):
+                if not besides:
+                    self.least[ranges] = number
                 return IPv4Address(number)
         return None
 
@@ -97,21 +116,17 @@ class _Pool:
         """Tell whether an interface could have the address if nobody had it."""
         return address != self.gateway and is_machine(address, self.cidr)
 
-    def lowest_free(self, besides: Collection[int]) -> IPv4Address | None:
-        """Return the lowest address that the VSD may choose."""
-        ranges = self.ranges or [(self.cidr.network_address, self.cidr.broadcast_address)]
-        found = self.free(((max(low, IPv4Address(self.least)), high) for low, high in ranges), besides)
-        if found is not None and not besides:
-            self.least = int(found)
-        return found
+    def chosen_from(self) -> Ranges:
+        """Return the ranges that the VSD chooses from."""
+        return self.ranges or ((self.cidr.network_address, self.cidr.broadcast_address),)
 
     def _table(self, thing: Thing) -> dict[int, Thing]:
         return self.holders if thing.kind.resource in _HOLDERS else self.reserved
 
 
-def _numbers(ranges: Iterable[Range]) -> Iterator[int]:
+def _numbers(ranges: Iterable[Range], least: int) -> Iterator[int]:
     for low, high in ranges:
-        yield from range(int(low), int(high) + 1)
+        yield from range(max(int(low), least), int(high) + 1)
 
 
 class Addresses:
@@ -134,10 +149,8 @@ class Addresses:
             Refusal: None is free, or the network has no addresses.
         """
         pool = self._pool(network)
-        for number, reservation in pool.reserved.items() if mac else ():
-            if reservation.is_a("ipreservation") and _same_mac(reservation["MAC"], mac) and number not in pool.holders:
-                return IPv4Address(number)
-        found = pool.lowest_free(besides)
+        bound = pool.bound_to(mac) if mac else None
+        found = bound or pool.lowest_free(pool.chosen_from(), besides)
         if found is None:
             raise _exhausted(network, pool.cidr)
         return found
@@ -169,18 +182,17 @@ class Addresses:
         if int(address) in pool.holders:
             raise _in_use(address, "an interface has it", field)
 
-    def choose_in(self, network: Thing, ranges: Iterable[Range]) -> IPv4Address:
+    def choose_in(self, network: Thing, ranges: Ranges) -> IPv4Address:
         """Return a free address in some ranges.
 
         Raises:
             Refusal: None is free, or a range is not the network's.
         """
         pool = self._pool(network)
-        bounds = list(ranges)
-        for bound in (bound for pair in bounds for bound in pair):
+        for bound in (bound for pair in ranges for bound in pair):
             if bound not in pool.cidr:
                 raise invalid("allocationPools", f"{bound} is not in {pool.cidr}, the network's addresses")
-        found = pool.free(bounds, ())
+        found = pool.lowest_free(ranges)
         if found is None:
             raise _exhausted(network, pool.cidr)
         return found
@@ -220,7 +232,7 @@ class Addresses:
         if cidr is None:
             raise invalid("attachedNetworkID", f'"{network.name}" has no IPv4 addresses')
         gateway = IPv4Address(has["gateway"]) if has["gateway"] else None
-        ranges = sorted(
+        ranges = tuple(
             (IPv4Address(each["minAddress"]), IPv4Address(each["maxAddress"]))
             for each in self._directory.below(has, "addressranges").values()
         )

@@ -220,7 +220,7 @@ class Rules:
             address = ipv4(wanted["IPV4Address"], "IPV4Address")
             self._addresses.check_reservation(network, address, "IPV4Address")
         elif pools:
-            address = self._addresses.choose_in(network, [_pool(pool) for pool in pools])
+            address = self._addresses.choose_in(network, tuple(_pool(pool) for pool in pools))
         else:
             raise invalid("IPV4Address", "An IPV4Address or allocationPools are needed")
         wanted["IPV4Address"] = str(address)
