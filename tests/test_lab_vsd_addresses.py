@@ -428,4 +428,4 @@ class AnySequenceTests(SynchronousTestCase):
 
     def test_any_sequence(self) -> None:
         """No address is given twice, and each that is given back is free."""
-        run_state_machine_as_test(_Machine, settings=settings(max_examples=30, stateful_step_count=30, deadline=None))
+        run_state_machine_as_test(_Machine, settings=settings(max_examples=15, stateful_step_count=30, deadline=None))
