@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.logger import capturedLogs, formatEvent
 
 from lab.vsd.kinds import BY_RESOURCE
 from tests.vsd_support import VsdTestCase, mac
@@ -619,3 +620,20 @@ class DelayTests(VsdTestCase):
         self.clock.advance(0.001)
         self.agent.flush()
         self.assertEqual(self.successResultOf(asked).status, 200)
+
+
+class LogTests(VsdTestCase):
+    """What the log has."""
+
+    def test_lines(self) -> None:
+        """A request is one line, whatever is in it, without anything secret."""
+        enterprise = f"enterprises/{self.thing('Acme').id}"
+        user = {"userName": "u", "firstName": "U", "lastName": "S", "email": "e", "password": "hidden"}
+        with capturedLogs() as events:
+            self.done("POST", f"{enterprise}/users", user)
+            self.refused("POST", f"{enterprise}/domains", {"name": "x", "templateID": "a\nb\ud800"})
+        lines = [formatEvent(event) for event in events]
+        self.assertEqual(len(lines), 2)
+        self.assertIn("a\\nb\\ud800", lines[1])
+        self.assertNotIn("hidden", lines[0])
+        self.assertNotIn(self.key, "".join(lines))

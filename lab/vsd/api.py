@@ -341,7 +341,7 @@ class Api:
             user=header(request, "X-Nuage-ProxyUser") or header(request, "X-Nuage-Organization") or "nobody",
             line=_line(request),
             status=answer.status,
-            why=f" {why}" if why else "",
+            why=f" {_printable(why)}" if why else "",
         )
         request.setResponseCode(answer.status)
         request.setHeader(b"Content-Type", b"application/json")
@@ -357,6 +357,11 @@ def header(request: IRequest, name: str) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def _printable(text: str) -> str:
+    """Return a text for one line of the log: clients may send any characters."""
+    return text.encode("unicode_escape").decode("ascii")
 
 
 def _bulk(answers: list[Answer]) -> Answer:
