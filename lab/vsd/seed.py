@@ -1,8 +1,8 @@
 """The topology file in the directory: what it has is made there, at the start and when the file is read again.
 
 The file owns what it names. When it is read again, what is new in it is made, what differs is changed, and what was
-taken out of it is removed with all that is below it. What clients made besides stays as it is; an object that they
-gave a name which the file has now becomes the file's. A file that does not fit to what clients made is refused, and
+taken out of it is removed with all that is below it. Whatever else clients made stays as it is; if one of their objects
+has a name that is now in the file, it becomes the file's. A file that conflicts with what clients made is refused and
 changes nothing.
 """
 
