@@ -5,13 +5,14 @@ A variable of the environment, ``NUAGE_`` and the key, overrides the file. All p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import yaml
 
+from nuage.config.contradictions import contradictions
 from nuage.config.settings import Config
 from nuage.errors import ConfigurationError
 from nuage.text import did_you_mean
@@ -42,7 +43,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     found.check(entries)
     found.check(variables)
     config = Config(**found.values)
-    found.problems += [problem for keys, problem in _contradictions(config) if found.refused.isdisjoint(keys)]
+    found.problems += [problem for keys, problem in contradictions(config) if found.refused.isdisjoint(keys)]
     if found.problems:
         where = f"{path} and the environment" if variables else str(path)
         count = f"{len(found.problems)} problem{'s' if len(found.problems) > 1 else ''}"
@@ -193,27 +194,3 @@ def _shown(value: Any) -> str:
 
 def _reason(problem: ValueError, allowed: str) -> str:
     return f"{problem}; allowed is {allowed}" if str(problem) else f"is not allowed; allowed is {allowed}"
-
-
-def _contradictions(config: Config) -> Iterator[tuple[set[str], str]]:
-    """Yield problems of values that are good by themselves and bad together, with the attributes they are about."""
-    tls = ("vrs_private_key", "vrs_certificate", "vrs_ca_certificate")
-    secure = config.vrs_remote.startswith("ssl:")
-    for name in tls:
-        path = getattr(config, name)
-        if secure and path is None:
-            yield {name, "vrs_endpoint"}, f'{name}: missing; "{config.vrs_endpoint}" needs all of {", ".join(tls)}'
-        if path is not None and not secure:
-            text = f'{name}: "{path}" is only for an ssl: endpoint; VrsEndpoint is "{config.vrs_endpoint}"'
-            yield {name, "vrs_endpoint"}, text
-    if config.vrs_server_name is not None and not secure:
-        text = f'vrs_server_name: is only for an ssl: endpoint; VrsEndpoint is "{config.vrs_endpoint}"'
-        yield {"vrs_server_name", "vrs_endpoint"}, text
-    needed = config.vrs_timeout + config.wire_timeout + config.resolve_timeout
-    if config.call_timeout <= needed:
-        yield (
-            {"call_timeout", "vrs_timeout", "wire_timeout", "resolve_timeout"},
-            f"call_timeout: {config.call_timeout:g} has to be longer than vrs_timeout, wire_timeout and "
-            f"resolve_timeout together, "
-            f"{needed:g} seconds",
-        )
