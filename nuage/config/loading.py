@@ -5,7 +5,8 @@ A variable of the environment, ``NUAGE_`` and the key, overrides the file. All p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from nuage.text import did_you_mean
 
 #: What the names of variables start with.
 _PREFIX = "NUAGE_"
+#: A user and a password in a URL.
+_CREDENTIALS = re.compile(r"//[^/@]*@")
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
@@ -41,6 +44,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     variables = _variables(environ)
     found = _Findings()
     found.check(entries)
+    found.problems += _open_secrets(entries, path)
     found.check(variables)
     config = Config(**found.values)
     found.problems += [problem for keys, problem in contradictions(config) if found.refused.isdisjoint(keys)]
@@ -94,6 +98,16 @@ def _entries(content: bytes) -> list[_Entry]:
         ]
     finally:
         loader.dispose()
+
+
+def _open_secrets(entries: Iterable[_Entry], path: Path) -> Iterator[str]:
+    """Find secrets in a file that other users may read."""
+    secrets = {_folded(field.name) for field in attrs.fields(Config) if field.metadata["secret"]}
+    if path.stat().st_mode & 0o077:
+        for entry in entries:
+            if entry.key in secrets and entry.values != (None,):
+                text = f"is a secret, and {path} is open to other users: chmod 600 {path}, or put it into another file"
+                yield f"{entry.at}{entry.name}: {text}"
 
 
 def _variables(environ: Mapping[str, str]) -> list[_Entry]:
@@ -162,7 +176,8 @@ class _Findings:
         except ValueError as problem:
             self.refused.add(field.name)
             reason = _reason(problem, field.metadata["allowed"])
-            self.problems.append(f"{entry.at}{entry.name}: {_shown(entry.values[-1])} {reason}")
+            shown = "the value" if field.metadata["secret"] else _shown(entry.values[-1])
+            self.problems.append(f"{entry.at}{entry.name}: {shown} {reason}")
 
 
 def _value(field: attrs.Attribute[Any], readings: Sequence[Any]) -> Any:
@@ -188,7 +203,7 @@ def _nearest(entry: _Entry, known: Mapping[str, attrs.Attribute[Any]]) -> str:
 
 
 def _shown(value: Any) -> str:
-    shown = "(empty)" if value is None else repr(value)
+    shown = "(empty)" if value is None else _CREDENTIALS.sub("//…@", repr(value))
     return shown if len(shown) <= 80 else f"{shown[:77]}…"
 
 
