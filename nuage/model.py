@@ -17,7 +17,7 @@ Recorded = TypeVar("Recorded", bound=attrs.AttrsInstance)
 Parsed = TypeVar("Parsed")
 
 #: The types of those fields of a record that are not texts.
-_KINDS: Mapping[str, type] = {"internal": bool, "mtu": int, "options": dict}
+_KINDS: Mapping[str, type] = {"internal": bool, "mtu": int, "options": dict, "unchecked": bool}
 
 
 def parse_address(kind: Callable[[str], Parsed], text: str) -> Parsed:
@@ -74,7 +74,8 @@ class Network:
     ``zone`` and ``subnet`` are None for an L2 domain, which has neither. A gateway of None means that Docker was not
     told one. ``mtu`` (bytes) is None if the daemon's own setting applies. The policy group and the redirection
     target are those of endpoints that name none of their own. ``owner`` is the plugin that keeps the network, by the
-    file name of its socket; a record of release 1.0 names none.
+    file name of its socket; a record of release 1.0 names none. ``unchecked``: there is a VSD, and it was away when the
+    network was created.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Network:
     policy_group: str | None = None
     redirection_target: str | None = None
     owner: str | None = None
+    unchecked: bool = False
 
     def place(self) -> str:
         """Name the network's place in the topology, for messages."""

@@ -34,9 +34,10 @@ from nuage import names
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
 from nuage.driver.mac import mac_of
+from nuage.driver.places import Places
 from nuage.driver.resolution import check_resolution, unresolved
 from nuage.driver.turns import Turns
-from nuage.errors import NuageError, Refused
+from nuage.errors import NuageError, Refused, SwitchError
 from nuage.libnetwork.payloads import CreateEndpoint
 from nuage.model import Container, Endpoint, Network
 from nuage.vrs.errors import NotConnected, NotResolved
@@ -67,6 +68,7 @@ class Endpoints:
         containers: Knows which container an endpoint belongs to.
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one endpoint apart; shared with ``cleanup``.
+        places: Knows why the VRS does not resolve a port, None where there is no VSD.
 
     Its methods raise :class:`nuage.errors.NuageError`.
     """
@@ -84,6 +86,7 @@ class Endpoints:
         containers: Containers,
         cleanup: Cleanup,
         turns: Turns,
+        places: Places | None = None,
     ) -> None:
         self._mtu = mtu
         self._resolve_timeout = resolve_timeout
@@ -93,6 +96,7 @@ class Endpoints:
         self._containers = containers
         self._cleanup = cleanup
         self._turns = turns
+        self._places = places
 
     async def create_endpoint(self, network: Network, request: CreateEndpoint) -> Endpoint:
         """Check an endpoint and keep it."""
@@ -245,12 +249,19 @@ class Endpoints:
         try:
             resolution = await self._switch.resolved(endpoint.id, self._resolve_timeout)
         except NotResolved:
-            connected = self._switch.controller_connected()
-            policy = port_metadata(network, endpoint, self._containers.known(endpoint.id))
-            raise unresolved(network, endpoint, policy, self._resolve_timeout, controller=connected) from None
+            raise await self._unresolved(network, endpoint) from None
         self._log.info("endpoint={endpoint} is {resolution}", endpoint=endpoint.id[:12], resolution=str(resolution))
         await self._switch.wired(endpoint.id)
         return check_resolution(network, endpoint, resolution)
+
+    async def _unresolved(self, network: Network, endpoint: Endpoint) -> SwitchError:
+        """Return the error of a port that is not resolved, with what the VSD knows of the reason."""
+        connected = self._switch.controller_connected()
+        policy = port_metadata(network, endpoint, self._containers.known(endpoint.id))
+        reason = ""
+        if connected and self._places is not None:
+            reason = await self._places.why_unresolved(network, endpoint, policy)
+        return unresolved(network, endpoint, policy, self._resolve_timeout, controller=connected, reason=reason)
 
     async def _free_addresses(self, request: CreateEndpoint, network: Network) -> None:
         """Remove older endpoints of the network that have an address which Docker now gives to another.

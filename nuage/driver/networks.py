@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.endpoints import Endpoints
 from nuage.driver.options import network_of
+from nuage.driver.places import Places
 from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, Refused
 from nuage.model import Network, NetworkRequest
@@ -36,6 +37,7 @@ class Networks:
         endpoints: Removes those of a network that is removed.
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one network, and about one place in the topology, apart; shared with ``cleanup``.
+        places: Compares networks with the VSD, None where there is none.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Networks:
         endpoints: Endpoints,
         cleanup: Cleanup,
         turns: Turns,
+        places: Places | None = None,
     ) -> None:
         self._clock = clock
         self._switch = switch
@@ -54,11 +57,14 @@ class Networks:
         self._endpoints = endpoints
         self._cleanup = cleanup
         self._turns = turns
+        self._places = places
 
     async def create_network(self, request: NetworkRequest) -> None:
         """Check a network and keep it."""
         network = network_of(request)
         await self._switch.ready()
+        if self._places is not None:
+            network = await self._places.checked(network)
         async with self._placed(network):
             self._cleanup.cancel(network.id)
             # Its endpoints are not undone with it: it may be one whose record was lost, and containers run on it.

@@ -54,6 +54,7 @@ def network_of(request: NetworkRequest) -> Network:
         gateway_v6=pool_v6.gateway if pool_v6 else None,
         internal=request.internal,
         mtu=mtu,
+        unchecked=False,
     )
 
 

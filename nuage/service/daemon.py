@@ -21,6 +21,7 @@ from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver
 from nuage.driver.endpoints import Endpoints
 from nuage.driver.networks import Networks
+from nuage.driver.places import Places
 from nuage.driver.turns import Turns
 from nuage.errors import ConfigurationError
 from nuage.links.links import Links
@@ -32,10 +33,18 @@ from nuage.service.readiness import Watched
 from nuage.vrs import tables
 from nuage.vrs.schema import SchemaCheck
 from nuage.vrs.switch import Switch
+from nuage.vsd.connection import Settings, connect
+from nuage.vsd.directory import Directory
+from nuage.vsd.presence import Presence
+from nuage.vsd.session import Session
+from nuage.vsd.tls import Trust
 
 #: Seconds that ovs-vswitchd may take to write the controller's role into the database: it does so every 5 s
 #: (ovs-vswitchd.conf.db(5), "stats-update-interval"), and the role is empty after each start of ovsdb-server.
 _CONTROLLER_LAG = 6.0
+
+#: Seconds that a VSD may be away without a word in the log: it is a cluster, whose nodes take each other's place.
+_VSD_LAG = 10.0
 
 
 class Daemon:
@@ -68,6 +77,11 @@ class Daemon:
         self.cleanup = Cleanup(reactor, turns)
         self.docker = docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)
         self.containers = Containers(reactor, docker, self._found_late)
+        self.vsd = _vsd(reactor, config)
+        self.places = None
+        if self.vsd is not None:
+            directory = Directory(self.vsd, reactor)
+            self.places = Places(reactor, directory, config.vsd_timeout, switch=self.switch, turns=turns)
         # Without a controller no port is resolved.
         self._needs_controller = config.resolve_timeout > 0
         self.endpoints = Endpoints(
@@ -79,6 +93,7 @@ class Daemon:
             containers=self.containers,
             cleanup=self.cleanup,
             turns=turns,
+            places=self.places,
         )
         networks = Networks(
             reactor,
@@ -87,6 +102,7 @@ class Daemon:
             endpoints=self.endpoints,
             cleanup=self.cleanup,
             turns=turns,
+            places=self.places,
         )
         self.driver = Driver(scope=config.scope, switch=self.switch, networks=networks, endpoints=self.endpoints)
         self.auditor = Auditor(
@@ -135,6 +151,8 @@ class Daemon:
         watched.append(
             Watched(name=docker.name, there=lambda: docker.there, status=lambda: docker.status, needed=False)
         )
+        if self.vsd is not None:
+            watched.append(_watched_vsd(self.vsd.presence))
         return watched
 
     def start(self) -> None:
@@ -142,6 +160,21 @@ class Daemon:
         self.links.start()
         self.client.start()
         self.docker.presence.start()
+        if self.vsd is not None:
+            self.vsd.start()
+
+    def follow_vsd(self) -> None:
+        """Check networks that the VSD could not judge, each time that it is back."""
+        if self.vsd is not None and self.places is not None:
+            self.vsd.presence.on_return(self.places.resume)
+
+    def resume(self) -> None:
+        """Do what waited for the switch. Call this when it is back."""
+        self.cleanup.resume()
+        self.endpoints.seek_containers()
+        if self.places is not None:
+            self.places.resume()
+        self.auditor.trigger()
 
     async def stop(self, patience: float) -> None:
         """Stop everything; return when nothing is left.
@@ -153,12 +186,14 @@ class Daemon:
         self.containers.stop()
         self.cleanup.stop()
         self.docker.presence.stop()
-        await gatherResults(
-            [
-                self._within(patience, "a request to the kernel about links", self.links.stop()),
-                self._within(patience, "the connection to the switch's database", self.client.stop()),
-            ]
-        )
+        ends = {
+            "a request to the kernel about links": self.links.stop(),
+            "the connection to the switch's database": self.client.stop(),
+        }
+        if self.places is not None and self.vsd is not None:
+            self.places.stop()
+            ends["the connection to the VSD"] = self.vsd.stop()
+        await gatherResults([self._within(patience, what, end) for what, end in ends.items()])
 
     def _has_bridge(self) -> bool | None:
         return self.switch.has_bridge() if self.client.synced else None
@@ -190,6 +225,44 @@ def _remote(config: Config) -> Remote:
         return parse_remote(config.vrs_remote, _tls_files(config), config.vrs_server_name)
     except RemoteUnusable as problem:
         raise ConfigurationError(str(problem)) from problem
+
+
+def _vsd(reactor: Any, config: Config) -> Session | None:
+    """Return the session with the VSD, None where there is no VSD.
+
+    Raises:
+        ConfigurationError: A file for TLS cannot be used.
+    """
+    if config.vsd_url is None or config.vsd_user is None:
+        return None
+    trust = Trust(
+        ca_certificate=config.vsd_ca_certificate,
+        any_certificate=config.vsd_accept_any_certificate,
+        certificate=config.vsd_certificate,
+        private_key=config.vsd_private_key,
+    )
+    settings = Settings(
+        urls=config.vsd_url,
+        version=config.vsd_version,
+        organization=config.vsd_organization,
+        user=config.vsd_user,
+        password=config.vsd_password,
+        password_file=config.vsd_password_file,
+        trust=trust,
+        timeout=config.vsd_timeout,
+    )
+    return connect(reactor, settings)
+
+
+def _watched_vsd(presence: Presence) -> Watched:
+    return Watched(
+        name=presence.name,
+        there=lambda: presence.there,
+        status=lambda: presence.status,
+        promise="networks are created without it, and compared with it as soon as it is there",
+        needed=False,
+        grace=_VSD_LAG,
+    )
 
 
 def _tls_files(config: Config) -> TlsFiles | None:

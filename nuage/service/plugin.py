@@ -63,7 +63,12 @@ class NuagePlugin(MultiService):
             bridge=self._config.vrs_bridge,
             docker=self._config.docker_endpoint,
         )
+        if self._config.vsd_url is not None:
+            self._log.info("VSD {urls}, user {user}", urls=", ".join(self._config.vsd_url), user=self._config.vsd_user)
+        if self._config.vsd_accept_any_certificate:
+            self._log.warn("the VSD's certificate is not checked (vsd_accept_any_certificate): anybody may be the VSD")
         self._daemon.switch.on_ready(self._ready)
+        self._daemon.follow_vsd()
         self._daemon.start()
 
     def stopService(self) -> Deferred[None]:
@@ -83,6 +88,4 @@ class NuagePlugin(MultiService):
 
     def _ready(self) -> None:
         self._readiness.look()
-        self._daemon.cleanup.resume()
-        self._daemon.endpoints.seek_containers()
-        self._daemon.auditor.trigger()
+        self._daemon.resume()
