@@ -10,7 +10,7 @@ import attrs
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver
-from nuage.driver.endpoints import Endpoints
+from nuage.driver.endpoints import AddressKeeper, Endpoints
 from nuage.driver.networks import Networks
 from nuage.driver.places import Places
 from nuage.driver.turns import Turns
@@ -113,6 +113,7 @@ class Plugin:
         wire_timeout: float = 2,
         owner: str | None = None,
         vsd: PlayedVsd | None = None,
+        addresses: AddressKeeper | None = None,
         **client_options: Any,
     ) -> None:
         turns = Turns(reactor)
@@ -139,6 +140,7 @@ class Plugin:
             cleanup=self.cleanup,
             turns=turns,
             places=self.places,
+            addresses=addresses,
         )
         self.networks = Networks(
             reactor,

@@ -394,6 +394,7 @@ class Environment(ConfigCase):
             "vsd_user": "nuage",
             "vsd_password": "12345678",
             "vsd_ca_certificate": files["vrs_ca_certificate"],
+            "vsd_address_form": "container",
             "vsd_timeout": 5.0,
         }
         # They contradict others.

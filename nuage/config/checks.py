@@ -21,6 +21,7 @@ Check = Callable[[Any], Any]
 OVS_SCHEMES = ("unix", "tcp", "ssl")
 #: The spellings of a scope, in lower case, and what is kept for each; the next two are alike.
 SCOPES = {"local": "local", "global": "global"}
+ADDRESS_FORMS = {"auto": "auto", "reservation": "reservation", "container": "container"}
 LABEL_POLICIES = {"strict": "strict", "late": "late"}
 LOG_LEVELS = {"debug": "Debug", "info": "Info", "warn": "Warn", "warning": "Warn", "error": "Error"}
 LOG_LEVELS |= {"critical": "Critical"}

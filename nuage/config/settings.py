@@ -110,6 +110,10 @@ class Config:
     vsd_accept_any_certificate: bool = attrs.field(
         default=False, metadata=_key("vsd_accept_any_certificate", checks.boolean, "true or false")
     )
+    vsd_address_form: str = attrs.field(
+        default="auto",
+        metadata=_key("vsd_address_form", checks.one_of(checks.ADDRESS_FORMS), "auto, reservation or container"),
+    )
     vsd_timeout: float = attrs.field(default=4.0, metadata=_key("vsd_timeout", checks.seconds, _SECONDS))
 
     @property

@@ -55,6 +55,13 @@ class LinkMaker(Protocol):
         """Remove a pair in the background."""
 
 
+class AddressKeeper(Protocol):
+    """What knows the addresses that are from Nuage: :class:`nuage.ipam.addresses.Addresses`."""
+
+    async def bind(self, network: Network, address: IPv4Address, *, mac: str, endpoint_id: str) -> bool:
+        """Tell the VSD which endpoint has an address; return whether the VRS is to be told in the split way."""
+
+
 class Endpoints:
     """Makes, attaches and removes endpoints, one call about each after the other.
 
@@ -68,6 +75,7 @@ class Endpoints:
         containers: Knows which container an endpoint belongs to.
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one endpoint apart; shared with ``cleanup``.
+        addresses: Knows the addresses that are from Nuage; None where Docker's IPAM gives all.
         places: Knows why the VRS does not resolve a port, None where there is no VSD.
 
     Its methods raise :class:`nuage.errors.NuageError`.
@@ -86,6 +94,7 @@ class Endpoints:
         containers: Containers,
         cleanup: Cleanup,
         turns: Turns,
+        addresses: AddressKeeper | None = None,
         places: Places | None = None,
     ) -> None:
         self._mtu = mtu
@@ -96,6 +105,7 @@ class Endpoints:
         self._containers = containers
         self._cleanup = cleanup
         self._turns = turns
+        self._addresses = addresses
         self._places = places
 
     async def create_endpoint(self, network: Network, request: CreateEndpoint) -> Endpoint:
@@ -113,6 +123,7 @@ class Endpoints:
                 address_v6=request.address_v6,
                 options=endpoint_options(request.options),
             )
+            endpoint = await self._bound(network, endpoint)
             undo = partial(self._forget_endpoint, endpoint.id)
             async with self._cleanup.undone_by(endpoint.id, undo, new=known is None):
                 await self._switch.remember_endpoint(endpoint)
@@ -144,6 +155,7 @@ class Endpoints:
         async with self._turns.turn(endpoint.id):
             if not self._switch.trace(endpoint.id).waiting:
                 known = container or self._containers.known(endpoint.id)
+                endpoint = await self._bound(network, endpoint)
                 await self._switch.adopt(endpoint, known)
                 await self._open(network, endpoint, known)
 
@@ -167,6 +179,14 @@ class Endpoints:
         for endpoint_id, trace in self._switch.survey().traces.items():
             if trace.attached and trace.container_id is None and trace.network_id:
                 self._containers.expect(trace.network_id, endpoint_id)
+
+    async def _bound(self, network: Network, endpoint: Endpoint) -> Endpoint:
+        """Have the VSD know whose an address of Nuage's is, and return the endpoint as the VRS is to be told of it."""
+        if self._addresses is None or not network.ipam or endpoint.address is None:
+            return endpoint
+        address = endpoint.address.ip
+        split = await self._addresses.bind(network, address, mac=endpoint.mac, endpoint_id=endpoint.id)
+        return attrs.evolve(endpoint, split=split)
 
     async def _open(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
         """Attach an endpoint whose container has been started. It is attached with its policy, or not at all."""

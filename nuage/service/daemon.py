@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Coroutine
 from functools import partial
 from typing import Any
@@ -24,11 +25,13 @@ from nuage.driver.networks import Networks
 from nuage.driver.places import Places
 from nuage.driver.turns import Turns
 from nuage.errors import ConfigurationError
+from nuage.ipam.driver import Ipam
 from nuage.links.links import Links
 from nuage.model import Container
 from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.errors import RemoteUnusable
 from nuage.ovsdb.remote import Remote, TlsFiles, parse_remote
+from nuage.service.addressing import Addressing
 from nuage.service.readiness import Watched
 from nuage.vrs import tables
 from nuage.vrs.schema import SchemaCheck
@@ -79,9 +82,20 @@ class Daemon:
         self.containers = Containers(reactor, docker, self._found_late)
         self.vsd = _vsd(reactor, config)
         self.places = None
+        self.addressing: Addressing | None = None
         if self.vsd is not None:
             directory = Directory(self.vsd, reactor)
             self.places = Places(reactor, directory, config.vsd_timeout, switch=self.switch, turns=turns)
+            self.addressing = Addressing(
+                reactor,
+                session=self.vsd,
+                account=f"{config.vsd_user}@{config.vsd_organization}",
+                directory=directory,
+                switch=self.switch,
+                docker=docker,
+                host_name=socket.gethostname().partition(".")[0],
+                form=config.vsd_address_form,
+            )
         # Without a controller no port is resolved.
         self._needs_controller = config.resolve_timeout > 0
         self.endpoints = Endpoints(
@@ -94,6 +108,7 @@ class Daemon:
             cleanup=self.cleanup,
             turns=turns,
             places=self.places,
+            addresses=self.addressing.addresses if self.addressing is not None else None,
         )
         networks = Networks(
             reactor,
@@ -103,6 +118,7 @@ class Daemon:
             cleanup=self.cleanup,
             turns=turns,
             places=self.places,
+            pools=self.addressing.handed_out if self.addressing is not None else None,
         )
         self.driver = Driver(scope=config.scope, switch=self.switch, networks=networks, endpoints=self.endpoints)
         self.auditor = Auditor(
@@ -115,6 +131,11 @@ class Daemon:
             networks=networks,
             turns=turns,
         )
+
+    @property
+    def ipam(self) -> Ipam | None:
+        """What answers Docker's IPAM, None where there is no VSD."""
+        return self.addressing.ipam if self.addressing is not None else None
 
     def watched(self) -> list[Watched]:
         """Return what the daemon waits for and reports."""
@@ -162,11 +183,15 @@ class Daemon:
         self.docker.presence.start()
         if self.vsd is not None:
             self.vsd.start()
+        if self.addressing is not None:
+            self.addressing.start()
 
     def follow_vsd(self) -> None:
         """Check networks that the VSD could not judge, each time that it is back."""
         if self.vsd is not None and self.places is not None:
             self.vsd.presence.on_return(self.places.resume)
+        if self.vsd is not None and self.addressing is not None:
+            self.vsd.presence.on_return(self.addressing.resume)
 
     def resume(self) -> None:
         """Do what waited for the switch. Call this when it is back."""
@@ -174,6 +199,8 @@ class Daemon:
         self.endpoints.seek_containers()
         if self.places is not None:
             self.places.resume()
+        if self.addressing is not None:
+            self.addressing.resume()
         self.auditor.trigger()
 
     async def stop(self, patience: float) -> None:
@@ -185,6 +212,8 @@ class Daemon:
         self.auditor.stop()
         self.containers.stop()
         self.cleanup.stop()
+        if self.addressing is not None:
+            self.addressing.stop()
         self.docker.presence.stop()
         ends = {
             "a request to the kernel about links": self.links.stop(),

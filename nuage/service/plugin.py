@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from nuage import __version__
 from nuage.config.settings import Config
 from nuage.libnetwork.calls import Calls
-from nuage.libnetwork.resource import Libnetwork
+from nuage.libnetwork.ipam_resource import resource_of
 from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.service import systemd
 from nuage.service.daemon import Daemon
@@ -42,7 +42,7 @@ class NuagePlugin(MultiService):
         passed = systemd.passed_socket(environ, os.getpid(), config.plugin_socket)
         self._daemon = Daemon(reactor, config)
         calls = Calls(reactor, config.call_timeout)
-        site = PluginSite(Libnetwork(self._daemon.driver, calls).resource(), reactor)
+        site = PluginSite(resource_of(self._daemon.driver, self._daemon.ipam, calls), reactor)
         PluginServer(reactor, config.plugin_socket, site, calls, passed).setServiceParent(self)
         self._readiness = Readiness(
             reactor,

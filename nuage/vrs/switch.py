@@ -6,7 +6,7 @@ writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -75,6 +75,19 @@ class Switch(Mirror):
                     f'the switch has no bridge "{self._bridge}", and got none within vrs_timeout; {REMEDY}'
                 ) from None
 
+    async def identity(self) -> str:
+        """Return what tells this plugin on this switch apart from any other: the database's own id, and the owner.
+
+        It stays the same for as long as the database exists.
+
+        Raises:
+            SwitchError: The database is away, or has no row of its own.
+        """
+        await self.loaded()
+        for row in self._client.cache[tables.OPEN_VSWITCH].rows.values():
+            return f"{row.uuid}.{self._owner or ''}"
+        raise SwitchError("the switch's database is empty: it has no row in its table Open_vSwitch; start Open vSwitch")
+
     def on_ready(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back each time that the tables have been loaded or the bridge was made; return what ends this."""
 
@@ -113,6 +126,22 @@ class Switch(Mirror):
         """Forget a network; it is no error if it was not known."""
         await self.loaded()
         await self._commit(transactions.forget(self._bridge, tables.NETWORK_RECORD + network_id))
+
+    def pool_records(self) -> Mapping[str, str]:
+        """Return what this plugin keeps of pools, by key: see :mod:`nuage.ipam.handed_out`."""
+        start = self._pool_record("")
+        return {key.removeprefix(start): text for key, text in self._bridge_ids().items() if key.startswith(start)}
+
+    async def remember_pool(self, key: str, text: str) -> None:
+        """Keep something of a pool."""
+        await self.ready()
+        if self.pool_records().get(key) != text:
+            await self._commit(transactions.remember(self._bridge, self._pool_record(key), text))
+
+    async def forget_pools(self, keys: Sequence[str]) -> None:
+        """Keep it no longer."""
+        steps = [step for key in keys for step in transactions.forget(self._bridge, self._pool_record(key))]
+        await self._commit(steps)
 
     async def remember_endpoint(self, endpoint: Endpoint) -> None:
         """Keep an endpoint that is not attached, until it is attached or forgotten."""
@@ -284,6 +313,9 @@ class Switch(Mirror):
             await self._client.when_synced()
             if not done():
                 await self._client.transact(*steps)
+
+    def _pool_record(self, key: str) -> str:
+        return f"{tables.POOL_RECORD}{self._owner or ''}-{key}"
 
     def _own(self, endpoint: Endpoint) -> Endpoint:
         return attrs.evolve(endpoint, owner=self._owner)

@@ -163,14 +163,17 @@ class Containers:
 
     Args:
         session: Asks the VSD.
+        account: Whose session it is, "user@organization". For anybody else a Container is made in that user's name, for
+            which the VSD wants an account of the provider's.
     """
 
     split = True
     #: An interface has one address of each family, and Docker asks for each of them alone.
     serves_v6 = False
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, account: str) -> None:
         self._session = session
+        self._account = account
 
     async def take(self, place: Place, claim: Claim) -> Hold:
         """See :class:`Holds`."""
@@ -183,7 +186,8 @@ class Containers:
             "externalID": claim.mark,
             "interfaces": [interface],
         }
-        as_user = f"{claim.user}@{place.organization}"
+        user = f"{claim.user}@{place.organization}"
+        as_user = None if user == self._account else user
         try:
             with _refusing_taken():
                 made = await self._session.post("/containers", body, as_user=as_user, unless=equals("UUID", uuid))
@@ -221,18 +225,19 @@ class Containers:
         return await _marked(self._session, f"{place.path}/containers", start)
 
 
-async def choose_form(session: Session, place: Place, wanted: str) -> Holds:
+async def choose_form(session: Session, account: str, place: Place, wanted: str) -> Holds:
     """Return the form in which addresses are held.
 
     Args:
         session: Asks the VSD.
+        account: Whose session it is; see :class:`Containers`.
         place: A place, by which is found out what this VSD offers.
         wanted: "reservation", "container", or "auto": reservations where the VSD has them.
     """
     if wanted == "container":
-        return Containers(session)
+        return Containers(session, account)
     if wanted == "auto" and not await _offers_reservations(session, place):
-        return Containers(session)
+        return Containers(session, account)
     return Reservations(session)
 
 
