@@ -41,4 +41,8 @@ def show_use(pair: Pair) -> None:
         print(f"       less {log}")
     print(f"Change the topology:  edit {pair.topology}; kill -HUP {pair.vsc.process.pid}")
     print(f"                      less {pair.vsc.process.log}")
+    access = pair.vsc.vsd
+    print(f"Ask the VSD:  curl --cacert {access.ca} \\")
+    print(f"                  -u {access.user}:{access.password} -H 'X-Nuage-Organization: {access.organization}' \\")
+    print(f"                  {pair.vsc.vsd_url}/nuage/api/v6/me        # on the hosts: {access.url}")
     print("End it:  lab/down")

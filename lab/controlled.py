@@ -35,6 +35,15 @@ class ControlledHost(Host):
         super().boot(**configuration)
         self.vsc.control(self)
 
+    def power_loss(self) -> None:
+        """Have the machine lose its power; see Host. The VSD is another machine's, but listens on this one's network.
+
+        Its socket would keep that network alive.
+        """
+        self.vsc.leave_vsd()
+        super().power_loss()
+        self.vsc.come_back_vsd()
+
     def has_bridge(self) -> bool:
         """Tell whether the switch has its bridge."""
         return any(row["name"] == BRIDGE for row in self.switch.rows("Bridge"))

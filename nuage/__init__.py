@@ -1,3 +1,3 @@
 """Docker network driver for Nuage VRS."""
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"

@@ -45,3 +45,30 @@ class DockerUnreachable(DockerUnavailable):
 
 class DockerRefused(DockerUnavailable):
     """Docker, or a proxy in front of it, refused to answer this question: a status from 400 to 499."""
+
+
+class VsdUnavailable(NuageError):
+    """The VSD gave no answer, a late one, or one that is not understood; the message says which."""
+
+
+class VsdRefused(NuageError):
+    """The VSD answered that it does not do what was asked.
+
+    Attributes:
+        status: The status of HTTP, such as 404 or 409.
+        code: The VSD's own number of the error (internalErrorCode), None where it gave none.
+        title, description: The VSD's words, empty where it gave none.
+    """
+
+    def __init__(
+        self, message: str, *, status: int, code: int | None = None, title: str = "", description: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.title = title
+        self.description = description
+
+
+class NotInDirectory(NuageError):
+    """The VSD has nothing of this name there. The message has the nearest names."""

@@ -7,7 +7,7 @@ there all that it knew. The record of a value is JSON text, so that it fits one 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import TypeVar
 
@@ -17,7 +17,14 @@ Recorded = TypeVar("Recorded", bound=attrs.AttrsInstance)
 Parsed = TypeVar("Parsed")
 
 #: The types of those fields of a record that are not texts.
-_KINDS: Mapping[str, type] = {"internal": bool, "mtu": int, "options": dict}
+_KINDS: Mapping[str, type] = {
+    "internal": bool,
+    "mtu": int,
+    "options": dict,
+    "unchecked": bool,
+    "ipam": bool,
+    "split": bool,
+}
 
 
 def parse_address(kind: Callable[[str], Parsed], text: str) -> Parsed:
@@ -38,10 +45,14 @@ def parse_address(kind: Callable[[str], Parsed], text: str) -> Parsed:
 
 @attrs.frozen
 class Pool4:
-    """An IPv4 pool of a network and the gateway that Docker's IPAM chose or the user named."""
+    """An IPv4 pool of a network and the gateway that Docker's IPAM chose or the user named.
+
+    ``space`` is the address space that it is from, which tells whose IPAM gave it; empty where nobody told.
+    """
 
     subnet: IPv4Network
     gateway: IPv4Address | None
+    space: str = ""
 
 
 @attrs.frozen
@@ -57,7 +68,9 @@ class NetworkRequest:
     """What somebody asked for with ``docker network create``, not yet checked.
 
     The host on which the network is made gets it with a call from Docker. The other hosts read it from what their own
-    Docker says of the network. ``options`` are those that the user gave with ``-o``.
+    Docker says of the network. ``options`` are those that the user gave with ``-o``. ``ipam``: its
+    addresses are from Nuage. ``ipam_options`` are those of ``--ipam-opt`` where this plugin gives the addresses; only
+    Docker's API tells them.
     """
 
     network_id: str
@@ -65,6 +78,8 @@ class NetworkRequest:
     internal: bool
     pools: tuple[Pool4, ...]
     pools_v6: tuple[Pool6, ...]
+    ipam: bool = False
+    ipam_options: Mapping[str, str] | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +89,8 @@ class Network:
     ``zone`` and ``subnet`` are None for an L2 domain, which has neither. A gateway of None means that Docker was not
     told one. ``mtu`` (bytes) is None if the daemon's own setting applies. The policy group and the redirection
     target are those of endpoints that name none of their own. ``owner`` is the plugin that keeps the network, by the
-    file name of its socket; a record of release 1.0 names none.
+    file name of its socket; a record of release 1.0 names none. ``unchecked``: there is a VSD, and it was away when the
+    network was created. ``ipam``: its addresses are from Nuage.
     """
 
     id: str
@@ -92,6 +108,8 @@ class Network:
     policy_group: str | None = None
     redirection_target: str | None = None
     owner: str | None = None
+    ipam: bool = False
+    unchecked: bool = False
 
     def place(self) -> str:
         """Name the network's place in the topology, for messages."""
@@ -134,7 +152,8 @@ class Endpoint:
     """One attachment of one container to one network.
 
     ``options`` are the driver options of the endpoint: Docker tells them when it creates the endpoint, and never again.
-    ``owner`` is as in a network.
+    ``owner`` is as in a network. ``split``: the VSD has a Container of its id already, which has
+    the address; the VRS is told of no place then (split activation).
     """
 
     id: str
@@ -144,6 +163,7 @@ class Endpoint:
     address_v6: IPv6Interface | None = None
     options: Mapping[str, str] = attrs.field(factory=dict)
     owner: str | None = None
+    split: bool = False
 
     def to_record(self) -> str:
         """Return the text that :meth:`from_record` reads."""
@@ -196,6 +216,17 @@ class Trace:
     container_name: str | None
     marked: bool = True
     error: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Survey:
+    """What the switch has at one moment: the trace of each endpoint by its id, without those of other plugins.
+
+    ``foreign`` are the ids of those.
+    """
+
+    traces: Mapping[str, Trace]
+    foreign: Collection[str]
 
 
 def _to_record(value: Network | Endpoint) -> str:

@@ -24,8 +24,9 @@ def kind_of(value: object) -> str:
 
 def did_you_mean(unknown: str, known: Iterable[str]) -> str:
     """Return ``'; did you mean "…"?'`` for the nearest known name, or nothing if no name is near."""
-    near = difflib.get_close_matches(unknown.lower(), sorted(known), n=1, cutoff=0.5)
-    return f'; did you mean "{near[0]}"?' if near else ""
+    folded = {each.lower(): each for each in sorted(known)}
+    near = difflib.get_close_matches(unknown.lower(), list(folded), n=1, cutoff=0.5)
+    return f"; did you mean {shown(folded[near[0]])}?" if near else ""
 
 
 def joined(*sentences: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import attrs
@@ -10,8 +10,9 @@ import attrs
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver
-from nuage.driver.endpoints import Endpoints
+from nuage.driver.endpoints import AddressKeeper, Endpoints
 from nuage.driver.networks import Networks
+from nuage.driver.places import Places
 from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, LinkError
 from nuage.libnetwork import payloads
@@ -19,6 +20,8 @@ from nuage.libnetwork.body import Body
 from nuage.model import Container, Endpoint, NetworkRequest
 from nuage.ovsdb.client import OvsdbClient
 from nuage.vrs.switch import Switch
+from nuage.vsd.directory import Directory
+from tests.played_vsd import PlayedVsd
 from tests.vrs_support import BRIDGE, Vrs
 
 NETWORK = "116f9b54de58632bbdcb3f6ffb007a5fb6aad2a401c1dae707a58b08310dce76"
@@ -79,11 +82,13 @@ class PlayedDocker:
     containers: dict[str, Container] = attrs.field(factory=dict)
     networks: dict[str, NetworkRequest] = attrs.field(factory=dict)
     silent: bool = False
+    questions: int = 0
 
-    async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
+    async def containers_of(self, network_id: str, endpoint_ids: Collection[str]) -> Mapping[str, Container | None]:
         """See nuage.docker.engine.Engine."""
+        self.questions += 1
         self._answer()
-        return self.containers.get(endpoint_id)
+        return {endpoint_id: self.containers.get(endpoint_id) for endpoint_id in endpoint_ids}
 
     async def find_network(self, network_id: str) -> NetworkRequest | None:
         """See nuage.docker.network_request.find_network."""
@@ -107,6 +112,8 @@ class Plugin:
         label_policy: str = "late",
         wire_timeout: float = 2,
         owner: str | None = None,
+        vsd: PlayedVsd | None = None,
+        addresses: AddressKeeper | None = None,
         **client_options: Any,
     ) -> None:
         turns = Turns(reactor)
@@ -115,6 +122,12 @@ class Plugin:
         self.client: OvsdbClient = vrs.client(reactor, **client_options)
         self.switch = Switch(self.client, BRIDGE, wire_timeout, owner=owner)
         self.cleanup = Cleanup(reactor, turns)
+        self.vsd = vsd.session(reactor, timeout=1.0) if vsd else None
+        self.places = None
+        if self.vsd is not None:
+            directory = Directory(self.vsd, reactor)
+            self.places = Places(reactor, directory, 1.0, switch=self.switch, turns=turns)
+            self.vsd.presence.on_return(self.places.resume)
         self.late: list[tuple[str, Container | None]] = []
         self.containers = Containers(reactor, self.docker, lambda *found: self.late.append(found))
         self.endpoints = Endpoints(
@@ -126,6 +139,8 @@ class Plugin:
             containers=self.containers,
             cleanup=self.cleanup,
             turns=turns,
+            places=self.places,
+            addresses=addresses,
         )
         self.networks = Networks(
             reactor,
@@ -134,6 +149,7 @@ class Plugin:
             endpoints=self.endpoints,
             cleanup=self.cleanup,
             turns=turns,
+            places=self.places,
         )
         self.driver = Driver(scope="local", switch=self.switch, networks=self.networks, endpoints=self.endpoints)
         self.switch.on_ready(self.cleanup.resume)
@@ -148,4 +164,7 @@ class Plugin:
         """Leave nothing behind."""
         self.containers.stop()
         self.cleanup.stop()
+        if self.vsd is not None and self.places is not None:
+            self.places.stop()
+            await self.vsd.stop()
         await self.client.stop()

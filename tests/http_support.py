@@ -27,7 +27,8 @@ from nuage.driver.networks import Networks
 from nuage.driver.turns import Turns
 from nuage.libnetwork import payloads
 from nuage.libnetwork.calls import Calls
-from nuage.libnetwork.resource import Libnetwork, NetworkDriver
+from nuage.libnetwork.ipam_resource import IpamDriver, resource_of
+from nuage.libnetwork.resource import NetworkDriver
 from nuage.libnetwork.server import PluginSite
 from nuage.model import Container, Endpoint, Network
 from nuage.ovsdb.errors import ValueNotEncodable
@@ -127,9 +128,9 @@ def post_json(method: str, body: object) -> bytes:
     return post(method, b"" if body is None else json.dumps(body).encode())
 
 
-def site_of(driver: object, calls: Calls, clock: Any) -> PluginSite:
-    """Return a site with a driver behind it."""
-    return PluginSite(Libnetwork(cast(NetworkDriver, driver), calls).resource(), clock)
+def site_of(driver: object, calls: Calls, clock: Any, ipam: object = None) -> PluginSite:
+    """Return a site with a driver behind it, or with drivers of both kinds."""
+    return PluginSite(resource_of(cast(NetworkDriver, driver), cast(IpamDriver | None, ipam), calls), clock)
 
 
 class Wire:

@@ -33,7 +33,7 @@ from nuage.driver.options import network_of
 from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, Refused, SwitchError
 from nuage.links.veth import GROUP, Link
-from nuage.model import Container, Endpoint, NetworkRequest, Trace, Use
+from nuage.model import Container, Endpoint, NetworkRequest, Survey, Trace, Use
 from nuage.names import LINK_MARK, link_alias, port_name
 from tests.driver_support import network_request
 
@@ -377,6 +377,7 @@ class _Played:
         self.failure: Exception | None = None
         self.refusal: Exception | None = None
         self.looked = 0
+        self.surveys = 0
         self.elsewhere: list[str] = []
 
     async def ready(self) -> None:
@@ -393,9 +394,14 @@ class _Played:
         """See nuage.vrs.switch.Switch."""
         return [network_of(_request(network_id)) for network_id in self.seen.networks]
 
-    def survey(self) -> Mapping[str, Trace]:
+    def survey(self) -> Survey:
         """See nuage.vrs.switch.Switch."""
-        return self.seen.traces
+        self.surveys += 1
+        return Survey(traces=self.seen.traces, foreign=self.seen.foreign)
+
+    def has_endpoints(self) -> bool:
+        """See nuage.vrs.switch.Switch."""
+        return bool(self.seen.traces)
 
     async def endpoint(self, network_id: str, endpoint_id: str, container: Container | None) -> Endpoint | None:
         """See nuage.audit.census.Census."""
@@ -407,10 +413,6 @@ class _Played:
         if self.seen.docker is None:
             raise DockerUnavailable("Docker did not answer")
         return self.seen.docker
-
-    def foreign_endpoints(self) -> Collection[str]:
-        """See nuage.vrs.switch.Switch."""
-        return self.seen.foreign
 
     async def with_others(self, docker: Docker, _networks: object) -> Docker:
         """See nuage.audit.census.Census."""
@@ -503,6 +505,35 @@ class Auditing(SynchronousTestCase):
         assert self.played.done == []
         self.clock.advance(0.1)
         assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def test_the_switch_is_surveyed_once(self) -> None:
+        """With Docker or without it, and whoever asks for the audit."""
+        states: list[dict[str, Any]] = [
+            {"docker": _docker(), "links": {}},
+            {"docker": None},
+            {"traces": {}, "links": {}},
+        ]
+        for seen in states:
+            for sparing in (True, False):
+                self.see(**seen)
+                self.played.surveys = 0
+                self.successResultOf(Deferred.fromCoroutine(self.auditor.look(sparing=sparing)))
+                assert self.played.surveys == 1
+
+    def test_the_switch_is_surveyed_after_docker_has_listed(self) -> None:
+        """An endpoint that a container gets while Docker is asked is not taken for one that the switch lacks."""
+        listed: Deferred[None] = Deferred()
+
+        async def take() -> Docker:
+            await listed
+            return _docker(ENDPOINT)
+
+        self.see(traces={})
+        self.played.take = take
+        looking = Deferred.fromCoroutine(self.auditor.look())
+        self.see()
+        listed.callback(None)
+        assert self.successResultOf(looking).proposals == []
 
     def test_audits_that_are_asked_for_confirm_nothing_earlier(self) -> None:
         """However many there are within the five seconds."""

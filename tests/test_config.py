@@ -181,6 +181,10 @@ class Refusing(ConfigCase):
 
     def test_call_must_outlast_its_parts(self) -> None:
         self.assertIn("call_timeout: 15 has to be longer", self.problems("call_timeout: 15"))
+
+    def test_two_sockets_of_one_name(self) -> None:
+        message = self.problems("control_socket: /run/other/nuage.sock")
+        self.assertIn('control_socket: "/run/other/nuage.sock" has the file name of plugin_socket', message)
         self.assertEqual(self.load("call_timeout: 30.1").call_timeout, 30.1)
 
     def test_tls_files_go_with_ssl(self) -> None:
@@ -214,6 +218,144 @@ class Refusing(ConfigCase):
                 files["vrs_private_key"].chmod(mode)
                 message = self.problems(f"vrs_private_key: {files['vrs_private_key']}")
                 self.assertIn(f"chmod 600 {files['vrs_private_key']}", message)
+
+
+class Vsd(ConfigCase):
+    """Where the VSD is, and who asks it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.secret = (self.folder / "secret").absolute()
+        self.secret.write_text("s3cret")
+        self.secret.chmod(0o600)
+        self.file = f"vsd_user: csproot\nvsd_password_file: {self.secret}\n"
+
+    def closed(self, text: str, **variables: str) -> Config:
+        """Load a file that is closed to others."""
+        self.path.write_text(text)
+        self.path.chmod(0o600)
+        return load(self.path, {f"NUAGE_{name}": value for name, value in variables.items()})
+
+    def test_urls(self) -> None:
+        for text, urls in {
+            "https://vsd.example.net:8443": ["https://vsd.example.net:8443"],
+            "https://vsd": ["https://vsd:8443"],
+            "https://10.0.0.1:443/": ["https://10.0.0.1:443"],
+            "https://a https://b:1": ["https://a:8443", "https://b:1"],
+            "'https://a, https://b:1'": ["https://a:8443", "https://b:1"],
+            "[https://a, 'https://b:1']": ["https://a:8443", "https://b:1"],
+        }.items():
+            with self.subTest(text):
+                self.assertEqual(self.load(f"vsd_url: {text}\n{self.file}").vsd_url, tuple(urls))
+        self.assertIsNone(self.load("vsd_url:").vsd_url)
+
+    def test_bad_urls(self) -> None:
+        for text, part in {
+            "http://vsd": "https://",
+            "vsd": "https://",
+            "https://": "host name",
+            "https://vsd:x": "no port",
+            "'https://[fd00::1]:8443'": "needs a host name for the IPv6 address",
+            "https://user:pw@vsd": "needs no user",
+            "https://vsd/nuage/api": "no path",
+            "[]": "allowed is",
+            "[7]": "allowed is",
+            "7": "allowed is",
+            "[https://a, https://a]": "twice",
+        }.items():
+            with self.subTest(text):
+                message = self.problems(f"vsd_url: {text}\n{self.file}")
+                self.assertIn("line 1: vsd_url: ", message)
+                self.assertIn(part, message)
+                self.assertNotIn("pw", message)
+
+    def test_the_account(self) -> None:
+        url = "vsd_url: https://vsd\n"
+        self.assertIn("vsd_user: missing", self.problems(url))
+        self.assertIn(
+            "vsd_password_file: missing; the VSD is asked with a password (vsd_password_file or vsd_password) or with "
+            "a certificate (vsd_certificate and vsd_private_key)",
+            self.problems(f"{url}vsd_user: csproot"),
+        )
+        config = self.load(url + self.file)
+        self.assertEqual(
+            (config.vsd_organization, config.vsd_user, config.vsd_password_file, config.vsd_version),
+            ("csp", "csproot", self.secret, "v6"),
+        )
+        config = self.closed(f"{url}vsd_user: csproot\nvsd_password: s3cret")
+        self.assertEqual(config.vsd_password, "s3cret")
+        message = str(self.assertRaises(ConfigurationError, self.closed, f"{url}{self.file}vsd_password: s3cret"))
+        self.assertIn("vsd_password: goes without vsd_password_file", message)
+        self.assertNotIn("s3cret", message)
+
+    def test_certificates(self) -> None:
+        url = "vsd_url: https://vsd\nvsd_user: nuage\n"
+        config = self.load(f"{url}vsd_certificate: {self.secret}\nvsd_private_key: {self.secret}")
+        self.assertEqual((config.vsd_certificate, config.vsd_private_key), (self.secret, self.secret))
+        self.assertIn("vsd_private_key: missing", self.problems(f"{url}vsd_certificate: {self.secret}"))
+        self.assertIn("vsd_certificate: missing", self.problems(f"{url}vsd_private_key: {self.secret}"))
+        both = f"{url}{self.file.partition(chr(10))[2]}vsd_certificate: {self.secret}\nvsd_private_key: {self.secret}"
+        self.assertIn("vsd_certificate: goes without a password", self.problems(both))
+        self.secret.chmod(0o644)
+        self.assertIn("chmod 600", self.problems(f"{url}vsd_private_key: {self.secret}"))
+        self.assertIn("chmod 600", self.problems(f"{url}vsd_password_file: {self.secret}"))
+
+    def test_any_certificate(self) -> None:
+        """It takes a whole word to leave the VSD's certificate unchecked, and a CA's contradicts it."""
+        self.assertFalse(self.load(f"vsd_url: https://vsd\n{self.file}").vsd_accept_any_certificate)
+        any_one = f"vsd_url: https://vsd\n{self.file}vsd_accept_any_certificate: true\n"
+        self.assertTrue(self.load(any_one).vsd_accept_any_certificate)
+        self.assertIn(
+            "vsd_accept_any_certificate: goes without vsd_ca_certificate",
+            self.problems(f"{any_one}vsd_ca_certificate: {self.secret}"),
+        )
+        for text in ("1", "maybe", "'true'", "[]"):
+            self.assertIn("true or false", self.problems(f"vsd_accept_any_certificate: {text}"))
+
+    def test_without_a_vsd(self) -> None:
+        """What is about one is a mistake then."""
+        for line in (*self.file.splitlines(), f"vsd_ca_certificate: {self.secret}", f"vsd_certificate: {self.secret}"):
+            with self.subTest(line):
+                key = line.partition(":")[0]
+                self.assertIn(f"{key}: is only for a VSD; vsd_url is empty", self.problems(line))
+
+    def test_a_call_outlasts_the_vsd(self) -> None:
+        vsd = f"vsd_url: https://vsd\n{self.file}"
+        message = self.problems(f"{vsd}vsd_timeout: 6")
+        self.assertIn("resolve_timeout and vsd_timeout together, 36 seconds", message)
+        self.assertEqual(self.load("vsd_timeout: 6").vsd_timeout, 6)
+
+    def test_versions(self) -> None:
+        for good in ("v5_0", "v6"):
+            self.assertEqual(self.load(f"vsd_version: {good}").vsd_version, good)
+        for bad in ("6", "v6/../..", "v", "[]", "''"):
+            self.assertIn("vsd_version: ", self.problems(f"vsd_version: {bad}"))
+
+    def test_the_password_is_a_secret(self) -> None:
+        """It is in no message and no representation, and its file is closed to others."""
+        url = "vsd_url: https://vsd\nvsd_user: csproot\n"
+        self.path.write_text(f"{url}vsd_password: s3cret")
+        self.path.chmod(0o640)
+        message = str(self.assertRaises(ConfigurationError, load, self.path, {}))
+        self.assertIn(f"line 3: vsd_password: is a secret, and {self.path} is open to other users", message)
+        self.assertIn(f"chmod 600 {self.path}", message)
+        messages = [message, repr(self.closed(f"{url}vsd_password: s3cret"))]
+        for bad in ("[s3cret]", '"s3cret\\n"', "{s3cret: 1}", "12345678", "!!binary s3cr"):
+            with self.subTest(bad):
+                text = f"{url}vsd_password: {bad}"
+                message = str(self.assertRaises(ConfigurationError, self.closed, text))
+                self.assertIn("vsd_password: ", message)
+                messages.append(message)
+        messages.append(str(self.assertRaises(ConfigurationError, self.closed, url, VSD_PASSWORD="s3cret\n")))
+        for message in messages:
+            for part in ("s3cr", "12345678"):
+                self.assertNotIn(part, message)
+
+    def test_the_password_from_a_variable(self) -> None:
+        """As it is, also one that looks like a number."""
+        for text in ("s3cret", "12345678", "'q'", "a: b"):
+            config = self.closed("vsd_url: https://vsd\nvsd_user: csproot", VSD_PASSWORD=text)
+            self.assertEqual(config.vsd_password, text)
 
 
 class Environment(ConfigCase):
@@ -251,9 +393,20 @@ class Environment(ConfigCase):
             "docker_timeout": 3.0,
             "probe_interval": 4.0,
             "audit_interval": 600.0,
+            "vsd_url": ("https://a:8443", "https://b:1"),
+            "vsd_version": "v5_0",
+            "vsd_organization": "Enterprise",
+            "vsd_user": "nuage",
+            "vsd_password": "12345678",
+            "vsd_ca_certificate": files["vrs_ca_certificate"],
+            "vsd_address_form": "container",
+            "vsd_timeout": 5.0,
         }
-        self.assertEqual({*given}, {field.name for field in attrs.fields(Config)})
+        # They contradict others.
+        elsewhere = {"vsd_password_file", "vsd_certificate", "vsd_private_key", "vsd_accept_any_certificate"}
+        self.assertEqual({*given} | elsewhere, {field.name for field in attrs.fields(Config)})
         variables = {name.upper(): str(value) for name, value in given.items()}
+        variables["VSD_URL"] = "https://a, https://b:1"
         self.assertEqual(self.configured("", **variables), Config(**given))
 
     def test_before_the_file(self) -> None:
@@ -318,7 +471,9 @@ class ManagedPlugin(SynchronousTestCase):
         """
         described = json.loads(MANAGED.read_text())["env"]
         names = {f"NUAGE_{field.name.upper()}" for field in attrs.fields(Config)}
-        self.assertEqual({variable["name"] for variable in described}, names - {"NUAGE_PLUGIN_SOCKET"})
+        self.assertEqual(
+            {variable["name"] for variable in described}, names - {"NUAGE_PLUGIN_SOCKET", "NUAGE_VSD_PASSWORD"}
+        )
         path = Path(self.mktemp())
         path.touch()
         config = load(path, {variable["name"]: variable["value"] for variable in described})
@@ -349,7 +504,7 @@ class Anything(SynchronousTestCase):
         try:
             self.assertIsInstance(load(SHIPPED, environ), Config)
         except ConfigurationError as problem:
-            contradictions = ("has to be longer", "is only for an ssl: endpoint")
+            contradictions = ("has to be longer", "is only for", "goes without", "missing")
             self.assertTrue(any(part in str(problem) for part in (*environ, *contradictions)), str(problem))
 
     @settings(deadline=None, max_examples=200)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -19,23 +19,26 @@ WEB = Container(id="c0ffee", name="web")
 OTHER = "b" * 64
 #: Longer than all questions about an endpoint take.
 LONG = 300
+#: Seconds that a Join waits.
+_PATIENCE = 0.5
 
 
 class Docker:
-    """Answers with ``answer``: a value, a failure, or not at all."""
+    """Answers with ``answer``: a value, a failure, or not at all; but nothing of endpoints that are ``unknown``."""
 
     def __init__(self) -> None:
         self.answer: Container | Exception | Deferred[Container | None] | None = None
-        self.asked: list[tuple[str, str]] = []
+        self.unknown: set[str] = set()
+        #: Network and endpoints of each question.
+        self.asked: list[tuple[str, set[str]]] = []
 
-    async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
+    async def containers_of(self, network_id: str, endpoint_ids: Collection[str]) -> dict[str, Container | None]:
         """See nuage.docker.engine.Engine."""
-        self.asked.append((network_id, endpoint_id))
+        self.asked.append((network_id, set(endpoint_ids)))
         if isinstance(self.answer, Exception):
             raise self.answer
-        if isinstance(self.answer, Deferred):
-            return await self.answer
-        return self.answer
+        answer = await self.answer if isinstance(self.answer, Deferred) else self.answer
+        return {each: answer for each in endpoint_ids if each not in self.unknown}
 
 
 def begin(work: Coroutine[Any, Any, Container | None]) -> Deferred[Container | None]:
@@ -72,7 +75,7 @@ class Asking(ContainersCase):
         self.containers.expect(NETWORK, ENDPOINT)
         assert self.docker.asked == []
         self.clock.advance(0)
-        assert self.docker.asked == [(NETWORK, ENDPOINT)]
+        assert self.docker.asked == [(NETWORK, {ENDPOINT})]
 
     def test_an_endpoint_is_expected_once(self) -> None:
         """A repeated CreateEndpoint asks no second time."""
@@ -124,19 +127,102 @@ class Asking(ContainersCase):
         assert self.containers.settled(ENDPOINT)
         assert self.late == [(ENDPOINT, WEB)]
 
-    def test_a_docker_that_is_away_is_asked_for_one_endpoint_at_a_time(self) -> None:
-        """It may be away for hours, and have hundreds. Once it answers all are asked for."""
+    def test_a_docker_that_is_away_is_asked_once_a_second(self) -> None:
+        """It may be away for hours, and have hundreds. Once it answers, it is asked about all of them."""
         self.docker.answer = DockerUnavailable("away")
         endpoints = [f"{number:064x}" for number in range(100)]
-        for each in endpoints:
-            self.containers.expect(NETWORK, each)
+        for number, each in enumerate(endpoints):
+            self.containers.expect(f"{number % 20:064x}", each)
         self.pass_time(LONG)
-        assert LONG / 2 < len(self.docker.asked) - len(endpoints) <= LONG + 1
+        assert LONG / 2 < len(self.docker.asked) <= LONG + 20
+        # In turn about each network: what fails of one does not keep others from being asked about.
+        assert len({network for network, _ in self.docker.asked[-20:]}) == 20
         self.docker.answer = WEB
         self.pass_time(2)
         while self.clock.getDelayedCalls():
             self.clock.advance(0)
         assert all(self.containers.settled(each) for each in endpoints)
+
+    def test_many_searches_need_no_more_questions_than_one(self) -> None:
+        """Five hundred endpoints that were created at once and not joined."""
+        self.containers.expect(NETWORK, ENDPOINT)
+        self.pass_time(LONG)
+        one = len(self.docker.asked)
+        many = {f"{number:064x}" for number in range(500)}
+        for each in many:
+            self.containers.expect(NETWORK, each)
+        self.pass_time(LONG)
+        assert len(self.docker.asked) == 2 * one
+        assert self.docker.asked[one:] == [(NETWORK, many)] * one
+
+    def test_searches_that_began_one_after_the_other_come_to_share_their_questions(self) -> None:
+        """Five hundred endpoints within five seconds: soon they need a question every five seconds."""
+        for number in range(500):
+            self.containers.expect(NETWORK, f"{number:064x}")
+            self.clock.advance(0.01)
+        self.pass_time(10)
+        before = len(self.docker.asked)
+        self.pass_time(30)
+        assert 6 <= len(self.docker.asked) - before <= 12
+
+    def test_a_new_search_does_not_wait_for_old_ones(self) -> None:
+        """Its first question is asked at once, and carries none of them."""
+        for number in range(500):
+            self.containers.expect(NETWORK, f"{number:064x}")
+        self.pass_time(12)
+        self.containers.expect(NETWORK, ENDPOINT)
+        self.clock.advance(0)
+        assert self.docker.asked[-1] == (NETWORK, {ENDPOINT})
+
+    def test_one_question_at_a_time(self) -> None:
+        """However many endpoints and networks there are; the others follow when it is answered."""
+        self.docker.answer = first = Deferred[Container | None]()
+        self.containers.expect(NETWORK, ENDPOINT)
+        self.clock.advance(0)
+        self.containers.expect(NETWORK, "c" * 64)
+        self.containers.expect(OTHER, "d" * 64)
+        self.pass_time(1)
+        assert self.docker.asked == [(NETWORK, {ENDPOINT})]
+        self.docker.answer = None
+        first.callback(None)
+        self.pass_time(0.01)
+        assert {network for network, _ in self.docker.asked[1:]} == {NETWORK, OTHER}
+
+    def test_a_join_has_docker_asked_at_once(self) -> None:
+        """Also if Docker is just answering that it does not know the endpoint; not if the container is known."""
+        self.docker.answer = first = Deferred[Container | None]()
+        self.containers.expect(NETWORK, ENDPOINT)
+        self.clock.advance(0)
+        self.containers.ask_now(NETWORK, ENDPOINT)
+        self.docker.answer = None
+        first.callback(None)
+        self.clock.advance(0)
+        assert len(self.docker.asked) == 2
+        self.pass_time(10)
+        asked = len(self.docker.asked)
+        self.docker.answer = WEB
+        self.containers.ask_now(NETWORK, ENDPOINT)
+        self.clock.advance(0)
+        assert len(self.docker.asked) == asked + 1
+        self.containers.ask_now(NETWORK, ENDPOINT)
+        self.pass_time(1)
+        assert len(self.docker.asked) == asked + 1
+
+    def test_an_endpoint_that_docker_does_not_know(self) -> None:
+        """It is told, and settles nothing; others of its network are settled. A Join has Docker asked again."""
+        self.docker.unknown.add(OTHER)
+        for each in (ENDPOINT, OTHER):
+            self.containers.expect(NETWORK, each)
+        with capturedLogs() as logged:
+            self.pass_time(LONG)
+        assert (self.containers.settled(ENDPOINT), self.containers.settled(OTHER)) == (True, False)
+        (warning,) = [formatEvent(event) for event in logged if event["log_level"] is LogLevel.warn]
+        assert f"endpoint {OTHER} is not known: Docker knows no such endpoint of network {NETWORK}" in warning
+        self.docker.unknown.clear()
+        self.docker.answer = WEB
+        self.containers.ask_now(NETWORK, OTHER)
+        self.clock.advance(0)
+        assert self.containers.known(OTHER) == WEB
 
     def test_failures_end_nothing(self) -> None:
         """Docker away, or an answer that makes no sense."""
@@ -168,6 +254,73 @@ class Asking(ContainersCase):
         assert self.docker.answer.called
         assert self.containers.known(ENDPOINT) is None
         assert self.clock.getDelayedCalls() == []
+
+    def test_an_endpoint_that_is_gone_before_it_was_asked_about(self) -> None:
+        """Docker is not asked for it, nor early for others."""
+        self.containers.expect(NETWORK, OTHER)
+        self.pass_time(10)
+        asked = len(self.docker.asked)
+        self.containers.expect(NETWORK, ENDPOINT)
+        self.containers.forget(ENDPOINT)
+        self.clock.advance(0)
+        assert len(self.docker.asked) == asked
+        self.containers.forget(OTHER)
+        assert self.clock.getDelayedCalls() == []
+
+    def test_a_question_that_others_share_goes_on(self) -> None:
+        """One of its endpoints is gone; the answer is that of the other."""
+        self.docker.answer = answer = Deferred[Container | None]()
+        for each in (ENDPOINT, OTHER):
+            self.containers.expect(NETWORK, each)
+        self.clock.advance(0)
+        self.containers.forget(ENDPOINT)
+        assert not answer.called
+        answer.callback(WEB)
+        assert self.late == [(OTHER, WEB)]
+
+    def both_removed_by_the_first(self) -> tuple[Deferred[Container | None], Deferred[Container | None]]:
+        """Have two Joins wait, the first of which removes both endpoints when it goes on; return it and the answer."""
+
+        def end(found: Container | None) -> Container | None:
+            for each in (ENDPOINT, OTHER):
+                self.containers.forget(each)
+            return found
+
+        self.docker.answer = answer = Deferred[Container | None]()
+        first = begin(self.containers.of(NETWORK, ENDPOINT)).addCallback(end)
+        begin(self.containers.of(NETWORK, OTHER))
+        self.clock.advance(0)
+        return first, answer
+
+    def test_an_answer_that_ends_another_search_of_the_question(self) -> None:
+        """A Join that goes on may let in the removal of the other endpoint."""
+        first, answer = self.both_removed_by_the_first()
+        answer.callback(WEB)
+        assert self.successResultOf(first) == WEB
+        self.clock.advance(_PATIENCE)
+        assert self.clock.getDelayedCalls() == []
+
+    def test_a_failure_that_ends_all_searches_of_the_question(self) -> None:
+        """The same if Docker does not answer: the Joins go on without it."""
+        first, answer = self.both_removed_by_the_first()
+        answer.errback(DockerUnavailable("away"))
+        assert self.successResultOf(first) is None
+        self.clock.advance(_PATIENCE)
+        assert self.clock.getDelayedCalls() == []
+
+    def test_an_endpoint_that_comes_back_is_a_new_search(self) -> None:
+        """What Docker is just saying of the former one is no answer."""
+        self.docker.answer = answer = Deferred[Container | None]()
+        for each in (ENDPOINT, OTHER):
+            self.containers.expect(NETWORK, each)
+        self.clock.advance(0)
+        self.containers.forget(ENDPOINT)
+        self.containers.expect(NETWORK, ENDPOINT)
+        answer.callback(WEB)
+        assert self.containers.known(ENDPOINT) is None
+        self.docker.answer = None
+        self.clock.advance(0)
+        assert self.docker.asked[-1] == (NETWORK, {ENDPOINT})
 
 
 class Waiting(ContainersCase):

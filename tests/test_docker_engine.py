@@ -221,8 +221,8 @@ class EngineContract:
         assert [network.id for network in networks] == [self.network_id]
 
     async def test_container_of_an_endpoint(self) -> None:
-        assert await self.engine.container_of(self.network_id, self.running) == self.container
-        await failure_of(self.engine.container_of(self.network_id, "0" * 64), EndpointUnknown)
+        found = await self.engine.containers_of(self.network_id, [self.running, "0" * 64])
+        assert found == {self.running: self.container}
 
     async def test_running_endpoints(self) -> None:
         use = Use(network_id=self.network_id, container=self.container)
@@ -322,7 +322,7 @@ class FakeDaemon(EngineContract, DaemonCase):
             self.assertEqual(any("the item with Id '9'" in line for line in lines), told)
             self.assertEqual(bool(lines), told)
         self.assertIn(RUNNING, (await self.engine.network(NETWORK_ID)).endpoints)
-        self.assertEqual(await self.engine.container_of(NETWORK_ID, JOINING), self.container)
+        self.assertEqual(await self.engine.containers_of(NETWORK_ID, [JOINING]), {JOINING: self.container})
 
     async def test_what_is_asked_about_single_networks(self) -> None:
         """Those that Docker has, has not, and describes in a way that makes no sense; a silent Docker is no answer."""
@@ -354,12 +354,12 @@ class FakeDaemon(EngineContract, DaemonCase):
             self.assertEqual(await self.engine.managed_drivers("nuage.sock"), frozenset())
 
     async def test_container_during_its_join(self) -> None:
-        self.assertEqual(await self.engine.container_of(NETWORK_ID, JOINING), self.container)
+        self.assertEqual(await self.engine.containers_of(NETWORK_ID, [JOINING]), {JOINING: self.container})
         # An inspect of the container would wait for the Join that waits for this answer.
         self.assertEqual([urlsplit(request).path for request in self.daemon.requests][1:], ["/containers/json"])
 
     async def test_endpoint_without_a_name(self) -> None:
-        self.assertIsNone(await self.engine.container_of(NETWORK_ID, NAMELESS))
+        self.assertEqual(await self.engine.containers_of(NETWORK_ID, [NAMELESS]), {NAMELESS: None})
 
     async def test_ids_stay_inside_their_part_of_the_path(self) -> None:
         await failure_of(self.engine.network("../containers/x?y"), NetworkUnknown)

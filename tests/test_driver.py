@@ -21,7 +21,7 @@ from nuage.model import Container, Endpoint
 from nuage.ovsdb.operations import Mutate
 from nuage.vrs import tables, transactions
 from nuage.vrs.errors import NotConnected
-from tests.driver_support import ENDPOINT, NETWORK, Plugin, endpoint_body, network_body, network_request
+from tests.driver_support import ENDPOINT, NETWORK, NotedLinks, Plugin, endpoint_body, network_body, network_request
 from tests.vrs_support import BRIDGE, Vrs, waiting
 
 PORT = names.port_name(ENDPOINT)
@@ -427,11 +427,11 @@ class Marks(DriverTestCase):
         ):
             await self.damage(*commands, rows=rows)
             assert self.content() != whole
-            trace = self.plugin.switch.survey().get(ENDPOINT)
+            trace = self.plugin.switch.survey().traces.get(ENDPOINT)
             assert (trace is not None and trace.attached and not trace.marked) is known, (commands, trace)
             await self.plugin.restore(endpoint, Container(id="c0ffee", name="web"))
             assert self.content() == whole
-            assert self.plugin.switch.survey()[ENDPOINT].marked
+            assert self.plugin.switch.survey().traces[ENDPOINT].marked
         # It was the same port all the time.
         assert self.vrs.vsctl("get", "Interface", PORT, "ofport") == ofport
 
@@ -465,10 +465,10 @@ class Owners(DriverTestCase):
         await one.driver.join(_join())
         await other.client.transact()
         ours = {attached, waiting}
-        assert ({each.id for each in one.switch.networks()}, {*one.switch.survey()}) == ({NETWORK}, ours)
-        assert (one.switch.foreign_endpoints(), [*one.switch.foreign_networks()]) == (set(), [])
-        assert ([*other.switch.networks()], other.switch.survey()) == ([], {})
-        assert other.switch.foreign_endpoints() == ours
+        assert ({each.id for each in one.switch.networks()}, {*one.switch.survey().traces}) == ({NETWORK}, ours)
+        assert (one.switch.survey().foreign, [*one.switch.foreign_networks()]) == (set(), [])
+        assert ([*other.switch.networks()], other.switch.survey().traces) == ([], {})
+        assert other.switch.survey().foreign == ours
         assert [each.id for each in other.switch.foreign_networks()] == [NETWORK]
         for record in (f"nuage-network-{NETWORK}", f"nuage-endpoint-{waiting}"):
             text = self.bridge_ids()[record].replace(',"owner":"nuage.sock"', "")
@@ -477,7 +477,10 @@ class Owners(DriverTestCase):
         await other.client.transact()
         await one.client.transact()
         for plugin in (one, other):
-            assert ({each.id for each in plugin.switch.networks()}, {*plugin.switch.survey()}) == ({NETWORK}, ours)
+            assert ({each.id for each in plugin.switch.networks()}, {*plugin.switch.survey().traces}) == (
+                {NETWORK},
+                ours,
+            )
 
     async def test_a_subnet_of_the_other(self) -> None:
         """It is refused, whatever Docker says, with what to do if the other plugin is gone."""
@@ -527,7 +530,7 @@ class Garbage(DriverTestCase):
         with capturedLogs() as events:
             for _ in range(3):
                 assert [each.id for each in self.plugin.switch.networks()] == [NETWORK]
-                assert {*self.plugin.switch.survey()} == {ENDPOINT}
+                assert {*self.plugin.switch.survey().traces} == {ENDPOINT}
                 assert self.plugin.switch.endpoint(ENDPOINT) is None
         assert {(event["name"], event["key"]) for event in events} == {(BRIDGE, key) for key in garbage} | {
             (PORT, tables.RECORD)
@@ -539,7 +542,7 @@ class Garbage(DriverTestCase):
             self.vrs.vsctl(*shlex.split(line.partition("remove it: ovs-vsctl ")[2]))
         await self.plugin.client.transact()
         assert self.bridge_ids() == {f"nuage-network-{NETWORK}": network}
-        assert not self.plugin.switch.survey()[ENDPOINT].marked
+        assert not self.plugin.switch.survey().traces[ENDPOINT].marked
 
     async def test_a_network_of_which_the_record_cannot_be_read(self) -> None:
         """It is learnt from Docker again, and kept in the place of what was there."""
@@ -577,6 +580,29 @@ class Containing(DriverTestCase):
         attachment = self.plugin.switch.attachment(ENDPOINT)
         assert attachment is not None
         assert attachment.container_id == "c0ffee"
+
+    async def test_docker_is_asked_while_the_link_is_made(self) -> None:
+        """A Join takes the longer of the two, not both."""
+        docker, asked = self.plugin.docker, []
+
+        class Kernel(NotedLinks):
+            async def create_pair(self, *names: str, **details: Any) -> None:
+                before = docker.questions
+                # The first turn of the reactor asks what is due.
+                for _ in range(2):
+                    await waiting(reactor, 0)
+                asked.append(docker.questions - before)
+                await super().create_pair(*names, **details)
+
+        self.plugin.endpoints._links = Kernel()
+        docker.silent = True
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.create_endpoint(_endpoint())
+        while not docker.questions:
+            await waiting(reactor, 0)
+        # It is not due before a second has passed.
+        await self.plugin.driver.join(_join())
+        assert asked == [1]
 
     async def test_a_label_that_cannot_be_followed_refuses_the_start(self) -> None:
         """A container that would be in no group, although its user named one, is not attached."""

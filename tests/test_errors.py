@@ -13,7 +13,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from nuage.docker import exchange
+from nuage import http
 from nuage.docker.engine import connect
 from nuage.errors import DockerUnavailable
 from nuage.ovsdb.client import OvsdbClient
@@ -45,7 +45,7 @@ class Words(SynchronousTestCase):
         ):
             self.assertEqual(in_words(problem), words)
             if isinstance(problem, error.ConnectError | error.DNSLookupError):
-                self.assertEqual(exchange.in_words(problem), words)
+                self.assertEqual(http.in_words(problem), words)
 
     def test_joined(self) -> None:
         """One semicolon between two, whatever the first ends with; nothing for nothing."""

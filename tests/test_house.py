@@ -14,7 +14,7 @@ import nuage
 
 PACKAGE = Path(nuage.__file__).parent
 #: Rooms that each speak one protocol, and know nothing of each other.
-PROTOCOLS = {"ovsdb", "docker", "links", "libnetwork"}
+PROTOCOLS = {"ovsdb", "docker", "vsd", "links", "libnetwork"}
 #: The modules of a package without faults.
 GOOD = {"errors": "", "ovsdb__client": "import nuage.errors", "docker__engine": "", "driver__calls": ""}
 

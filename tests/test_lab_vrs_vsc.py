@@ -14,6 +14,9 @@ from twisted.trial.unittest import TestCase
 
 from lab.standin import TOPOLOGY
 from lab.vrs.vsc import Settings, Vsc
+from lab.vsd.kinds import BY_ENTITY
+from lab.vsd.service import Settings as VsdSettings
+from lab.vsd.service import Vsd
 from nuage.ovsdb.notation import Value
 from nuage.ovsdb.operations import Delete, Insert, Update
 from nuage.ovsdb.remote import parse_remote
@@ -38,16 +41,17 @@ class VscTests(TestCase):
             port = listener.getsockname()[1]
         self.topology = Path(self.mktemp())
         shutil.copy(TOPOLOGY, self.topology)
+        self.vsd = Vsd(reactor, VsdSettings(topology=self.topology, folder=Path(self.mktemp())))
         self.vsc = Vsc(
             reactor,
             Settings(
-                topology=self.topology,
                 databases={"h1": parse_remote(self.vrs.remote)},
                 listen=[f"tcp:{port}:interface=127.0.0.1"],
                 delay=0.1,
                 bridge=BRIDGE,
                 uplink="uplink",
             ),
+            self.vsd.view,
         )
         self.vsc.startService()
         self.addCleanup(self.vsc.stopService)
@@ -126,10 +130,30 @@ class VscTests(TestCase):
         uuid = await self.add("p1", 2, nuage_zone="Later")
         text = self.topology.read_text()
         self.topology.write_text("nonsense")
-        self.vsc.reload()
+        self.vsd.reload()
         self.topology.write_text(text.replace("          Zone:\n", "          Later:\n"))
-        self.vsc.reload()
+        self.vsd.reload()
         await self.resolved(uuid, "10.21.59.2")
+
+    async def test_changed_by_a_client(self) -> None:
+        """What a client of the VSD makes is there for ports, and what it removes is not."""
+        directory = self.vsd.directory
+        (zone,) = (each for each in directory.below(directory.root, "zones").values() if each.name == "Backend")
+        uuid = await self.add("p1", 2, nuage_zone="Backend", nuage_network="New", metadata={"static-ip": "10.9.0.2"})
+        other = await self.add("p2", 3)
+        await self.resolved(other, "10.21.59.3")
+        self.assertEqual(self.client.cache[tables.NUAGE_PORT].rows[uuid]["ip_addr"], "")
+        network = {
+            "name": "New",
+            "address": "10.9.0.0",
+            "netmask": "255.255.255.0",
+            "gateway": "10.9.0.1",
+            "serviceID": 200,
+        }
+        subnet = directory.add(BY_ENTITY["subnet"], zone, network)
+        await self.resolved(uuid, "10.9.0.2")
+        directory.remove(subnet)
+        await self.resolved(uuid, "")
 
     async def test_lost_controller(self) -> None:
         """While the controller is lost nothing is resolved, and the flows stay; when it is back all is."""

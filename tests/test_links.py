@@ -346,27 +346,35 @@ class FakeNetlink:
         self.command = command
         self.failures = failures
         self.alias: str | None = ALIAS
+        self.is_open = False
         self.opened = 0
 
-    def open(self) -> Netlink:
-        self.opened += 1
+    def of_thread(self) -> Netlink:
         return self
 
+    def open(self) -> None:
+        self.opened += not self.is_open
+        self.is_open = True
+
     def link(self, command: str, **kwarg: Any) -> Any:
-        if command == self.command and self.failures:
-            raise self.failures.pop(0)
+        self.open()
+        self.refuse(command)
         if command == "del":
             self.alias = None
         return []
 
+    def refuse(self, command: str) -> None:
+        if command == self.command and self.failures:
+            raise self.failures.pop(0)
+
     def find(self, name: str) -> veth.Link | None:
-        self.link("get", ifname=name)
+        self.refuse("get")
         if self.alias is None:
             return None
         return attrs.evolve(_LINK, alias=self.alias)
 
     def close(self) -> None:
-        """Nothing is open."""
+        self.is_open = False
 
 
 class PauseClock(Clock):
@@ -407,7 +415,7 @@ class Failures(TestCase):
         observer = cast(ILogObserver, self.observe)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
-        links = Links(cast(IReactorFromThreads, reactor), self.clock, netlink.open)
+        links = Links(cast(IReactorFromThreads, reactor), self.clock, netlink.of_thread)
         links.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(links.stop()))
         return links
@@ -478,7 +486,7 @@ class Failures(TestCase):
 
     async def test_stop_gives_up_what_pauses(self) -> None:
         netlink = FakeNetlink("del", [KernelError(errno.EBUSY)])
-        links = Links(cast(IReactorFromThreads, reactor), clock := PauseClock(), netlink.open)
+        links = Links(cast(IReactorFromThreads, reactor), clock := PauseClock(), netlink.of_thread)
         links.start()
         paused = clock.pause()
         links.remove_soon(HOST, ALIAS)
@@ -508,7 +516,7 @@ class Failures(TestCase):
         def open_netlink() -> Netlink:
             if failures:
                 raise failures.pop()
-            return netlink.open()
+            return netlink
 
         links = Links(cast(IReactorFromThreads, reactor), Clock(), open_netlink)
         links.start()
@@ -517,6 +525,20 @@ class Failures(TestCase):
         self.assertIn("Too many open files", str(problem))
         await links.create_pair(HOST, END, **WANTED)
         self.assertEqual((netlink.opened, failures), (1, []))
+
+    async def test_looking_at_links_opens_no_socket_that_changes_them(self) -> None:
+        made: list[FakeNetlink] = []
+
+        def open_netlink() -> Netlink:
+            made.append(FakeNetlink("add", []))
+            return made[-1]
+
+        links = Links(cast(IReactorFromThreads, reactor), Clock(), open_netlink)
+        links.start()
+        self.addCleanup(lambda: Deferred.fromCoroutine(links.stop()))
+        await links._making.passed()
+        await links.owned("nuage")
+        self.assertEqual([each.opened for each in made], [1, 0])
 
     async def test_socket_is_open_before_the_first_link(self) -> None:
         """Of the thread that makes links: nobody waits for it then."""

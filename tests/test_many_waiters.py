@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -66,9 +66,9 @@ class _Docker:
     def __init__(self) -> None:
         self.answer: Deferred[Container | None] = Deferred()
 
-    async def container_of(self, _network_id: str, _endpoint_id: str) -> Container | None:
+    async def containers_of(self, _network_id: str, endpoint_ids: Collection[str]) -> dict[str, Container | None]:
         """See nuage.docker.engine.Engine."""
-        return await self.answer
+        return dict.fromkeys(endpoint_ids, await self.answer)
 
 
 class Others(SynchronousTestCase):

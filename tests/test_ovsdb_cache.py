@@ -34,7 +34,7 @@ class CacheCase(SynchronousTestCase):
         self.table = self.cache["T"]
         self.cache.subscribe(self.heard.append)
 
-    def apply(self, **update: Any) -> list[Change]:
+    def apply(self, **update: Any) -> Sequence[Change]:
         return self.cache.apply({"T": {A: update}})
 
 
@@ -180,6 +180,45 @@ class Updates(CacheCase):
         converted = {**SCHEMA_WIRE, "tables": {**SCHEMA_WIRE["tables"], "T": {"isRoot": True, "columns": columns}}}
         self.cache.load(parse_schema(converted), {"T": {A: {"initial": {"name": "a"}}}})
         self.assertEqual(self.table.rows[A]["maybe"], 0)
+
+
+class FirstLoad(SynchronousTestCase):
+    """The content of a cache that had none."""
+
+    def setUp(self) -> None:
+        self.cache = Cache(MONITORED, self.fail)
+        self.content = {"T": {A: {"initial": {"name": "a"}}, B: {"initial": {"name": "b"}}}, "U": {C: {"initial": {}}}}
+
+    def test_changes(self) -> None:
+        """Listeners hear of each row, as it was then, whenever they look."""
+        heard: list[Sequence[Change]] = []
+        self.cache.subscribe(heard.append)
+        changes = self.cache.load(schema(), self.content)
+        rows = [("T", A, self.cache["T"].rows[A]), ("T", B, self.cache["T"].rows[B]), ("U", C, self.cache["U"].rows[C])]
+        self.cache.apply({"T": {A: {"delete": None}}})
+        self.assertEqual(heard[0], changes)
+        self.assertEqual(len(changes), 3)
+        self.assertEqual([*changes], [Change(table, uuid, None, row) for table, uuid, row in rows])
+        self.assertEqual(changes[1:], [*changes][1:])
+
+    def test_an_empty_database(self) -> None:
+        """There is nothing to be heard."""
+        heard: list[Sequence[Change]] = []
+        self.cache.subscribe(heard.append)
+        self.assertEqual(len(self.cache.load(schema(), {})), 0)
+        self.assertEqual(heard, [])
+
+    def test_who_asked_before(self) -> None:
+        """An index that was asked when there was nothing has all rows afterwards."""
+        self.assertIsNone(self.cache["T"].find("name", "b"))
+        self.cache.load(schema(), self.content)
+        self.assertIs(self.cache["T"].find("name", "b"), self.cache["T"].rows[B])
+
+    def test_not_a_content(self) -> None:
+        """Nothing of it is taken."""
+        with self.assertRaises(ProtocolViolation):
+            self.cache.load(schema(), {**self.content, "U": {C: 7}})
+        self.assertEqual((len(self.cache["T"].rows), self.cache.loaded), (0, False))
 
 
 class Listeners(CacheCase):

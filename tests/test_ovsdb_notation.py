@@ -17,7 +17,7 @@ from nuage.ovsdb.errors import (
     ValueNotEncodable,
     WaitTimedOut,
 )
-from nuage.ovsdb.notation import ZERO_UUID, Named, Value, apply_diff, decoder, default, encode
+from nuage.ovsdb.notation import ZERO_UUID, Named, Value, apply_diff, decoder, default, encode, key_decoder
 from nuage.ovsdb.operations import Comment, Delete, Insert, Mutate, Operation, Select, Update, Wait, read_outcome
 from nuage.ovsdb.results import Affected, Done, Inserted, Selected
 from nuage.ovsdb.schema import column_type, parse_schema
@@ -51,6 +51,21 @@ class Notation(SynchronousTestCase):
         """What was encoded is decoded to the same."""
         name, value = column
         self.assertEqual(decoder(TYPES[name])(encode(value, TYPES[name])), value)
+
+    @settings(deadline=None)
+    @given(st.sampled_from(["ids", "peers"]).flatmap(lambda name: st.tuples(st.just(name), VALUES[name])), TEXTS)
+    def test_a_key_alone(self, column: tuple[str, Any], other: str) -> None:
+        """The value of one key is that in the whole map."""
+        name, value = column
+        for key in {*value, other}:
+            self.assertEqual(key_decoder(TYPES[name], key)(encode(value, TYPES[name])), value.get(key))
+
+    def test_a_key_of_another_shape(self) -> None:
+        """What is no map, or has another kind of value under the key, is a violation."""
+        wires: list[Any] = [["set", []], "x", ["map", [["a"]]], ["map", [["a", 1]]], ["map", {}], ["map"], None]
+        for wire in wires:
+            with self.subTest(wire=wire), self.assertRaises(ProtocolViolation):
+                key_decoder(TYPES["ids"], "a")(wire)
 
     def test_wire_forms(self) -> None:
         """The forms of RFC 7047, and the bare element for a set of one."""

@@ -198,7 +198,7 @@ class Requests(SynchronousTestCase):
             network_id=NETWORK,
             options=OPTIONS,
             internal=True,
-            pools=(Pool4(IPv4Network("10.21.59.0/24"), IPv4Address("10.21.59.1")),),
+            pools=(Pool4(IPv4Network("10.21.59.0/24"), IPv4Address("10.21.59.1"), "LocalDefault"),),
             pools_v6=(Pool6(IPv6Network("fd00::/64"), None),),
         )
 
@@ -265,7 +265,7 @@ class Answers(SynchronousTestCase):
         link = {"SrcName": "nc1", "DstPrefix": "eth"}
         answers: tuple[tuple[Any, dict[str, Any]], ...] = (
             (payloads.Empty(), {}),
-            (payloads.Activation(), {"Implements": ["NetworkDriver"]}),
+            (payloads.Activation(("NetworkDriver",)), {"Implements": ["NetworkDriver"]}),
             (payloads.Capabilities("local"), {"Scope": "local", "ConnectivityScope": "global"}),
             (payloads.GatewayNeeded(), {"SkipIPv4": False, "SkipIPv6": False}),
             (payloads.Allocation(OPTIONS), {"Options": OPTIONS}),

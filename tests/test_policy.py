@@ -53,8 +53,8 @@ class Precedence(SynchronousTestCase):
     def test_entity(self) -> None:
         """The organization always, the others where they are known."""
         container = Container(id="c", name="w", labels={"nuage.orchestration-id": "o-1"})
-        assert entity_metadata(_network(), None, None) == {"enterprise": "E"}
-        assert entity_metadata(_network(), container, "s-1") == {
+        assert entity_metadata(_network(), _endpoint(), None, None) == {"enterprise": "E"}
+        assert entity_metadata(_network(), _endpoint(), container, "s-1") == {
             "enterprise": "E",
             "nuage-orchestrationID": "o-1",
             "nuage-siteID": "s-1",

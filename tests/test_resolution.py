@@ -14,15 +14,17 @@ from nuage.errors import NuageError, Refused, SwitchError
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
 from nuage.vrs import tables
-from tests.driver_support import ENDPOINT, NETWORK, OPTIONS, endpoint_body, network_body, network_request
+from tests.driver_support import ENDPOINT, NETWORK, OPTIONS, Plugin, endpoint_body, network_body, network_request
+from tests.played_vsd import PlayedVsd, gone
 from tests.test_driver import DriverTestCase
+from tests.test_vsd_directory import named, topology
 from tests.vrs_support import BRIDGE, waiting
 
 PORT = names.port_name(ENDPOINT)
 ANSWER = {"ip_addr": "10.21.59.2", "subnet_mask": "255.255.255.0", "gateway": "10.21.59.1", "vrf_id": 7, "evpn_id": 8}
 
 
-class ResolutionCase(DriverTestCase):
+class ResolvingCase(DriverTestCase):
     """A network and an endpoint, and a controller that is the master."""
 
     resolve_timeout = 1.0
@@ -77,10 +79,6 @@ class ResolutionCase(DriverTestCase):
         operation = json.dumps(["Open_vSwitch", {**update, "row": {**ANSWER, **changes}}])
         self.vrs._run("ovsdb-client", "transact", self.vrs.remote, operation)
 
-
-class Resolving(ResolutionCase):
-    """What a Join makes of the answer."""
-
     async def failure(self) -> str:
         """Return what a Join fails with, after which nothing but the endpoint may be left."""
         try:
@@ -92,6 +90,10 @@ class Resolving(ResolutionCase):
             assert self.plugin.links.made == {}
             return str(problem)
         raise AssertionError("the Join should have failed")
+
+
+class Resolving(ResolvingCase):
+    """What the VRS answers, or does not."""
 
     async def test_resolved(self) -> None:
         """The gateway is the VRS's, and the operator sees the answer."""
@@ -289,3 +291,57 @@ class Competing(DriverTestCase):
         changed = {**options, "com.docker.network.generic": elsewhere}
         await self.plugin.driver.create_network(network_request(NetworkID=self.other, Options=changed))
         assert self.plugin.switch.network(self.other) is not None
+
+
+class WithVsd(ResolvingCase):
+    """There is a VSD as well, which tells what is wrong."""
+
+    def restarted(self, **options: Any) -> Plugin:
+        """See DriverTestCase."""
+        self.vsd = PlayedVsd(topology())
+        return super().restarted(vsd=self.vsd, **options)
+
+    def zones(self, name: str) -> None:
+        """Give the zone another name."""
+        self.vsd.objects["/domains/d1/zones"] = [named("z1", name)]
+
+    async def test_a_network_that_is_wrong(self) -> None:
+        """It is refused when it is created, and nothing is kept of it."""
+        await self.plugin.driver.delete_network(payloads.NetworkCall(NETWORK))
+        self.zones("Zoen")
+        try:
+            await self.plugin.driver.create_network(network_request())
+        except Refused as problem:
+            self.assertIn('the VSD has no zone "Zone"', str(problem))
+            self.assertIn('did you mean "Zoen"?', str(problem))
+        else:
+            self.fail("it should have been refused")
+        self.assertEqual(list(self.plugin.switch.networks()), [])
+
+    async def test_a_join_tells_what_is_wrong(self) -> None:
+        """Where the VSD knows."""
+        self.zones("Other")
+        said = await self.failure()
+        self.assertEqual(
+            said,
+            'the VRS did not resolve the port within 1 s: the VSD has no zone "Zone" in domain "Domain" of '
+            'organization "Enterprise"; it has "Other"',
+        )
+
+    async def test_a_join_while_the_vsd_is_away(self) -> None:
+        """It says what may be wrong, as without one."""
+        self.vsd.play(*[gone()] * 1000, login=True)
+        self.assertIn("If Nuage does not know one of these names", await self.failure())
+
+    async def test_a_network_while_the_vsd_is_away(self) -> None:
+        """The switch remembers that it is to be compared, over a restart too, until that is done."""
+        await self.plugin.driver.delete_network(payloads.NetworkCall(NETWORK))
+        self.vsd.play(*[gone()] * 1000, login=True)
+        await self.plugin.driver.create_network(network_request())
+        again = self.restarted()
+        await again.switch.ready()
+        (network,) = again.switch.networks()
+        self.assertTrue(network.unchecked)
+        assert again.vsd is not None
+        again.vsd.start()
+        await self.until(lambda: not any(each.unchecked for each in again.switch.networks()))

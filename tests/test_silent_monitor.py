@@ -221,7 +221,7 @@ class _Deaf(Protocol):
     def _answered(self, data: bytes) -> None:
         for frame in self._splitter.feed(data):
             if not self._deaf() or json.loads(frame).get("id") is not None:
-                self.transport.write(frame)  # type: ignore[union-attr]
+                self.transport.write(bytes(frame))  # type: ignore[union-attr]
 
     def connectionLost(self, *_reason: object) -> None:
         if self._server is not None:

@@ -22,7 +22,7 @@ from nuage.status.reporter import Reporter
 from nuage.status.times import Times
 from nuage.vrs import tables
 from tests.driver_support import ENDPOINT, NETWORK, OPTIONS, Plugin, endpoint_body, network_request
-from tests.test_resolution import ResolutionCase
+from tests.test_resolution import ResolvingCase
 from tests.vrs_support import BRIDGE
 
 PORT = names.port_name(ENDPOINT)
@@ -31,7 +31,7 @@ WEB = Container(id="c0ffee", name="web", labels={"nuage.policy-group": "front"})
 GROUPED = {"com.docker.network.generic": {**OPTIONS, "policy-group": "all"}}
 
 
-class LedgerCase(ResolutionCase):
+class LedgerCase(ResolvingCase):
     """A ledger of the driver's switch, whose time the test sets."""
 
     label_policy = "late"
@@ -81,7 +81,7 @@ class LedgerCase(ResolutionCase):
             watches=(),
             ledger=self.ledger,
             account=Account(findings=findings),
-            cleanup=self.plugin.cleanup,
+            unfinished=lambda: self.plugin.cleanup.unfinished,
         ).report()
 
 

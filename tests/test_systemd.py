@@ -566,9 +566,16 @@ class WatchedTests(SynchronousTestCase):
         self.assertEqual([each.name for each in self.watched(10)], [*always[:2], "the controller", always[2]])
         self.assertEqual([each.name for each in self.watched(0)], always)
 
+    def test_the_vsd(self) -> None:
+        """It is looked at where there is one, and the start does not wait for it."""
+        config = Config(vsd_url=("https://vsd:8443",), vsd_user="csproot", vsd_password="s3cret")
+        *_, vsd = Daemon(Clock(), config).watched()
+        self.assertEqual((vsd.name, vsd.needed, vsd.there()), ("the VSD", False, None))
+        self.assertEqual(vsd.status(), "the VSD was not asked yet")
+
     def test_nothing_is_known_yet(self) -> None:
-        """A database that is away says nothing of a bridge and a controller."""
-        self.assertEqual([each.there() for each in self.watched(10)], [False, None, None, True])
+        """A database that is away says nothing of a bridge and a controller, and Docker has not been asked."""
+        self.assertEqual([each.there() for each in self.watched(10)], [False, None, None, None])
 
 
 class UnitTests(SynchronousTestCase):

@@ -170,9 +170,9 @@ class BadStart(CommandCase):
             self.assert_refused(
                 self.run_command(*twistd),
                 f"{self.config}: 3 problems\n",
-                "line 4: LogLevel: 'loud' is not allowed; allowed is Debug, Info, Warn, Error or Critical",
-                "line 5: mtu: 1 is not allowed",
-                'line 6: unknown key "foo"',
+                "line 5: LogLevel: 'loud' is not allowed; allowed is Debug, Info, Warn, Error or Critical",
+                "line 6: mtu: 1 is not allowed",
+                'line 7: unknown key "foo"',
             )
 
     def test_a_file_that_is_missing(self) -> None:
@@ -203,7 +203,7 @@ class BadStart(CommandCase):
     def test_the_options_class_alone(self) -> None:
         """The message is all that is printed."""
         self.configure(Scope="planet")
-        with self.assertRaisesRegex(SystemExit, "^nuage-plugin: .*: 1 problem\\n  line 4: Scope: 'planet' is"):
+        with self.assertRaisesRegex(SystemExit, "^nuage-plugin: .*: 1 problem\\n  line 5: Scope: 'planet' is"):
             Options().parseOptions([f"--config={self.config}"])
 
 

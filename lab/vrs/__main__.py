@@ -1,7 +1,8 @@
-"""``python -m lab.vrs --topology FILE --database NAME=unix:PATH … --listen unix:PATH …``.
+"""``python -m lab.vrs --topology FILE --database NAME=unix:PATH … --listen unix:PATH … --vsd-folder FOLDER``.
 
-SIGHUP makes it read the topology again. SIGUSR1 makes it leave its switches, as if the controller were lost; SIGUSR2
-makes it come back.
+It is the controller of the switches and the VSD, whose API it serves. SIGHUP makes it read the topology again. SIGUSR1
+makes it leave its switches, as if the controller were lost; SIGUSR2 makes it come back. SIGRTMIN makes the VSD's API
+break all connections and accept none, as if the VSD were killed; SIGRTMAX makes it come back with all that it had.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from twisted.internet import reactor
 from twisted.logger import globalLogBeginner
 
 from lab.vrs.vsc import Settings, Vsc
+from lab.vsd.service import Door, Vsd
+from lab.vsd.service import Settings as VsdSettings
 from nuage.errors import NuageError
 from nuage.ovsdb.errors import RemoteUnusable
 from nuage.ovsdb.remote import Remote, parse_remote
@@ -30,28 +33,33 @@ def main(arguments: list[str]) -> int:
     loop: Any = reactor
     measure_steadily(loop)
     try:
-        vsc = Vsc(loop, _settings(arguments))
+        given = _given(arguments)
+        vsd = Vsd(loop, _vsd_settings(given))
+        vsc = Vsc(loop, _settings(given), vsd.view)
     except NuageError as problem:
         print(f"lab.vrs: {problem}", file=sys.stderr)
         return 1
-    loop.callWhenRunning(vsc.startService)
-    loop.addSystemEventTrigger("before", "shutdown", vsc.stopService)
+    for service in (vsd, vsc):
+        loop.callWhenRunning(service.startService)
+        loop.addSystemEventTrigger("before", "shutdown", service.stopService)
     for number, action in (
-        (signal.SIGHUP, vsc.reload),
+        (signal.SIGHUP, vsd.reload),
         (signal.SIGUSR1, vsc.leave),
         (signal.SIGUSR2, vsc.come_back),
+        (signal.SIGRTMIN, vsd.leave),
+        (signal.SIGRTMAX, vsd.come_back),
     ):
         signal.signal(number, _in_reactor(loop, action))
     loop.run()
     return 0
 
 
-def _in_reactor(loop: Any, action: Callable[[], None]) -> Callable[[int, Any], None]:
+def _in_reactor(loop: Any, action: Callable[[], object]) -> Callable[[int, Any], None]:
     return lambda _number, _frame: loop.callFromThread(action)
 
 
-def _settings(arguments: list[str]) -> Settings:
-    parser = argparse.ArgumentParser(prog="python -m lab.vrs", description="A stand-in for Nuage's VRS and VSC.")
+def _given(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m lab.vrs", description="A stand-in for Nuage's VRS, VSC and VSD.")
     parser.add_argument("--topology", type=Path, required=True, help="the topology file, in YAML")
     parser.add_argument(
         "--database", type=_database, action="append", required=True, metavar="NAME=unix:PATH", help="one for each host"
@@ -62,9 +70,39 @@ def _settings(arguments: list[str]) -> Settings:
     parser.add_argument("--delay", type=float, default=0.05, help="seconds that resolving a port takes")
     parser.add_argument("--bridge", default="alubr0", help="the bridge whose ports count")
     parser.add_argument("--uplink", default="uplink", help="the bridge's port to the other hosts")
-    given = parser.parse_args(arguments)
-    return Settings(
+    parser.add_argument("--vsd-folder", type=Path, required=True, help="folder for the VSD's certificates and its URL")
+    parser.add_argument(
+        "--vsd-door",
+        type=Door.parse,
+        action="append",
+        metavar="PORT[@NAMESPACE]",
+        help="port of 127.0.0.1 that the VSD's API listens at, in a network namespace; 0 is any (default: 0)",
+    )
+    parser.add_argument("--vsd-delay", type=float, default=0.0, help="seconds by which each answer of the VSD is late")
+    parser.add_argument("--vsd-key-validity", type=int, help="seconds that a key for the API is good for")
+    parser.add_argument(
+        "--vsd-expired-status", type=int, choices=(401, 419), default=401, help="what an ended key is answered with"
+    )
+    parser.add_argument(
+        "--vsd-without-reservations", action="store_true", help="be a VSD before release 20.5: no vmipreservations"
+    )
+    return parser.parse_args(arguments)
+
+
+def _vsd_settings(given: argparse.Namespace) -> VsdSettings:
+    return VsdSettings(
         topology=given.topology,
+        folder=given.vsd_folder,
+        doors=given.vsd_door or [Door()],
+        delay=given.vsd_delay,
+        key_validity=given.vsd_key_validity,
+        expired_status=given.vsd_expired_status,
+        reservations=not given.vsd_without_reservations,
+    )
+
+
+def _settings(given: argparse.Namespace) -> Settings:
+    return Settings(
         databases=dict(given.database),
         listen=given.listen,
         delay=given.delay,

@@ -15,9 +15,9 @@ from nuage.errors import NuageError
 from nuage.text import did_you_mean
 
 #: Hosts are joined by VLANs, whose number (IEEE 802.1Q, 12 bits, the first and the last reserved) is the evpn_id.
-_EVPN_IDS = range(1, 4095)
+EVPN_IDS = range(1, 4095)
 #: As wide as its part of OpenFlow's metadata.
-_VRF_IDS = range(1, 1 << 24)
+VRF_IDS = range(1, 1 << 24)
 
 
 class TopologyError(NuageError):
@@ -98,7 +98,7 @@ class _Reading:
             zone: self._zone(value, f"{place}, zone {zone}")
             for zone, value in self._named(keys.get("zones"), f"zones of {place}").items()
         }
-        vrf_id = self._value(keys, "vrf_id", place, _number(_VRF_IDS), 0)
+        vrf_id = self._value(keys, "vrf_id", place, _number(VRF_IDS), 0)
         return Domain(vrf_id=vrf_id, zones=zones, **self._policy(keys, place))
 
     def _zone(self, content: Any, place: str) -> dict[str, Subnet]:
@@ -117,7 +117,7 @@ class _Reading:
     def _flat(self, keys: Mapping[str, Any], place: str, *, routed: bool) -> Subnet | None:
         cidr = self._value(keys, "cidr", place, _cidr, None)
         gateway = self._value(keys, "gateway", place, _address, None) if routed else None
-        evpn_id = self._value(keys, "evpn_id", place, _number(_EVPN_IDS), 0)
+        evpn_id = self._value(keys, "evpn_id", place, _number(EVPN_IDS), 0)
         if cidr is not None and gateway is not None and not is_machine(gateway, cidr):
             self.problems.append(f"{place}: a machine in {cidr} cannot have the gateway's address, {gateway}")
         return None if cidr is None else Subnet(cidr, gateway, evpn_id)

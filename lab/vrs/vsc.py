@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import attrs
 from twisted.application.service import Service
@@ -19,7 +18,7 @@ from lab.vrs.database import HostDatabase
 from lab.vrs.delays import Delays, Key
 from lab.vrs.flows import ResolvedPort, flows
 from lab.vrs.resolution import EntityRow, Outcome, PortRow, Resolved, Unresolved, resolve_all
-from lab.vrs.topology_file import TopologyError, load
+from lab.vrs.topology import Topology
 from nuage.errors import NuageError
 from nuage.ovsdb.errors import OvsdbError
 from nuage.ovsdb.remote import Remote
@@ -29,12 +28,11 @@ from nuage.ovsdb.remote import Remote
 class Settings:
     """What the stand-in has to do.
 
-    ``topology`` is the file; ``databases`` are those of the hosts by their names; ``listen`` are Twisted
-    endpoints for the switches; ``delay`` (seconds) is the time that it takes to resolve a port; ``bridge`` is the
-    bridge whose ports count and ``uplink`` its port to the other hosts.
+    ``databases`` are those of the hosts by their names; ``listen`` are Twisted endpoints for the switches; ``delay``
+    (seconds) is the time that it takes to resolve a port; ``bridge`` is the bridge whose ports count and ``uplink`` its
+    port to the other hosts.
     """
 
-    topology: Path
     databases: Mapping[str, Remote]
     listen: Sequence[str]
     delay: float
@@ -42,23 +40,30 @@ class Settings:
     uplink: str
 
 
+class Known(Protocol):
+    """What there is: :class:`lab.vsd.view.View`."""
+
+    def topology(self) -> Topology:
+        """Return it as it is now."""
+
+    def watch(self, hear: Callable[[], None], /) -> None:
+        """Have something called at each change."""
+
+
 class Vsc(Service):
     """The stand-in as a service.
 
     Args:
         reactor: Does all input and output, keeps the time.
-        settings: What it has to do.
-
-    Raises:
-        TopologyError: The topology file cannot be used.
     """
 
     _log = Logger(namespace="vsc")
 
-    def __init__(self, reactor: Any, settings: Settings) -> None:
+    def __init__(self, reactor: Any, settings: Settings, known: Known) -> None:
         self._reactor = reactor
         self._settings = settings
-        self._topology = load(settings.topology)
+        self._known = known
+        known.watch(self._look_soon)
         self._databases = {
             name: HostDatabase(reactor, name, remote, settings.bridge, self._look_soon)
             for name, remote in settings.databases.items()
@@ -81,16 +86,6 @@ class Vsc(Service):
         """Disconnect from everything. The switches keep their flows."""
         super().stopService()
         return Deferred.fromCoroutine(self._stop())
-
-    def reload(self) -> None:
-        """Read the topology again. If it cannot be used, log why, and keep the former one."""
-        try:
-            self._topology = load(self._settings.topology)
-        except TopologyError as problem:
-            self._log.error("the topology stays as it was: {problem}", problem=str(problem))
-        else:
-            self._log.info("the topology was read again")
-            self._look_soon()
 
     def leave(self) -> None:
         """Close the connections to the switches and accept none until :meth:`come_back`: the controller is lost."""
@@ -157,7 +152,7 @@ class Vsc(Service):
     async def _look(self) -> None:
         try:
             rows = [row for database in self._databases.values() if database.known for row in database.ports()]
-            outcomes = resolve_all(self._topology, rows)
+            outcomes = resolve_all(self._known.topology(), rows)
             self._tell(rows, outcomes)
             settled = self._settled([port for port, _ in rows], outcomes)
             # The flows first: whoever waits for the row will send at once.

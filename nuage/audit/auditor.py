@@ -26,7 +26,7 @@ One that takes nothing away and gives nothing to anybody (``HARMLESS``) is carri
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 
 import attrs
@@ -55,7 +55,8 @@ from nuage.driver.networks import Networks
 from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, NuageError
 from nuage.links.links import Links
-from nuage.model import Endpoint, Trace
+from nuage.links.veth import Link
+from nuage.model import Endpoint, Survey, Trace
 from nuage.names import LINK_MARK, link_alias, port_name
 from nuage.told import Told
 from nuage.vrs.switch import Switch
@@ -175,40 +176,48 @@ class Auditor:
         await self._switch.ready()
         links = await self._links.owned(LINK_MARK)
         networks = {network.id: network for network in self._switch.networks()}
-        idle = sparing and not (links or self._since or self._switch.survey())
-        docker, docker_problem = (None, None) if idle else await self._docker()
-        # The switch last, so that it cannot look older than the answers above, which took time.
-        traces = self._switch.survey()
-        subjects = {*traces, *(link.alias.removeprefix(LINK_MARK) for link in links.values())}
-        subjects |= {*docker.in_use} if docker else set()
-        self._remember(traces, docker)
+        idle = sparing and not (links or self._since or self._switch.has_endpoints())
+        docker, docker_problem = (None, None) if idle else await self._answered(self._census.take())
+        # The switch after what Docker lists: the time that took cannot make the switch look older than Docker. And
+        # before the rest, which Docker is asked because of what the switch has.
+        survey = self._switch.survey()
+        if docker is not None:
+            docker, docker_problem = await self._answered(self._completed(docker, survey, networks))
+        self._remember(survey.traces, docker)
         proposals = rules.propose(
             Observation(
-                traces=traces,
+                traces=survey.traces,
                 networks=networks,
                 links=links,
                 docker=docker,
-                busy={subject for subject in subjects if self._turns.taken(subject)},
-                foreign=self._switch.foreign_endpoints(),
+                busy=self._busy(survey.traces, links, docker),
+                foreign=survey.foreign,
                 mtus={network.id: network.mtu for network in networks.values() if network.mtu is not None},
             )
         )
         unreadable = tuple(docker.unreadable.values()) if docker else ()
         return Findings(proposals=proposals, unreadable=unreadable, docker_problem=docker_problem)
 
-    async def _docker(self) -> tuple[rules.Docker | None, str | None]:
+    async def _answered(self, question: Awaitable[rules.Docker]) -> tuple[rules.Docker | None, str | None]:
         """Return what Docker says, or why it says nothing."""
         try:
-            docker = await self._census.take()
-            traces = self._switch.survey()
-            missing = rules.missing_in_docker(traces, docker)
-            networks = {network_id for missed in missing if (network_id := traces[missed].network_id)}
-            docker = await self._census.with_others(docker, networks)
-            remembered = [network.id for network in self._switch.networks()]
-            return await self._census.with_elsewhere(docker, rules.unlisted_in_docker(remembered, docker)), None
+            return await question, None
         except DockerUnavailable as problem:
             self._log.debug("the audit does without Docker: {problem}", problem=str(problem))
             return None, str(problem)
+
+    async def _completed(self, docker: rules.Docker, survey: Survey, networks: Collection[str]) -> rules.Docker:
+        """Ask Docker for what it does not list and the switch has."""
+        missing = rules.missing_in_docker(survey.traces, docker)
+        theirs = {network_id for missed in missing if (network_id := survey.traces[missed].network_id)}
+        docker = await self._census.with_others(docker, theirs)
+        return await self._census.with_elsewhere(docker, rules.unlisted_in_docker(networks, docker))
+
+    def _busy(self, traces: Iterable[str], links: Mapping[str, Link], docker: rules.Docker | None) -> Collection[str]:
+        """Return the endpoints that a call is about at this moment, of those that were seen anywhere."""
+        subjects = {*traces, *(link.alias.removeprefix(LINK_MARK) for link in links.values())}
+        subjects |= {*docker.in_use} if docker else set()
+        return {subject for subject in subjects if self._turns.taken(subject)}
 
     async def _audit(self, *, sparing: bool) -> None:
         begin = self._clock.seconds()

@@ -21,11 +21,16 @@ Check = Callable[[Any], Any]
 OVS_SCHEMES = ("unix", "tcp", "ssl")
 #: The spellings of a scope, in lower case, and what is kept for each; the next two are alike.
 SCOPES = {"local": "local", "global": "global"}
+ADDRESS_FORMS = {"auto": "auto", "reservation": "reservation", "container": "container"}
 LABEL_POLICIES = {"strict": "strict", "late": "late"}
 LOG_LEVELS = {"debug": "Debug", "info": "Info", "warn": "Warn", "warning": "Warn", "error": "Error"}
 LOG_LEVELS |= {"critical": "Critical"}
 #: RFC 8200, section 5: no link that carries IPv6 may have a smaller MTU.
 MTU_MIN, MTU_MAX = 1280, 65535
+
+#: Where the VSD listens, by its documentation.
+_VSD_PORT = 8443
+_VSD_VERSION = re.compile(r"v[0-9]{1,2}(_[0-9]{1,2})?")
 
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}(?<!-)")
 _DEVICE_NAME = re.compile(r"[!-.0-9;-~]{1,15}")
@@ -112,6 +117,62 @@ def docker_endpoint(value: Any) -> str:
     elif scheme == "tcp":
         _host_port(rest)
     else:
+        raise ValueError
+    return value
+
+
+def vsd_urls(value: Any) -> tuple[str, ...]:
+    """Allow one or several ``https://host:port``, as a list or as a text with spaces or commas between them."""
+    given = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(given, list) or not given:
+        raise ValueError
+    urls = tuple(map(_vsd_url, given))
+    if len({*urls}) < len(urls):
+        raise ValueError("has one of them twice")
+    return urls
+
+
+def _vsd_url(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    scheme, _, rest = value.partition("://")
+    if scheme != "https":
+        raise ValueError(f'has to begin with https:// in "{value}": the password is sent there')
+    host, _, path = rest.partition("/")
+    if path or "@" in host:
+        raise ValueError("needs no path" if path else "needs no user; that is vsd_user, with vsd_password_file")
+    has_port = ":" in host.rpartition("]")[2]
+    name_, port = _host_port(host if has_port else f"{host}:{_VSD_PORT}")
+    if ":" in name_:
+        # hyperlink, which treq reads URLs with, takes it for a host name.
+        raise ValueError(f'needs a host name for the IPv6 address in "{value}"')
+    return f"https://{name_}:{port}"
+
+
+def vsd_version(value: Any) -> str:
+    """Allow a version of the VSD's interface, which is a part of its URLs."""
+    if not isinstance(value, str) or not _VSD_VERSION.fullmatch(value):
+        raise ValueError
+    return value
+
+
+def vsd_user(value: Any) -> str:
+    """Allow a name without a colon: it would end there (RFC 7617, section 2)."""
+    if ":" in name(value):
+        raise ValueError
+    return str(value)
+
+
+def password(value: Any) -> str:
+    """Allow a text in one line. A number that is not in quotes may have lost its zeros."""
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError
+    return value
+
+
+def boolean(value: Any) -> bool:
+    """Allow true and false."""
+    if not isinstance(value, bool):
         raise ValueError
     return value
 

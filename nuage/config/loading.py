@@ -5,6 +5,7 @@ A variable of the environment, ``NUAGE_`` and the key, overrides the file. All p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from typing import Any
 import attrs
 import yaml
 
+from nuage.config.contradictions import contradictions
 from nuage.config.settings import Config
 from nuage.errors import ConfigurationError
 from nuage.text import did_you_mean
 
 #: What the names of variables start with.
 _PREFIX = "NUAGE_"
+#: A user and a password in a URL.
+_CREDENTIALS = re.compile(r"//[^/@]*@")
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
@@ -40,9 +44,10 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     variables = _variables(environ)
     found = _Findings()
     found.check(entries)
+    found.problems += _open_secrets(entries, path)
     found.check(variables)
     config = Config(**found.values)
-    found.problems += [problem for keys, problem in _contradictions(config) if found.refused.isdisjoint(keys)]
+    found.problems += [problem for keys, problem in contradictions(config) if found.refused.isdisjoint(keys)]
     if found.problems:
         where = f"{path} and the environment" if variables else str(path)
         count = f"{len(found.problems)} problem{'s' if len(found.problems) > 1 else ''}"
@@ -93,6 +98,16 @@ def _entries(content: bytes) -> list[_Entry]:
         ]
     finally:
         loader.dispose()
+
+
+def _open_secrets(entries: Iterable[_Entry], path: Path) -> Iterator[str]:
+    """Find secrets in a file that other users may read."""
+    secrets = {_folded(field.name) for field in attrs.fields(Config) if field.metadata["secret"]}
+    if path.stat().st_mode & 0o077:
+        for entry in entries:
+            if entry.key in secrets and entry.values != (None,):
+                text = f"is a secret, and {path} is open to other users: chmod 600 {path}, or put it into another file"
+                yield f"{entry.at}{entry.name}: {text}"
 
 
 def _variables(environ: Mapping[str, str]) -> list[_Entry]:
@@ -161,7 +176,8 @@ class _Findings:
         except ValueError as problem:
             self.refused.add(field.name)
             reason = _reason(problem, field.metadata["allowed"])
-            self.problems.append(f"{entry.at}{entry.name}: {_shown(entry.values[-1])} {reason}")
+            shown = "the value" if field.metadata["secret"] else _shown(entry.values[-1])
+            self.problems.append(f"{entry.at}{entry.name}: {shown} {reason}")
 
 
 def _value(field: attrs.Attribute[Any], readings: Sequence[Any]) -> Any:
@@ -187,33 +203,9 @@ def _nearest(entry: _Entry, known: Mapping[str, attrs.Attribute[Any]]) -> str:
 
 
 def _shown(value: Any) -> str:
-    shown = "(empty)" if value is None else repr(value)
+    shown = "(empty)" if value is None else _CREDENTIALS.sub("//…@", repr(value))
     return shown if len(shown) <= 80 else f"{shown[:77]}…"
 
 
 def _reason(problem: ValueError, allowed: str) -> str:
     return f"{problem}; allowed is {allowed}" if str(problem) else f"is not allowed; allowed is {allowed}"
-
-
-def _contradictions(config: Config) -> Iterator[tuple[set[str], str]]:
-    """Yield problems of values that are good by themselves and bad together, with the attributes they are about."""
-    tls = ("vrs_private_key", "vrs_certificate", "vrs_ca_certificate")
-    secure = config.vrs_remote.startswith("ssl:")
-    for name in tls:
-        path = getattr(config, name)
-        if secure and path is None:
-            yield {name, "vrs_endpoint"}, f'{name}: missing; "{config.vrs_endpoint}" needs all of {", ".join(tls)}'
-        if path is not None and not secure:
-            text = f'{name}: "{path}" is only for an ssl: endpoint; VrsEndpoint is "{config.vrs_endpoint}"'
-            yield {name, "vrs_endpoint"}, text
-    if config.vrs_server_name is not None and not secure:
-        text = f'vrs_server_name: is only for an ssl: endpoint; VrsEndpoint is "{config.vrs_endpoint}"'
-        yield {"vrs_server_name", "vrs_endpoint"}, text
-    needed = config.vrs_timeout + config.wire_timeout + config.resolve_timeout
-    if config.call_timeout <= needed:
-        yield (
-            {"call_timeout", "vrs_timeout", "wire_timeout", "resolve_timeout"},
-            f"call_timeout: {config.call_timeout:g} has to be longer than vrs_timeout, wire_timeout and "
-            f"resolve_timeout together, "
-            f"{needed:g} seconds",
-        )

@@ -17,9 +17,16 @@ _SECONDS = "a number of seconds from 0.1 to 600"
 _PEM = "the absolute path of a PEM file"
 
 
-def _key(spelling: str, check: checks.Check, allowed: str) -> dict[str, Any]:
-    """Describe one key: how the file spells it, how its value is checked, and what is allowed, in words."""
-    return {"yaml": spelling, "check": check, "allowed": allowed}
+def _key(spelling: str, check: checks.Check, allowed: str, *, secret: bool = False) -> dict[str, Any]:
+    """Describe one key.
+
+    Args:
+        spelling: How the file spells it.
+        check: How its value is checked.
+        allowed: What is allowed, in words.
+        secret: Whether its value is never shown.
+    """
+    return {"yaml": spelling, "check": check, "allowed": allowed, "secret": secret}
 
 
 @attrs.frozen(kw_only=True)
@@ -79,6 +86,39 @@ class Config:
     docker_timeout: float = attrs.field(default=2.0, metadata=_key("docker_timeout", checks.seconds, _SECONDS))
     probe_interval: float = attrs.field(default=5.0, metadata=_key("probe_interval", checks.seconds, _SECONDS))
     audit_interval: float = attrs.field(default=30.0, metadata=_key("audit_interval", checks.seconds, _SECONDS))
+    vsd_url: tuple[str, ...] | None = attrs.field(
+        default=None, metadata=_key("vsd_url", checks.vsd_urls, "https://host:port, or several for a cluster")
+    )
+    vsd_version: str = attrs.field(
+        default="v6", metadata=_key("vsd_version", checks.vsd_version, "a version of the interface, such as v5_0 or v6")
+    )
+    vsd_organization: str = attrs.field(default="csp", metadata=_key("vsd_organization", checks.name, "a name"))
+    vsd_user: str | None = attrs.field(
+        default=None, metadata=_key("vsd_user", checks.vsd_user, "a name without a colon")
+    )
+    vsd_password: str | None = attrs.field(
+        default=None,
+        repr=False,
+        metadata=_key("vsd_password", checks.password, "a text in one line, in quotes", secret=True),
+    )
+    vsd_password_file: Path | None = attrs.field(
+        default=None, metadata=_key("vsd_password_file", checks.secret_file, "the absolute path of a file")
+    )
+    vsd_certificate: Path | None = attrs.field(
+        default=None, metadata=_key("vsd_certificate", checks.readable_file, _PEM)
+    )
+    vsd_private_key: Path | None = attrs.field(default=None, metadata=_key("vsd_private_key", checks.secret_file, _PEM))
+    vsd_ca_certificate: Path | None = attrs.field(
+        default=None, metadata=_key("vsd_ca_certificate", checks.readable_file, _PEM)
+    )
+    vsd_accept_any_certificate: bool = attrs.field(
+        default=False, metadata=_key("vsd_accept_any_certificate", checks.boolean, "true or false")
+    )
+    vsd_address_form: str = attrs.field(
+        default="auto",
+        metadata=_key("vsd_address_form", checks.one_of(checks.ADDRESS_FORMS), "auto, reservation or container"),
+    )
+    vsd_timeout: float = attrs.field(default=4.0, metadata=_key("vsd_timeout", checks.seconds, _SECONDS))
 
     @property
     def vrs_remote(self) -> str:

@@ -29,6 +29,7 @@ class Pool:
     subnet: str
     ip_range: str = ""
     gateway: str = ""
+    auxiliary: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -57,12 +58,15 @@ class Network:
     options: Mapping[str, str] = attrs.field(factory=dict)
     ipv4: tuple[Pool, ...] = ()
     ipv6: tuple[Pool, ...] = ()
+    ipam: str = ""
+    ipam_options: Mapping[str, str] = attrs.field(factory=dict)
     endpoints: Mapping[str, Endpoint] = attrs.field(factory=dict)
 
 
 def network(item: Any) -> Network:
     """Read a network, of a list or by itself."""
-    pools = [_pool(config) for config in (item.get("IPAM") or {}).get("Config") or ()]
+    ipam = item.get("IPAM") or {}
+    pools = [_pool(config) for config in ipam.get("Config") or ()]
     containers = (item.get("Containers") or {}).items()
     return Network(
         id=item["Id"],
@@ -72,12 +76,19 @@ def network(item: Any) -> Network:
         options=dict(item.get("Options") or {}),
         ipv4=tuple(pool for pool in pools if ":" not in pool.subnet),
         ipv6=tuple(pool for pool in pools if ":" in pool.subnet),
+        ipam=ipam.get("Driver") or "",
+        ipam_options=dict(ipam.get("Options") or {}),
         endpoints={endpoint.id: endpoint for endpoint in (_endpoint(*entry) for entry in containers)},
     )
 
 
 def _pool(item: Any) -> Pool:
-    return Pool(subnet=item.get("Subnet") or "", ip_range=item.get("IPRange") or "", gateway=item.get("Gateway") or "")
+    return Pool(
+        subnet=item.get("Subnet") or "",
+        ip_range=item.get("IPRange") or "",
+        gateway=item.get("Gateway") or "",
+        auxiliary=tuple((item.get("AuxiliaryAddresses") or {}).values()),
+    )
 
 
 def items(content: Any) -> list[Any]:
@@ -87,13 +98,26 @@ def items(content: Any) -> list[Any]:
     return content or []
 
 
+def container_names(item: Any) -> dict[str, str]:
+    """Read of a network the name of each endpoint's container, by the endpoint's id, and nothing else.
+
+    A search needs no more, and a network may have hundreds of endpoints.
+    """
+    containers = (item.get("Containers") or {}).items()
+    return {_endpoint_id(key, told): told.get("Name") or "" for key, told in containers if isinstance(told, dict)}
+
+
+def _endpoint_id(key: str, told: Mapping[str, Any]) -> str:
+    endpoint_id: str = told.get("EndpointID") or key.removeprefix(_JOINING)
+    return endpoint_id
+
+
 def _endpoint(key: str, content: Any) -> Endpoint:
-    joining = key.startswith(_JOINING)
     # If one endpoint cannot be read, the others still can.
     item = content if isinstance(content, dict) else {}
     return Endpoint(
-        id=item.get("EndpointID") or key.removeprefix(_JOINING),
-        container_id="" if joining else key,
+        id=_endpoint_id(key, item),
+        container_id="" if key.startswith(_JOINING) else key,
         container_name=item.get("Name") or "",
         mac=item.get("MacAddress") or "",
         ipv4=item.get("IPv4Address") or "",

@@ -9,7 +9,7 @@ Paths have no version; every daemon serves them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -32,13 +32,16 @@ _Value = TypeVar("_Value")
 #: Where containers are listed.
 _CONTAINERS = "/containers/json"
 
+#: Names of containers in one question. Its path has them, and proxies take paths of 8 KB.
+_NAMES_AT_ONCE = 100
+
 
 class NetworkUnknown(NuageError):
     """Docker has no network of this id."""
 
 
 class EndpointUnknown(NuageError):
-    """Docker has no such endpoint on the network or of the container, or the container is gone."""
+    """Docker has no such endpoint of the container, or the container is gone."""
 
 
 class AnswerUnreadable(DockerUnavailable):
@@ -75,15 +78,7 @@ class Engine:
             NetworkUnknown: There is no such network.
             DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
-        path = f"/networks/{quote(network_id, safe='')}"
-
-        def read(answer: Answer) -> Network | None:
-            return None if answer.unknown else self._understood(path, answer, descriptions.network)
-
-        network = await self._ask("/networks/ID", path, read)
-        if network is None:
-            raise NetworkUnknown(f"Docker at {self._exchange.address} knows no network {network_id}")
-        return network
+        return await self._network(network_id, descriptions.network)
 
     async def networks(self, driver: Callable[[str], bool]) -> list[Network]:
         """Return the networks whose driver's name satisfies ``driver``, without their endpoints.
@@ -116,28 +111,31 @@ class Engine:
         plugins = await self._ask(path, path, read)
         return frozenset(name for name, its_socket in plugins if its_socket == socket)
 
-    async def container_of(self, network_id: str, endpoint_id: str) -> Container | None:
-        """Return the container that the endpoint belongs to, or None if it has none. Works during its Join.
+    async def containers_of(self, network_id: str, endpoint_ids: Collection[str]) -> Mapping[str, Container | None]:
+        """Return the container of each of a network's endpoints, None if it has none. Works during their Joins.
+
+        Endpoints that the network does not have, or not yet, are left out.
 
         Raises:
             NetworkUnknown: There is no such network.
-            EndpointUnknown: The network has no such endpoint, or not yet.
             DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
-        endpoint = (await self.network(network_id)).endpoints.get(endpoint_id)
-        if endpoint is None:
-            raise EndpointUnknown(
-                f"Docker at {self._exchange.address} knows no endpoint {endpoint_id} of network {network_id}"
-            )
-        if not endpoint.container_name:
-            return None
-        filters = json.dumps({"name": [f"^/{endpoint.container_name}$"]})
-        containers, _ = await self._list(_CONTAINERS, descriptions.container, {"all": "1", "filters": filters})
-        for container, _networks in containers:
-            # The filter is a regular expression: a dot in the name fits other names too.
-            if container.name == endpoint.container_name:
-                return container
-        return None
+        names = await self._network(network_id, descriptions.container_names)
+        wanted = {endpoint_id: names[endpoint_id] for endpoint_id in endpoint_ids if endpoint_id in names}
+        containers = await self._named({name for name in wanted.values() if name})
+        return {endpoint_id: containers.get(name) for endpoint_id, name in wanted.items()}
+
+    async def _named(self, names: Collection[str]) -> Mapping[str, Container]:
+        """Return the containers that have these names, by their names."""
+        found: dict[str, Container] = {}
+        ordered = sorted(names)
+        for start in range(0, len(ordered), _NAMES_AT_ONCE):
+            some = "|".join(ordered[start : start + _NAMES_AT_ONCE])
+            query = {"all": "1", "filters": json.dumps({"name": [f"^/({some})$"]})}
+            containers, _ = await self._list(_CONTAINERS, descriptions.container, query)
+            # The filter is a regular expression: a dot in a name fits other names too.
+            found |= {container.name: container for container, _networks in containers}
+        return found
 
     async def running_endpoints(self) -> Running:
         """Return network and container of each endpoint, of any driver, that a running container has.
@@ -173,6 +171,18 @@ class Engine:
                 f"Docker at {self._exchange.address} knows no endpoint {endpoint_id} of container {container_id}"
             )
         return options[endpoint_id]
+
+    async def _network(self, network_id: str, parse: Callable[[Any], _Value]) -> _Value:
+        """Return what ``parse`` makes of Docker's description of a network."""
+        path = f"/networks/{quote(network_id, safe='')}"
+
+        def read(answer: Answer) -> _Value | None:
+            return None if answer.unknown else self._understood(path, answer, parse)
+
+        network = await self._ask("/networks/ID", path, read)
+        if network is None:
+            raise NetworkUnknown(f"Docker at {self._exchange.address} knows no network {network_id}")
+        return network
 
     async def _list(
         self, path: str, parse: Callable[[Any], _Value], query: Mapping[str, str] | None = None

@@ -13,31 +13,21 @@ message says which it was:
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
-from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, ResponseDone
-from twisted.web.http import PotentialDataLoss
-from twisted.web.iweb import IAgentEndpointFactory, IResponse
+from twisted.web.client import URI, Agent
+from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable
+from nuage.http import Late, NoAnswer, Requests, excerpt
 
 #: Bytes that an answer may have. A list of 10,000 containers has some 20 MB.
 LARGEST_ANSWER = 64 << 20
-#: Characters of an answer that are shown in a message.
-_EXCERPT = 80
-
-_CANCELLED = (CancelledError, ConnectingCancelledError)
 
 
 @attrs.frozen
@@ -95,11 +85,11 @@ class Exchange:
     """
 
     def __init__(self, reactor: Any, address: str, clock: IReactorTime, timeout: float, largest: int) -> None:
-        self._http = HTTPClient(Agent.usingEndpointFactory(reactor, _Always(_endpoint(reactor, address))))
+        agent = Agent.usingEndpointFactory(reactor, _Always(_endpoint(reactor, address)))
+        self._requests = Requests(agent, clock, largest)
         self.address = address
         self._clock = clock
         self._timeout = timeout
-        self._largest = largest
 
     async def get(self, path: str, query: Mapping[str, str]) -> Answer:
         """Ask, and return the answer, whatever its status.
@@ -108,8 +98,18 @@ class Exchange:
             DockerUnreachable: Nobody listens there.
             DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
-        asking = Deferred.fromCoroutine(self._ask(path, query))
-        return await asking.addTimeout(self._timeout, self._clock, onTimeoutCancel=self._timed_out(path))
+        began = self._clock.seconds()
+        try:
+            response = await self._requests.ask("GET", f"http://docker{path}", self._timeout, params=query)
+        except Late as problem:
+            reason = f"late: it did not answer within docker_timeout, {self._timeout:g} seconds"
+            raise self.unavailable(path, f"{reason}; raise that if Docker only needs longer") from problem
+        except NoAnswer as problem:
+            kind = DockerUnavailable if problem.connected else DockerUnreachable
+            raise self.unavailable(path, str(problem), kind) from problem
+        (server, *_) = response.headers.getRawHeaders("server") or [""]
+        took = self._clock.seconds() - began
+        return Answer(response.status, response.phrase, response.body, excerpt(server), took)
 
     def refusal(self, path: str, answer: Answer) -> DockerUnavailable:
         """Return the error of a question about ``path`` whose answer is an error."""
@@ -120,74 +120,6 @@ class Exchange:
     ) -> DockerUnavailable:
         """Return the error of a question about ``path``."""
         return kind(f"Docker at {self.address} (DockerEndpoint): GET {path}: {reason}")
-
-    async def _ask(self, path: str, query: Mapping[str, str]) -> Answer:
-        began = self._clock.seconds()
-        try:
-            response = await self._http.get(
-                f"http://docker{path}", params=query, unbuffered=True, allow_redirects=False
-            )
-        except Exception as problem:
-            raise self._failed(path, problem, "it closed the connection without an HTTP response") from problem
-        body = _Body(self._largest)
-        try:
-            response.deliverBody(body)
-            content = await body.whole
-        except Exception as problem:
-            raise self._failed(path, problem, "it closed the connection before its answer was complete") from problem
-        took = self._clock.seconds() - began
-        return Answer(response.code, excerpt(_phrase(response)), content, excerpt(_server(response)), took)
-
-    def _failed(self, path: str, problem: Exception, closed: str) -> Exception:
-        """Return the error for what ended a question; ``closed`` says when the connection was closed."""
-        causes = list(_causes(problem))
-        if any(isinstance(cause, _CANCELLED) for cause in causes):
-            return CancelledError()
-        if any(isinstance(cause, ConnectionClosed) for cause in causes):
-            return self.unavailable(path, f"no answer: {closed}")
-        kind = DockerUnreachable if isinstance(causes[0], ConnectError | DNSLookupError) else DockerUnavailable
-        return self.unavailable(path, _told(causes[0]), kind)
-
-    def _timed_out(self, path: str) -> Callable[[Any, float], Any]:
-        def report(_outcome: Any, seconds: float) -> Any:
-            reason = f"late: it did not answer within docker_timeout, {seconds:g} seconds"
-            raise self.unavailable(path, f"{reason}; raise that if Docker only needs longer")
-
-        return report
-
-
-class _TooLong(Exception):
-    """An answer is too long."""
-
-
-class _Body(Protocol):
-    """Takes the body of an answer. If nothing says how long it is, it ends when the connection is closed.
-
-    Decoding then shows whether that was all of it.
-    """
-
-    def __init__(self, largest: int) -> None:
-        self.whole: Deferred[bytes] = Deferred(lambda _: self._cut())
-        self._largest = largest
-        self._received = bytearray()
-
-    def dataReceived(self, data: bytes) -> None:
-        self._received += data
-        if len(self._received) > self._largest:
-            self._cut()
-            self._received.clear()
-            self._end(Failure(_TooLong(f"its answer is longer than {self._largest} bytes")))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._end(bytes(self._received) if reason.check(ResponseDone, PotentialDataLoss) else reason)
-
-    def _cut(self) -> None:
-        assert self.transport is not None
-        self.transport.loseConnection()
-
-    def _end(self, outcome: bytes | Failure) -> None:
-        if not self.whole.called:
-            self.whole.callback(outcome)
 
 
 @implementer(IAgentEndpointFactory)
@@ -201,56 +133,9 @@ class _Always:
         return self.endpoint
 
 
-def excerpt(text: str) -> str:
-    """Return the beginning of a text from outside, in one line of printable characters."""
-    line = " ".join("".join(each if each.isprintable() else " " for each in text[: 4 * _EXCERPT]).split())
-    return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}…"
-
-
 def _endpoint(reactor: Any, address: str) -> IStreamClientEndpoint:
     scheme, _, place = address.partition("://")
     if scheme == "unix":
         return UNIXClientEndpoint(reactor, place)
     host, _, port = place.rpartition(":")
     return HostnameEndpoint(reactor, host.strip("[]"), int(port))
-
-
-def _phrase(response: IResponse) -> str:
-    return bytes(response.phrase).decode(errors="replace")
-
-
-def _server(response: IResponse) -> str:
-    servers: list[str] = response.headers.getRawHeaders("server") or [""]
-    return servers[0]
-
-
-def _causes(problem: Exception) -> Iterator[Exception]:
-    """Yield the causes: a failed request or response only wraps them."""
-    reasons = getattr(problem, "reasons", None)
-    if not reasons:
-        yield problem
-    for reason in reasons or ():
-        yield from _causes(reason.value)
-
-
-def _told(cause: Exception) -> str:
-    """Say in words what ended a question, other than a closed connection."""
-    if isinstance(cause, ConnectError | DNSLookupError):
-        return f"no answer: cannot connect: {in_words(cause)}"
-    if isinstance(cause, _TooLong):
-        return f"not understood: {cause}"
-    return f"not understood: it answered something that is not HTTP ({type(cause).__name__.strip('_')})"
-
-
-def in_words(problem: ConnectError | DNSLookupError) -> str:
-    """Return why a connection was not made, in the kernel's words if it has any.
-
-    Twisted says the same in sentences of its own, twice, or puts a whole Failure there: it says that a connection to a
-    unix socket whose queue is full "was closed cleanly" before it was made.
-    """
-    number = getattr(problem, "osError", None)
-    if isinstance(number, int):
-        return os.strerror(number)
-    if any(isinstance(argument, Failure) for argument in problem.args):
-        return "no more connections are accepted"
-    return str(problem).strip().rstrip(".")

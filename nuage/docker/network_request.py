@@ -42,6 +42,8 @@ def as_request(network: Network) -> NetworkRequest:
             network_id=network.id,
             options=network.options,
             internal=network.internal,
+            # One plugin has one name in Docker, whether it is asked for a network or for addresses.
+            ipam_options=network.ipam_options if network.ipam == network.driver else None,
             pools=tuple(
                 Pool4(IPv4Network(pool.subnet, strict=False), IPv4Address(_gateway(pool)))
                 for pool in network.ipv4

@@ -1,4 +1,4 @@
-"""Clean-up that is not given up: what cannot be done now is done once the switch is back.
+"""Clean-up that is not given up: what cannot be done now is done once the switch, or the VSD, is back.
 
 Docker never asks twice for a Leave or a DeleteEndpoint, and gives the address to the next container whether they
 succeeded or not. So such a call succeeds outwardly, and is finished here until it is true.
@@ -14,12 +14,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from nuage.driver.turns import Turns
-from nuage.errors import SwitchError
+from nuage.errors import NuageError, SwitchError
 from nuage.told import Told
 
 Step = Callable[[], Awaitable[None]]
 
-#: Seconds between two attempts while the switch is there and yet refuses.
+#: Seconds between two attempts while the switch or the VSD is there and yet refuses.
 _RETRY_DELAY = 5.0
 
 
@@ -29,13 +29,23 @@ class Cleanup:
     Args:
         clock: Measures the pause between attempts.
         turns: A subject's turn is taken before its step is tried again.
+        put_off: The errors with which a step is put off, and tried again; of others the caller is told as well.
+        what: What the subjects are, for messages.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, turns: Turns) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        turns: Turns,
+        put_off: tuple[type[NuageError], ...] = (SwitchError,),
+        what: str = "endpoints and networks",
+    ) -> None:
         self._clock = clock
         self._turns = turns
+        self._expected = put_off
+        self._what = what
         self._steps: dict[str, Step] = {}
         self._put_off: set[str] = set()
         self._told = Told()
@@ -105,7 +115,7 @@ class Cleanup:
         except Exception as problem:
             # Whatever ended it, even a call's deadline, the step is still due.
             self._schedule()
-            if not isinstance(problem, SwitchError):
+            if not isinstance(problem, self._expected):
                 raise
             self._tell_put_off(subject, str(problem))
             return False
@@ -128,7 +138,7 @@ class Cleanup:
         if self._steps or not self._put_off:
             return
         self._log.info(
-            "the clean-up that was put off is finished: {count} endpoints and networks", count=len(self._put_off)
+            "the clean-up that was put off is finished: {count} {what}", count=len(self._put_off), what=self._what
         )
         self._put_off.clear()
         self._told.clear()

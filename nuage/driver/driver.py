@@ -9,6 +9,7 @@ from __future__ import annotations
 from nuage import names
 from nuage.driver.endpoints import Endpoints
 from nuage.driver.networks import Networks
+from nuage.driver.oper_info import oper_info
 from nuage.libnetwork import payloads
 from nuage.model import NetworkRequest
 from nuage.vrs.switch import Switch
@@ -83,7 +84,7 @@ class Driver:
     async def endpoint_oper_info(self, request: payloads.EndpointCall) -> payloads.OperationalInfo:
         """Tell how the endpoint is attached and what the VRS made of it."""
         await self._switch.loaded()
-        return payloads.OperationalInfo(self._endpoints.shown(request.endpoint_id))
+        return payloads.OperationalInfo(oper_info(self._switch, request.endpoint_id))
 
     async def leave(self, request: payloads.EndpointCall) -> payloads.Empty:
         """Undo Join. The endpoint stays known: it may be joined again."""

@@ -22,7 +22,6 @@ state an endpoint is in:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
@@ -35,15 +34,15 @@ from nuage import names
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
 from nuage.driver.mac import mac_of
+from nuage.driver.places import Places
 from nuage.driver.resolution import check_resolution, unresolved
 from nuage.driver.turns import Turns
-from nuage.errors import NuageError, Refused
+from nuage.errors import NuageError, Refused, SwitchError
 from nuage.libnetwork.payloads import CreateEndpoint
 from nuage.model import Container, Endpoint, Network
 from nuage.vrs.errors import NotConnected, NotResolved
 from nuage.vrs.policy import check_labels, endpoint_options, port_metadata
 from nuage.vrs.switch import Switch
-from nuage.vrs.views import Attachment
 
 
 class LinkMaker(Protocol):
@@ -54,6 +53,13 @@ class LinkMaker(Protocol):
 
     def remove_soon(self, host_name: str, alias: str) -> None:
         """Remove a pair in the background."""
+
+
+class AddressKeeper(Protocol):
+    """What knows the addresses that are from Nuage: :class:`nuage.ipam.addresses.Addresses`."""
+
+    async def bind(self, network: Network, address: IPv4Address, *, mac: str, endpoint_id: str) -> bool:
+        """Tell the VSD which endpoint has an address; return whether the VRS is to be told in the split way."""
 
 
 class Endpoints:
@@ -69,6 +75,8 @@ class Endpoints:
         containers: Knows which container an endpoint belongs to.
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one endpoint apart; shared with ``cleanup``.
+        addresses: Knows the addresses that are from Nuage; None where Docker's IPAM gives all.
+        places: Knows why the VRS does not resolve a port, None where there is no VSD.
 
     Its methods raise :class:`nuage.errors.NuageError`.
     """
@@ -86,6 +94,8 @@ class Endpoints:
         containers: Containers,
         cleanup: Cleanup,
         turns: Turns,
+        addresses: AddressKeeper | None = None,
+        places: Places | None = None,
     ) -> None:
         self._mtu = mtu
         self._resolve_timeout = resolve_timeout
@@ -95,6 +105,8 @@ class Endpoints:
         self._containers = containers
         self._cleanup = cleanup
         self._turns = turns
+        self._addresses = addresses
+        self._places = places
 
     async def create_endpoint(self, network: Network, request: CreateEndpoint) -> Endpoint:
         """Check an endpoint and keep it."""
@@ -111,6 +123,7 @@ class Endpoints:
                 address_v6=request.address_v6,
                 options=endpoint_options(request.options),
             )
+            endpoint = await self._bound(network, endpoint)
             undo = partial(self._forget_endpoint, endpoint.id)
             async with self._cleanup.undone_by(endpoint.id, undo, new=known is None):
                 await self._switch.remember_endpoint(endpoint)
@@ -137,21 +150,12 @@ class Endpoints:
             self._containers.forget(endpoint_id)
             await self._cleanup.finish(endpoint_id, partial(self._forget_endpoint, endpoint_id))
 
-    def shown(self, endpoint_id: str) -> Mapping[str, object]:
-        """Return what an operator sees of an endpoint, nothing if it is not known."""
-        endpoint = self._switch.endpoint(endpoint_id)
-        if endpoint is None:
-            return {}
-        values: dict[str, object] = {"mac": endpoint.mac, "bridge": self._switch.bridge}
-        values |= _shown_attachment(self._switch.attachment(endpoint.id))
-        values |= self._shown_resolution(endpoint.id)
-        return values
-
     async def restore_endpoint(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
         """Put back what the switch lacks of an endpoint that is in use, unless a call changed that meanwhile."""
         async with self._turns.turn(endpoint.id):
             if not self._switch.trace(endpoint.id).waiting:
                 known = container or self._containers.known(endpoint.id)
+                endpoint = await self._bound(network, endpoint)
                 await self._switch.adopt(endpoint, known)
                 await self._open(network, endpoint, known)
 
@@ -172,9 +176,17 @@ class Endpoints:
 
     def seek_containers(self) -> None:
         """Ask for the containers of endpoints that were attached without one, perhaps shut, by an earlier daemon."""
-        for endpoint_id, trace in self._switch.survey().items():
+        for endpoint_id, trace in self._switch.survey().traces.items():
             if trace.attached and trace.container_id is None and trace.network_id:
                 self._containers.expect(trace.network_id, endpoint_id)
+
+    async def _bound(self, network: Network, endpoint: Endpoint) -> Endpoint:
+        """Have the VSD know whose an address of Nuage's is, and return the endpoint as the VRS is to be told of it."""
+        if self._addresses is None or not network.ipam or endpoint.address is None:
+            return endpoint
+        address = endpoint.address.ip
+        split = await self._addresses.bind(network, address, mac=endpoint.mac, endpoint_id=endpoint.id)
+        return attrs.evolve(endpoint, split=split)
 
     async def _open(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
         """Attach an endpoint whose container has been started. It is attached with its policy, or not at all."""
@@ -212,6 +224,8 @@ class Endpoints:
         """Make the link, then the rows, and return the gateway. If one fails, neither stays."""
         known = self._switch.attachment(endpoint.id)
         async with self._cleanup.undone_by(endpoint.id, partial(self._unplug, endpoint.id), new=known is None):
+            # Docker thinks while the kernel works.
+            self._containers.ask_now(network.id, endpoint.id)
             await self._links.create_pair(
                 names.port_name(endpoint.id),
                 names.container_end_name(endpoint.id),
@@ -255,12 +269,19 @@ class Endpoints:
         try:
             resolution = await self._switch.resolved(endpoint.id, self._resolve_timeout)
         except NotResolved:
-            connected = self._switch.controller_connected()
-            policy = port_metadata(network, endpoint, self._containers.known(endpoint.id))
-            raise unresolved(network, endpoint, policy, self._resolve_timeout, controller=connected) from None
+            raise await self._unresolved(network, endpoint) from None
         self._log.info("endpoint={endpoint} is {resolution}", endpoint=endpoint.id[:12], resolution=str(resolution))
         await self._switch.wired(endpoint.id)
         return check_resolution(network, endpoint, resolution)
+
+    async def _unresolved(self, network: Network, endpoint: Endpoint) -> SwitchError:
+        """Return the error of a port that is not resolved, with what the VSD knows of the reason."""
+        connected = self._switch.controller_connected()
+        policy = port_metadata(network, endpoint, self._containers.known(endpoint.id))
+        reason = ""
+        if connected and self._places is not None:
+            reason = await self._places.why_unresolved(network, endpoint, policy)
+        return unresolved(network, endpoint, policy, self._resolve_timeout, controller=connected, reason=reason)
 
     async def _free_addresses(self, request: CreateEndpoint, network: Network) -> None:
         """Remove older endpoints of the network that have an address which Docker now gives to another.
@@ -292,28 +313,6 @@ class Endpoints:
 
     def _remove_link(self, endpoint_id: str) -> None:
         self._links.remove_soon(names.port_name(endpoint_id), names.link_alias(endpoint_id))
-
-    def _shown_resolution(self, endpoint_id: str) -> Mapping[str, object]:
-        resolution = self._switch.resolution(endpoint_id)
-        if resolution is None:
-            return {"resolved": False, "controller": self._switch.controller_connected()}
-        return {
-            "resolved": True,
-            "address": resolution.address,
-            "mask": resolution.mask,
-            "gateway": resolution.gateway,
-            "vrf_id": resolution.vrf_id,
-            "evpn_id": resolution.evpn_id,
-        }
-
-
-def _shown_attachment(attachment: Attachment | None) -> Mapping[str, object]:
-    if attachment is None:
-        return {"attached": False}
-    shown: dict[str, object] = {"attached": True, "port": attachment.port, "ofport": attachment.ofport}
-    if attachment.error:
-        shown["error"] = attachment.error
-    return shown
 
 
 def _checked_address(request: CreateEndpoint, network: Network) -> IPv4Interface:

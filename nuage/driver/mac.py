@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 from ipaddress import IPv4Address
-
-from nuage.model import Network
+from typing import Protocol
 
 #: The first octets of each MAC address: locally administered, unicast, and easy to recognize.
 _PREFIX = b"\x7a\x42"
 
 
-def mac_of(network: Network, address: IPv4Address) -> str:
+class Located(Protocol):
+    """A network or a pool of addresses."""
+
+    def location(self) -> tuple[str | None, ...]:
+        """Return the names of its place in the Nuage topology."""
+
+
+def mac_of(network: Located, address: IPv4Address) -> str:
     """Return the MAC address of the endpoint that has ``address`` on ``network``.
 
     It follows from the network's place in the Nuage topology and from the IP address, so a container that is restarted,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -12,6 +13,7 @@ from twisted.internet.task import deferLater
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.endpoints import Endpoints
 from nuage.driver.options import network_of
+from nuage.driver.places import Places
 from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, Refused
 from nuage.model import Network, NetworkRequest
@@ -26,6 +28,16 @@ NetworkFinder = Callable[[str], Awaitable[NetworkRequest | None]]
 _STORING_TIME = 1.0
 
 
+class Pools(Protocol):
+    """What knows the pools that our own IPAM handed out: :class:`nuage.ipam.handed_out.HandedOut`."""
+
+    async def completed(self, request: NetworkRequest) -> NetworkRequest:
+        """Return a request with what its pool says of the network's place."""
+
+    async def used(self, network: Network) -> None:
+        """Note that a network was made."""
+
+
 class Networks:
     """Makes and removes networks, and knows them.
 
@@ -36,6 +48,8 @@ class Networks:
         endpoints: Removes those of a network that is removed.
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one network, and about one place in the topology, apart; shared with ``cleanup``.
+        pools: Knows the pools of networks whose addresses are from Nuage; None where Docker's IPAM gives all.
+        places: Compares networks with the VSD, None where there is none.
     """
 
     def __init__(
@@ -47,6 +61,8 @@ class Networks:
         endpoints: Endpoints,
         cleanup: Cleanup,
         turns: Turns,
+        pools: Pools | None = None,
+        places: Places | None = None,
     ) -> None:
         self._clock = clock
         self._switch = switch
@@ -54,17 +70,23 @@ class Networks:
         self._endpoints = endpoints
         self._cleanup = cleanup
         self._turns = turns
+        self._pools = pools
+        self._places = places
 
     async def create_network(self, request: NetworkRequest) -> None:
         """Check a network and keep it."""
-        network = network_of(request)
+        network = await self._described(request)
         await self._switch.ready()
+        if self._places is not None:
+            network = await self._places.checked(network)
         async with self._placed(network):
             self._cleanup.cancel(network.id)
             # Its endpoints are not undone with it: it may be one whose record was lost, and containers run on it.
             undo, new = partial(self._switch.forget_network, network.id), self._switch.network(network.id) is None
             async with self._cleanup.undone_by(network.id, undo, new=new):
                 await self._switch.remember_network(network)
+        if self._pools is not None and network.ipam:
+            await self._pools.used(network)
 
     async def forget_network(self, network_id: str) -> None:
         """Forget a network, and whatever Docker did not remove of it before."""
@@ -144,4 +166,8 @@ class Networks:
             raise Refused(f"network {network_id} is not known here, and asking Docker failed: {problem}") from problem
         if request is None:
             raise Refused(f"network {network_id} is known neither here nor to Docker; remove it and create it again")
-        return network_of(request)
+        return await self._described(request)
+
+    async def _described(self, request: NetworkRequest) -> Network:
+        """Return the network that a request describes, with what its pool says of it."""
+        return network_of(request if self._pools is None else await self._pools.completed(request))

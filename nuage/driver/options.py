@@ -17,6 +17,8 @@ _MTU = "com.docker.network.driver.mtu"
 _ALIASES = {"enterprise": "organization"}
 _REQUIRED = ("organization", "user", "domain")
 _OPTIONAL = ("zone", "subnet", "policy-group", "redirection-target")
+#: What names a place in the topology, and who uses it.
+PLACE = ("organization", "user", "domain", "zone", "subnet")
 
 _MTU_MAX = 65535
 #: Far more than anybody gives. It limits how long it takes to look for the nearest known name.
@@ -34,10 +36,7 @@ def network_of(request: NetworkRequest) -> Network:
         Refused: An option is missing, unknown or out of range, or the pools do not fit; the message names every
             such option, its value and the remedy.
     """
-    if len(request.options) > _MOST_OPTIONS:
-        raise Refused(f"{len(request.options)} options are given; up to {_MOST_OPTIONS} are allowed")
-    options, problems = _named(request.options)
-    problems += _missing(options, request.options)
+    options, problems = _checked(request.options, "option", (*_REQUIRED, *_OPTIONAL), "-o")
     problems += _pool_problems(request)
     mtu, mtu_problems = _mtu(request)
     problems += mtu_problems
@@ -54,7 +53,41 @@ def network_of(request: NetworkRequest) -> Network:
         gateway_v6=pool_v6.gateway if pool_v6 else None,
         internal=request.internal,
         mtu=mtu,
+        ipam=request.ipam,
+        unchecked=False,
     )
+
+
+def place_of(options: Mapping[str, str]) -> dict[str, str]:
+    """Return the place that options of ``--ipam-opt`` name: each key by its main name.
+
+    Raises:
+        Refused: One is missing, unknown or no name; the message names every such option, its value and the remedy.
+    """
+    place, problems = _checked(options, "ipam-opt", PLACE, "--ipam-opt")
+    if problems:
+        raise Refused(_listed(problems, "; "))
+    return place
+
+
+def given_place(options: Mapping[str, str]) -> dict[str, str]:
+    """Return those of a network's options that name a place, by their main names, as far as they are good."""
+    return {name: value for key, value in options.items() if (name := _main_name(key)) in PLACE}
+
+
+def _checked(given: Mapping[str, str], kind: str, known: Sequence[str], flag: str) -> tuple[dict[str, str], list[str]]:
+    """Return our own options by their main names, and all that is wrong with what was given.
+
+    Args:
+        given: The options.
+        kind: What messages call one.
+        known: The names that are allowed.
+        flag: How they are given to the docker command.
+    """
+    if len(given) > _MOST_OPTIONS:
+        raise Refused(f"{len(given)} {kind}s are given; up to {_MOST_OPTIONS} are allowed")
+    options, problems = _named(given, kind, known)
+    return options, problems + _missing(options, given, kind, flag)
 
 
 def _listed(items: Sequence[object], separator: str) -> str:
@@ -63,7 +96,7 @@ def _listed(items: Sequence[object], separator: str) -> str:
     return separator.join([*map(str, items[:_LISTED]), *more])
 
 
-def _named(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def _named(given: Mapping[str, str], kind: str, known: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Return our own options by their main names, and what is wrong with them."""
     options: dict[str, str] = {}
     problems = []
@@ -71,11 +104,10 @@ def _named(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         if key.startswith(_DOCKER_PREFIX):
             continue
         name = _main_name(key)
-        known = (*_REQUIRED, *_OPTIONAL)
-        if problem := problem_of("option", name if name in known else key, value, known, _ALIASES):
+        if problem := problem_of(kind, name if name in known else key, value, known, _ALIASES):
             problems.append(problem)
         elif options.get(name, value) != value:
-            problems.append(f'option "{name}" is given twice, as {shown(options[name])} and {shown(value)}; give one')
+            problems.append(f'{kind} "{name}" is given twice, as {shown(options[name])} and {shown(value)}; give one')
         else:
             options[name] = value
     return options, problems
@@ -85,15 +117,15 @@ def _main_name(key: str) -> str:
     return _ALIASES.get(key.lower(), key.lower())
 
 
-def _missing(options: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
+def _missing(options: Mapping[str, str], given: Mapping[str, str], kind: str, flag: str) -> list[str]:
     """Return what is missing. What was given with a bad value is reported already."""
     names = {_main_name(key) for key in given}
-    problems = [f'option "{name}" is missing; add -o {name}=…' for name in _REQUIRED if name not in names]
+    problems = [f'{kind} "{name}" is missing; add {flag} {name}=…' for name in _REQUIRED if name not in names]
     for one, other in (("zone", "subnet"), ("subnet", "zone")):
         if one in options and other not in names:
             problems.append(
-                f'option "{one}" ({options[one]}) needs "{other}" with it; '
-                f"add -o {other}=…, or leave both out for an L2 domain"
+                f'{kind} "{one}" ({options[one]}) needs "{other}" with it; '
+                f"add {flag} {other}=…, or leave both out for an L2 domain"
             )
     return problems
 

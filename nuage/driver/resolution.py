@@ -15,7 +15,13 @@ from nuage.vrs.views import Resolution
 
 
 def unresolved(
-    network: Network, endpoint: Endpoint, policy: Mapping[str, str], seconds: float, *, controller: bool
+    network: Network,
+    endpoint: Endpoint,
+    policy: Mapping[str, str],
+    seconds: float,
+    *,
+    controller: bool,
+    reason: str = "",
 ) -> SwitchError:
     """Return the error of a port that was not resolved in time.
 
@@ -27,6 +33,7 @@ def unresolved(
         policy: What the port's metadata say of its policy; see :func:`nuage.vrs.policy.port_metadata`.
         seconds: How long the Join waited.
         controller: Whether a controller is there by now.
+        reason: What the VSD knows of the reason, empty where that is nothing.
     """
     if not controller:
         return SwitchError(
@@ -34,6 +41,8 @@ def unresolved(
             f"and none came within {seconds:g} s; connect the VRS to its VSC, "
             "or set resolve_timeout to 0 to start containers without connectivity"
         )
+    if reason:
+        return SwitchError(f"the VRS did not resolve the port within {seconds:g} s: {reason}")
     wrong = "the names" if policy else "the network's options"
     named = "".join(f'{key.removeprefix("nuage-").replace("-", " ")} "{name}", ' for key, name in policy.items())
     return SwitchError(

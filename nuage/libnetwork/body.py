@@ -6,7 +6,16 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import Any, TypeVar
 
 import attrs
@@ -144,6 +153,14 @@ class Body:
     def network_v6(self, name: str) -> IPv6Network:
         """Return an IPv6 prefix; see :meth:`network_v4`."""
         return self._required(name, self._parsed(name, partial(IPv6Network, strict=False), "an IPv6 prefix"))
+
+    def network(self, name: str) -> IPv4Network | IPv6Network | None:
+        """Return a prefix of either family, None where it is absent or empty; see :meth:`network_v4`."""
+        return self._parsed(name, partial(ip_network, strict=False), "an IPv4 or IPv6 prefix")
+
+    def address(self, name: str) -> IPv4Address | IPv6Address | None:
+        """Return an address of either family without a prefix length, None where it is absent or empty."""
+        return self._parsed(name, ip_address, "an IPv4 or IPv6 address")
 
     def gateway_v4(self, name: str) -> IPv4Address | None:
         """Return the address of a gateway that comes with a prefix length."""

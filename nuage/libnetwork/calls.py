@@ -20,7 +20,15 @@ from twisted.python.failure import Failure
 from nuage.errors import DeadlineExceeded, NuageError
 
 #: The calls that make something. Nobody wants it any more once the client is gone.
-_UNDONE_UNHEARD = frozenset({"NetworkDriver.CreateNetwork", "NetworkDriver.CreateEndpoint", "NetworkDriver.Join"})
+_UNDONE_UNHEARD = frozenset(
+    {
+        "NetworkDriver.CreateNetwork",
+        "NetworkDriver.CreateEndpoint",
+        "NetworkDriver.Join",
+        "IpamDriver.RequestPool",
+        "IpamDriver.RequestAddress",
+    }
+)
 
 #: Seconds that a call has at the daemon's end, beyond its deadline, to undo what it did.
 _UNDOING = 0.5
@@ -199,4 +207,5 @@ def _subject(request: object) -> str:
         for noun, attribute in (("network", "network_id"), ("endpoint", "endpoint_id"))
         if (value := getattr(request, attribute, None))
     ]
-    return "".join(parts)
+    address = getattr(request, "address", None) if hasattr(request, "pool_id") else None
+    return "".join([*parts, f" address={address}" if address else ""])

@@ -16,6 +16,9 @@ import attrs
 from nuage.libnetwork.body import Body
 from nuage.model import NetworkRequest, Pool4, Pool6
 
+#: The kinds of plugins, as they name themselves (moby ``libnetwork/driverapi`` and ``ipamapi``).
+NETWORK_DRIVER, IPAM_DRIVER = "NetworkDriver", "IpamDriver"
+
 #: The key of a network's options that holds those that the user gave with ``-o``.
 GENERIC = "com.docker.network.generic"
 INTERNAL = "com.docker.network.internal"
@@ -41,7 +44,10 @@ def network_request(body: Body) -> NetworkRequest:
         network_id=body.id("NetworkID"),
         options=options.nested(GENERIC).texts(),
         internal=options.flag(INTERNAL),
-        pools=tuple(Pool4(data.network_v4("Pool"), data.gateway_v4("Gateway")) for data in body.objects("IPv4Data")),
+        pools=tuple(
+            Pool4(data.network_v4("Pool"), data.gateway_v4("Gateway"), data.text("AddressSpace"))
+            for data in body.objects("IPv4Data")
+        ),
         pools_v6=tuple(Pool6(data.network_v6("Pool"), data.gateway_v6("Gateway")) for data in body.objects("IPv6Data")),
     )
 
@@ -131,11 +137,13 @@ class Empty:
 
 @attrs.frozen
 class Activation:
-    """What this plugin implements."""
+    """What this plugin implements: :data:`NETWORK_DRIVER`, :data:`IPAM_DRIVER`."""
+
+    implements: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that goes out."""
-        return {"Implements": ["NetworkDriver"]}
+        return {"Implements": list(self.implements)}
 
 
 @attrs.frozen

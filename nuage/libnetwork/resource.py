@@ -1,29 +1,17 @@
-"""The libnetwork protocol as a Klein resource: the routes, the decoding of requests, the form of answers and errors."""
+"""The protocol of network drivers as a Klein resource: the routes."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 from klein import Klein
-from twisted.internet.defer import CancelledError
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from nuage.errors import MalformedRequest, NuageError
 from nuage.libnetwork import payloads
-from nuage.libnetwork.body import Body, decode
-from nuage.libnetwork.calls import Answer, Calls
+from nuage.libnetwork.answering import Answering, answers_errors
+from nuage.libnetwork.calls import Calls
 from nuage.model import NetworkRequest
-
-#: The media type of Docker's plugin protocol (moby ``pkg/plugins/transport``).
-_MEDIA_TYPE = b"application/vnd.docker.plugins.v1.2+json"
-
-Request = TypeVar("Request")
 
 
 class NetworkDriver(Protocol):
@@ -45,24 +33,27 @@ class NetworkDriver(Protocol):
     async def discover(self, request: payloads.Discovery, /) -> payloads.Empty: ...
 
 
-async def _activation() -> payloads.Activation:
-    return payloads.Activation()
+async def _activation(implements: tuple[str, ...]) -> payloads.Activation:
+    return payloads.Activation(implements)
 
 
-class Libnetwork:
+class Libnetwork(Answering):
     """The resource that Docker posts its calls to.
 
     Args:
         driver: Carries the calls out.
         calls: Keeps their deadlines.
+        implements: The kinds of drivers that this plugin is.
     """
 
-    _app = Klein()
-    _log = Logger()
+    _app = answers_errors(Klein())
 
-    def __init__(self, driver: NetworkDriver, calls: Calls) -> None:
+    def __init__(
+        self, driver: NetworkDriver, calls: Calls, implements: tuple[str, ...] = (payloads.NETWORK_DRIVER,)
+    ) -> None:
+        super().__init__(calls)
         self._driver = driver
-        self._calls = calls
+        self._implements = implements
 
     def resource(self) -> IResource:
         """Return the resource for a site."""
@@ -71,7 +62,7 @@ class Libnetwork:
     @_app.route("/Plugin.Activate", methods=["POST"])
     async def activate(self, request: IRequest) -> bytes:
         """Tell what this plugin is."""
-        return await self._without_body(request, "Plugin.Activate", _activation())
+        return await self._without_body(request, "Plugin.Activate", _activation(self._implements))
 
     @_app.route("/NetworkDriver.GetCapabilities", methods=["POST"])
     async def get_capabilities(self, request: IRequest) -> bytes:
@@ -152,70 +143,3 @@ class Libnetwork:
     async def discover_delete(self, request: IRequest) -> bytes:
         """Learn that a node is gone."""
         return await self._call(request, payloads.Discovery.from_body, self._driver.discover)
-
-    @_app.handle_errors(HTTPException)
-    def refuse_route(self, request: IRequest, failure: Failure) -> bytes:
-        """Answer a call that this driver does not implement; Docker takes 404 for exactly that."""
-        method = request.path.decode("ascii", "replace").lstrip("/")
-        if failure.check(MethodNotAllowed):
-            return _refusal(request, 405, f"{method} has to be posted")
-        return _refusal(request, 404, f"{method} is not implemented by this driver")
-
-    @_app.handle_errors(MalformedRequest)
-    def refuse_body(self, request: IRequest, failure: Failure) -> bytes:
-        """Answer a request that cannot be decoded."""
-        message = failure.getErrorMessage()
-        self._log.warn("{path}: {problem}", path=request.path.decode("ascii", "replace"), problem=message)
-        return _refusal(request, 400, message)
-
-    @_app.handle_errors(NuageError)
-    def tell_failure(self, request: IRequest, failure: Failure) -> bytes:
-        """Answer a call that was understood and failed; libnetwork expects that with status 200."""
-        return _refusal(request, 200, failure.getErrorMessage())
-
-    @_app.handle_errors(Exception)
-    def hide_bug(self, request: IRequest, failure: Failure) -> bytes:
-        """Answer a call that hit a bug. Its traceback goes into the log, and nowhere else."""
-        if not failure.check(CancelledError):
-            self._log.failure("{path}", failure, path=request.path.decode("ascii", "replace"))
-        return _refusal(request, 500, "the nuage plugin has a bug; its log says more")
-
-    async def _without_body(self, request: IRequest, method: str, work: Coroutine[Any, Any, Answer]) -> bytes:
-        return _answer(request, await self._calls.carry_out(method, None, work))
-
-    async def _call(
-        self,
-        request: IRequest,
-        read: Callable[[Body], Request],
-        work: Callable[[Request], Coroutine[Any, Any, Answer]],
-        repeated: Answer | None = None,
-    ) -> bytes:
-        """Decode the request, ``read`` it and have it carried out by ``work``.
-
-        ``repeated`` is the answer to a request without a body, which Docker sends after a connection broke. Calls that
-        do nothing have one, since they cannot fail. Without ``repeated``, such a request is refused.
-        """
-        content = request.content.read()
-        method = request.path.decode("ascii").lstrip("/")
-        if repeated is not None and not content.strip():
-            return await self._without_body(request, method, _given(repeated))
-        decoded = read(Body(decode(content)))
-        return _answer(request, await self._calls.carry_out(method, decoded, work(decoded)))
-
-
-async def _given(answer: Answer) -> Answer:
-    return answer
-
-
-def _answer(request: IRequest, answer: Answer) -> bytes:
-    return _json(request, 200, answer.to_json())
-
-
-def _refusal(request: IRequest, status: int, message: str) -> bytes:
-    return _json(request, status, {"Err": message})
-
-
-def _json(request: IRequest, status: int, content: dict[str, Any]) -> bytes:
-    request.setResponseCode(status)
-    request.setHeader(b"Content-Type", _MEDIA_TYPE)
-    return json.dumps(content).encode("ascii") + b"\n"

@@ -21,7 +21,12 @@ class Kernel:
     """
 
     def __init__(self) -> None:
-        self._route = IPRoute()
+        self._route: IPRoute | None = None
+
+    def open(self) -> None:
+        """Open the socket that changes links, unless it is open. A thread that only looks at links needs none."""
+        if self._route is None:
+            self._route = IPRoute()
 
     def link(self, command: str, **kwarg: Any) -> Any:
         """Change a link.
@@ -29,6 +34,8 @@ class Kernel:
         Raises:
             KernelError: The kernel answered with an error.
         """
+        self.open()
+        assert self._route is not None
         try:
             return self._route.link(command, **kwarg)
         except NetlinkError as problem:
@@ -43,5 +50,7 @@ class Kernel:
         return listing.link(name)
 
     def close(self) -> None:
-        """Close the socket."""
-        self._route.close()
+        """Close the socket, if it was opened."""
+        route, self._route = self._route, None
+        if route is not None:
+            route.close()

@@ -1,7 +1,7 @@
 """The links between host and containers, made and removed in threads so that the reactor never waits for the kernel.
 
 Making a pair takes the kernel about a millisecond, removing one 15 to 20. So removals have threads of their own, and
-no call waits for them. Each thread keeps one netlink socket open.
+no call waits for them. Each thread that changes links keeps one netlink socket open.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.2, 30.0
 
 
 def _open_kernel() -> Netlink:
-    """Open a netlink socket of the thread's network namespace. The first one takes tens of milliseconds to load."""
+    """Return the links of the thread's network namespace. The first time takes tens of milliseconds to load."""
     from nuage.links.kernel import Kernel
 
     return Kernel()
 
 
 class _Lane:
-    """One thread with one netlink socket, which is opened when it is first needed, or by :meth:`prepare`.
+    """One thread with one netlink socket, which is opened for the first change, or by :meth:`prepare`.
 
     Work is done in the order asked.
     """
@@ -64,7 +64,7 @@ class _Lane:
 
         def open_socket() -> None:
             with suppress(LinkError):
-                self._work(lambda _netlink: None)
+                self._work(lambda netlink: netlink.open())
 
         self._pool.callInThread(open_socket)
 
@@ -131,7 +131,8 @@ class Links:
     Args:
         reactor: Where results come back to from the threads.
         clock: Measures the pauses between the attempts of a background removal.
-        open_netlink: Opens a netlink socket. Each thread calls it, and again after a socket broke.
+        open_netlink: Returns the kernel's links as the calling thread sees them. Each thread calls it, and again after
+            its socket broke.
     """
 
     _log = Logger()

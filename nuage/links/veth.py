@@ -58,6 +58,9 @@ class NotOurs(LinkError):
 class Netlink(Protocol):
     """The kernel's links: :class:`nuage.links.kernel.Kernel`."""
 
+    def open(self) -> None:
+        """Open the socket that changes links, unless it is open. The first change does so too."""
+
     def link(self, command: str, **kwarg: Any) -> Any:
         """Send one RTM_NEWLINK or RTM_DELLINK, as pyroute2's ``IPRoute.link`` does.
 
@@ -69,7 +72,7 @@ class Netlink(Protocol):
         """Return the link of this name, or None if there is none."""
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, if it was opened."""
 
 
 @attrs.frozen(kw_only=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import repeat
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from ovs.db.schema import DbSchema
 
@@ -36,8 +38,7 @@ class _IndexEntries:
     """
 
     def __init__(self, index: Index) -> None:
-        self._column = index if isinstance(index, str) else index[0]
-        self._key = None if isinstance(index, str) else index[1]
+        self._index = index
         self._uuids: dict[Value, set[str]] | None = None
 
     def uuids(self, value: Value, rows: Mapping[str, Row]) -> Iterable[str]:
@@ -45,7 +46,7 @@ class _IndexEntries:
         if self._uuids is None:
             entries: dict[Value, set[str]] = {}
             for uuid, row in rows.items():
-                found = self._value(row)
+                found = row.peek(self._index)
                 if found is not None:
                     entries.setdefault(found, set()).add(uuid)
             self._uuids = entries
@@ -58,6 +59,10 @@ class _IndexEntries:
         value = self._value
         moves = [(change.uuid, value(change.old), value(change.new)) for change in changes]
         return [move for move in moves if move[1] != move[2]]
+
+    def clear(self) -> None:
+        """Be built anew when it is asked next."""
+        self._uuids = None
 
     def commit(self, moves: Iterable[_Move]) -> None:
         entries = self._uuids
@@ -72,10 +77,7 @@ class _IndexEntries:
                 entries.setdefault(after, set()).add(uuid)
 
     def _value(self, row: Row | None) -> Value:
-        value = None if row is None else row.peek(self._column)
-        if self._key is None:
-            return value
-        return value.get(self._key) if isinstance(value, Mapping) else None
+        return None if row is None else row.peek(self._index)
 
 
 class Table:
@@ -89,7 +91,7 @@ class Table:
         """Start without rows."""
         self.name = monitored.table
         self._monitored = monitored
-        self._columns = Columns(monitored.table, {})
+        self._columns = Columns(monitored, {})
         self._rows: dict[str, Row] = {}
         self.rows: Mapping[str, Row] = MappingProxyType(self._rows)
         self._indexes = {index: _IndexEntries(index) for index in monitored.indexes}
@@ -118,20 +120,33 @@ class Table:
     def _index(self, column: str, key: str | None) -> _IndexEntries:
         return self._indexes[column if key is None else (column, key)]
 
-    def compare(self, schema: DbSchema, snapshot: Mapping[str, Any]) -> list[Change]:
-        """Return what completely new content would change; values are decoded by ``schema`` from now on."""
+    def read(self, schema: DbSchema, snapshot: Mapping[str, Any]) -> dict[str, Row]:
+        """Return the rows of completely new content; values are decoded by ``schema`` from now on.
+
+        :raises ProtocolViolation: when it is not one.
+        """
         types = known_types(schema, self._monitored)
-        retyped = types != self._columns.types
-        if retyped:
-            self._columns = Columns(self.name, types)
-        rows, columns = self._rows, self._columns
+        if types != self._columns.types:
+            self._columns = Columns(self._monitored, types)
+        # There may be very many, and a loop in Python is slower.
+        rows = map(Row, repeat(self._columns), snapshot, map(_content, snapshot.values()))
+        return dict(zip(snapshot, rows, strict=True))
+
+    def fill(self, content: Mapping[str, Row]) -> None:
+        """Put ``content`` into the empty table."""
+        self._rows.update(content)
+        for index in self._indexes.values():
+            index.clear()
+
+    def compare(self, content: Mapping[str, Row]) -> list[Change]:
+        """Return what completely new ``content`` would change."""
+        rows = self._rows
         changes = []
-        for uuid, update in snapshot.items():
-            new = Row(columns, uuid, _content(update))
+        for uuid, new in content.items():
             old = rows.get(uuid)
-            if old is None or retyped or not old.same_content(new):
+            if old is None or not old.same_content(new):
                 changes.append(Change(self.name, uuid, old, new))
-        gone = [row for uuid, row in rows.items() if uuid not in snapshot]
+        gone = [row for uuid, row in rows.items() if uuid not in content]
         return changes + [Change(self.name, row.uuid, row, None) for row in gone]
 
     def changes(self, updates: Mapping[str, Any]) -> Iterator[Change]:
@@ -187,6 +202,29 @@ def _content(update: Any) -> dict[str, Any]:
     raise ProtocolViolation(f"a row update has no content: {str(update)[:200]}")
 
 
+class _AllNew(Sequence[Change]):
+    """The rows of a first load as changes. There may be very many, so they are made when somebody looks at them."""
+
+    def __init__(self, content: Mapping[str, Mapping[str, Row]]) -> None:
+        self._content = content
+
+    @cached_property
+    def _changes(self) -> list[Change]:
+        return [Change(name, uuid, None, row) for name, rows in self._content.items() for uuid, row in rows.items()]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._content.values()))
+
+    @overload
+    def __getitem__(self, index: int) -> Change: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Change]: ...
+
+    def __getitem__(self, index: int | slice) -> Change | Sequence[Change]:
+        return self._changes[index]
+
+
 class Cache:
     """The monitored tables; ``cache[name]`` is a Table, empty when the database lacks it.
 
@@ -219,26 +257,33 @@ class Cache:
 
         return unsubscribe
 
-    def load(self, schema: DbSchema, snapshot: Any) -> list[Change]:
+    def load(self, schema: DbSchema, snapshot: Any) -> Sequence[Change]:
         """Replace the content by ``snapshot``, the initial table updates of a monitor; return the real changes.
 
         :raises ProtocolViolation: when it is not one; the content then stays as it was.
         """
         updates = self._by_table(snapshot)
-        changes = {name: table.compare(schema, updates.get(name, {})) for name, table in self.tables.items()}
-        self._commit(changes)
+        content = {name: table.read(schema, updates.get(name, {})) for name, table in self.tables.items()}
+        changes = self._replaced(content) if self.loaded else self._filled(content)
         self.loaded = True
         return self._announce(changes)
 
-    def apply(self, table_updates: Any) -> list[Change]:
+    def _filled(self, content: Mapping[str, Mapping[str, Row]]) -> Sequence[Change]:
+        for name, rows in content.items():
+            self.tables[name].fill(rows)
+        return _AllNew(content)
+
+    def _replaced(self, content: Mapping[str, Mapping[str, Row]]) -> Sequence[Change]:
+        return self._commit({name: self.tables[name].compare(rows) for name, rows in content.items()})
+
+    def apply(self, table_updates: Any) -> Sequence[Change]:
         """Apply the table updates of an ``update``, ``update2`` or ``update3``; return the real changes.
 
         :raises ProtocolViolation: when they do not fit the content, which then stays as it was.
         """
         updates = self._by_table(table_updates)
         changes = {name: list(self.tables[name].changes(rows)) for name, rows in updates.items()}
-        self._commit(changes)
-        return self._announce(changes)
+        return self._announce(self._commit(changes))
 
     def _by_table(self, table_updates: Any) -> dict[str, dict[str, Any]]:
         if not isinstance(table_updates, dict):
@@ -248,17 +293,17 @@ class Cache:
                 raise ProtocolViolation(f"an update is for table {name}, which was not asked for, or is not an object")
         return table_updates
 
-    def _commit(self, changes: Mapping[str, Sequence[Change]]) -> None:
+    def _commit(self, changes: Mapping[str, Sequence[Change]]) -> list[Change]:
         # Each table is asked before the first one is changed: an update is applied as a whole or not at all.
         for commit in [self.tables[name].prepare(table_changes) for name, table_changes in changes.items()]:
             commit()
+        return [change for table_changes in changes.values() for change in table_changes]
 
-    def _announce(self, changes: Mapping[str, list[Change]]) -> list[Change]:
-        everything = [change for table_changes in changes.values() for change in table_changes]
-        if everything:
+    def _announce(self, changes: Sequence[Change]) -> Sequence[Change]:
+        if changes:
             for listener in tuple(self._listeners):
-                self._tell(listener, everything)
-        return everything
+                self._tell(listener, changes)
+        return changes
 
     def _tell(self, listener: Listener, changes: Sequence[Change]) -> None:
         try:

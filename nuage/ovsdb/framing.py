@@ -23,26 +23,25 @@ _ALL_BUT_QUOTES_AND_BRACES = bytes(set(range(256)) - set(b'"{}'))
 class Splitter:
     """Takes the stream's bytes as they come and returns each message once it is complete.
 
-    The time needed is linear in the number of bytes, however they are cut. A message is copied once, when its parts are
-    joined.
+    The time needed is linear in the number of bytes, however they are cut. A message is put together as its parts come:
+    the memory of each part serves the next one, which saves a long message most of its page faults.
     """
 
     def __init__(self, limit: int = DEFAULT_FRAME_LIMIT) -> None:
         """Accept messages of up to ``limit`` bytes."""
         self._limit = limit
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._message = bytearray()
         self._depth = 0
         self._in_string = False
         self._escaped = False
 
-    def feed(self, chunk: bytes) -> list[bytes]:
+    def feed(self, chunk: bytes) -> list[bytearray]:
         """Return the messages that ``chunk`` completes, in order.
 
         :raises ProtocolViolation: when something other than an object begins, a message exceeds the limit or is nested
             too deep. The splitter cannot be used afterwards.
         """
-        frames: list[bytes] = []
+        frames: list[bytearray] = []
         start = 0
         while start < len(chunk):
             if not self._depth:
@@ -66,15 +65,12 @@ class Splitter:
         return start
 
     def _keep(self, part: bytes) -> None:
-        self._parts.append(part)
-        self._size += len(part)
-        if self._size > self._limit:
+        self._message += part
+        if len(self._message) > self._limit:
             raise ProtocolViolation(f"a message is longer than {self._limit} bytes")
 
-    def _take(self) -> bytes:
-        frame = b"".join(self._parts)
-        self._parts = []
-        self._size = 0
+    def _take(self) -> bytearray:
+        frame, self._message = self._message, bytearray()
         return frame
 
     def _find_end(self, chunk: bytes, start: int) -> int | None:

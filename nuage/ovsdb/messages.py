@@ -39,7 +39,7 @@ def _refuse_constant(name: str) -> NoReturn:
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def decode(frame: bytes) -> Message:
+def decode(frame: bytes | bytearray) -> Message:
     """Decode one message.
 
     The presence of ``method`` tells a request from a reply: the reply to a failed call may lack ``result``.

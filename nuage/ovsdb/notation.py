@@ -32,7 +32,7 @@ Decoder = Callable[[Any], Value]
 
 ZERO_UUID = "00000000-0000-0000-0000-000000000000"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 _ATOM_DEFAULTS: dict[Any, Atom] = {
     IntegerType: 0,
     RealType: 0.0,
@@ -93,8 +93,13 @@ def _boolean(value: object) -> Any:
 
 
 def _string(value: object) -> Any:
-    # The server closes the connection on a null character or half of a surrogate pair.
-    return value if isinstance(value, str) and not _UNSENDABLE.search(value) else None
+    return value if isinstance(value, str) and _is_sendable(value) else None
+
+
+def _is_sendable(text: str) -> bool:
+    """Tell whether a text has neither null characters nor halves of surrogate pairs: the server would hang up."""
+    # Most texts are ASCII, which Python knows of each: long records are not searched character by character.
+    return "\0" not in text and (text.isascii() or not _HALF_OF_A_PAIR.search(text))
 
 
 def _uuid(value: object) -> Any:
@@ -128,8 +133,26 @@ def decoder(type_: Type) -> Decoder:
 
     It raises ProtocolViolation for a wire form of another shape.
     """
-    decode = _map_decoder(type_) if type_.is_map() else _set_decoder(type_)
+    return _checked(_map_decoder(type_) if type_.is_map() else _set_decoder(type_), type_)
 
+
+def key_decoder(type_: Type, key: str) -> Decoder:
+    """Return what finds the value of ``key`` in the wire form of a map of ``type_``; None where it is not there.
+
+    The rest of the map is not decoded.
+    """
+    decode = _atom_decoder(type_.value.type)
+
+    def find(wire: Any) -> Value:
+        for name, value in _elements(wire, "map"):
+            if name == key:
+                return decode(value)
+        return None
+
+    return _checked(find, type_)
+
+
+def _checked(decode: Decoder, type_: Type) -> Decoder:
     def checked(wire: Any) -> Value:
         try:
             return decode(wire)

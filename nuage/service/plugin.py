@@ -14,7 +14,7 @@ from twisted.web.resource import IResource
 from nuage import __version__
 from nuage.config.settings import Config
 from nuage.libnetwork.calls import Calls
-from nuage.libnetwork.resource import Libnetwork
+from nuage.libnetwork.ipam_resource import resource_of
 from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.service import systemd
 from nuage.service.daemon import Daemon
@@ -54,7 +54,7 @@ class NuagePlugin(MultiService):
         )
         self._daemon = Daemon(reactor, config)
         calls = Calls(reactor, config.call_timeout)
-        site = PluginSite(Libnetwork(self._daemon.driver, calls).resource(), reactor)
+        site = PluginSite(resource_of(self._daemon.driver, self._daemon.ipam, calls), reactor)
         PluginServer(reactor, config.plugin_socket, site, calls, passed.get("plugin_socket")).setServiceParent(self)
         watches = [Watch(each, self._daemon.times.now) for each in self._daemon.watched()]
         calls.watch(self._daemon.ledger.call_ended)
@@ -65,7 +65,7 @@ class NuagePlugin(MultiService):
             watches=watches,
             ledger=self._daemon.ledger,
             account=self._daemon.auditor.account,
-            cleanup=self._daemon.cleanup,
+            unfinished=self._daemon.unfinished,
         )
         control = PluginSite(self._control(log), reactor)
         ControlServer(reactor, config.control_socket, control, passed.get("control_socket")).setServiceParent(self)
@@ -88,7 +88,12 @@ class NuagePlugin(MultiService):
             bridge=self._config.vrs_bridge,
             docker=self._config.docker_endpoint,
         )
+        if self._config.vsd_url is not None:
+            self._log.info("VSD {urls}, user {user}", urls=", ".join(self._config.vsd_url), user=self._config.vsd_user)
+        if self._config.vsd_accept_any_certificate:
+            self._log.warn("the VSD's certificate is not checked (vsd_accept_any_certificate): anybody may be the VSD")
         self._daemon.switch.on_ready(self._ready)
+        self._daemon.follow_vsd()
         self._daemon.start()
 
     def stopService(self) -> Deferred[None]:
@@ -119,6 +124,4 @@ class NuagePlugin(MultiService):
 
     def _ready(self) -> None:
         self._readiness.look()
-        self._daemon.cleanup.resume()
-        self._daemon.endpoints.seek_containers()
-        self._daemon.auditor.trigger()
+        self._daemon.resume()

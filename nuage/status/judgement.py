@@ -48,7 +48,7 @@ class Judge:
         trace, endpoint = self._switch.trace(endpoint_id), self._switch.endpoint(endpoint_id)
         if not (trace.attached or trace.announced or trace.waiting):
             return None
-        if endpoint is not None and self._switch.is_foreign(endpoint):
+        if endpoint is not None and self._switch.is_foreign(endpoint.owner):
             return None
         container = self._containers.known(endpoint_id)
         attachment = self._switch.attachment(endpoint_id)

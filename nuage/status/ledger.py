@@ -128,7 +128,7 @@ class Ledger:
     def _all(self) -> None:
         """Look at everything: the tables were loaded, or a network came or went."""
         self._networks = {network.id: network for network in self._switch.networks()}
-        self._due |= dict.fromkeys([*self._seen, *self._switch.survey()])
+        self._due |= dict.fromkeys([*self._seen, *self._switch.survey().traces])
         self._schedule()
 
     def _touched(self, found: Touched) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import attrs
 
 from nuage import __version__
 from nuage.audit import rules
 from nuage.audit.auditor import Account
-from nuage.driver.cleanup import Cleanup
 from nuage.model import Network
 from nuage.status.ledger import Ledger
 from nuage.status.report import AuditSeen, EndpointSeen, NetworkSeen, Problem, Report, State
@@ -38,7 +37,7 @@ class Reporter:
         watches: What the daemon works with, in order of dependence.
         ledger: How the endpoints do.
         account: What the auditor did.
-        cleanup: What is still to be done.
+        unfinished: Tells what is still to be cleaned up.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class Reporter:
         watches: Sequence[Watch],
         ledger: Ledger,
         account: Account,
-        cleanup: Cleanup,
+        unfinished: Callable[[], Collection[str]],
     ) -> None:
         self._times = times
         self._scope = scope
@@ -58,7 +57,7 @@ class Reporter:
         self._watches = watches
         self._ledger = ledger
         self._account = account
-        self._cleanup = cleanup
+        self._unfinished = unfinished
         self._started = times.now()
 
     def report(self) -> Report:
@@ -67,7 +66,7 @@ class Reporter:
         parts = tuple(watch.part() for watch in self._watches)
         endpoints = tuple(sorted(self._endpoints(), key=_order))
         audit = self._audit()
-        cleanup = tuple(sorted(self._cleanup.unfinished))
+        cleanup = tuple(sorted(self._unfinished()))
         return Report(
             version=__version__,
             pid=os.getpid(),
@@ -148,8 +147,8 @@ def _unfinished(cleanup: Sequence[str]) -> Iterator[Problem]:
     if cleanup:
         yield Problem(
             subject="cleanup",
-            text=f"the clean-up of {len(cleanup)} endpoints and networks is not finished",
-            remedy="it is done once the VRS takes it; the log says what is in the way",
+            text=f"the clean-up of {len(cleanup)} endpoints, networks or addresses is not finished",
+            remedy="it is done once the VRS and the VSD take it; the log says what is in the way",
         )
 
 

@@ -26,10 +26,12 @@ def holders(cache: Cache, bridge_ids: Mapping[str, str], network: Network, addre
         network: The network.
         addresses: IPv4 and IPv6 addresses.
     """
+    # Searching the texts of ten thousand records takes 5 ms, decoding them 80.
+    texts = [f'"{address}/' for address in addresses]
     recorded = {
         endpoint_id
         for endpoint_id, record in _records(cache, bridge_ids, network.id)
-        if _tells_one_of(addresses, record, network.id)
+        if any(text in record for text in texts) and _tells_one_of(addresses, record, network.id)
     }
     return recorded | {found for address in addresses for found in _left_at_vrs(cache, network, address)}
 
@@ -46,9 +48,6 @@ def _records(cache: Cache, bridge_ids: Mapping[str, str], network_id: str) -> It
 
 
 def _tells_one_of(addresses: Addresses, record: str, network_id: str) -> bool:
-    # Searching the texts of ten thousand records takes 5 ms, decoding them 80.
-    if not any(f'"{address}/' in record for address in addresses):
-        return False
     try:
         endpoint = Endpoint.from_record(record)
     except ValueError:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from nuage.errors import Refused
 from nuage.given import problem_of
 from nuage.model import Container, Endpoint, Network
+from nuage.text import shown
 from nuage.vrs import tables
 
 #: What our options of an endpoint and our labels of a container start with. In capitals they are misspelt.
@@ -48,18 +49,33 @@ def check_labels(container: Container) -> None:
 
 
 def port_metadata(network: Network, endpoint: Endpoint, container: Container | None) -> dict[str, str]:
-    """Return what the metadata of the endpoint's port say of its policy (libvrsdk, port metadata keys)."""
+    """Return what the metadata of the endpoint's port say of its policy (libvrsdk, port metadata keys).
+
+    Raises:
+        Refused: The endpoint is told in the split way, in which its port has no metadata.
+    """
     found = {
         tables.POLICY_GROUP: _first(POLICY_GROUP, endpoint, container) or network.policy_group,
         tables.REDIRECTION_TARGET: _first(REDIRECTION_TARGET, endpoint, container) or network.redirection_target,
     }
-    return {key: value for key, value in found.items() if value}
+    named = {key: value for key, value in found.items() if value}
+    if named and endpoint.split:
+        what = ", ".join(f"{key} {shown(value)}" for key, value in named.items())
+        raise Refused(
+            f"{what}: where Containers hold the addresses, the VSD does not take it from the VRS; assign it to the "
+            "vPort at the VSD, or set vsd_address_form to reservation"
+        )
+    return named
 
 
-def entity_metadata(network: Network, container: Container | None, site_id: str | None) -> dict[str, str]:
+def entity_metadata(
+    network: Network, endpoint: Endpoint, container: Container | None, site_id: str | None
+) -> dict[str, str]:
     """Return the metadata of the endpoint's entity (libvrsdk, entity metadata keys)."""
     found = {
-        "enterprise": network.organization,
+        # What the VSD knows already is found there by the entity's id, and not made anew.
+        "nuage-extension": "true" if endpoint.split else None,
+        "enterprise": None if endpoint.split else network.organization,
         "nuage-orchestrationID": container.labels.get(ORCHESTRATION_ID) if container else None,
         "nuage-siteID": site_id,
     }

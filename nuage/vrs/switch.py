@@ -1,50 +1,33 @@
 """The VRS as the driver sees it: networks and endpoints instead of rows.
 
-It reads what it returns from the mirrored tables, so that nothing is lost when the daemon ends.
+What it is asked it reads from the mirrored tables (:mod:`nuage.vrs.mirror`); here is what it waits for, and what it
+writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
 from nuage.errors import SwitchError
-from nuage.model import Container, Endpoint, Network, Trace
+from nuage.model import Container, Endpoint, Network, Survey, Trace
 from nuage.names import port_name
 from nuage.ovsdb.client import Change, OvsdbClient, Row
 from nuage.ovsdb.errors import ConstraintViolation, OutcomeUnknown, WaitExpired, WaitTimedOut
 from nuage.ovsdb.operations import Operation
-from nuage.vrs import tables, transactions
-from nuage.vrs.addresses import Addresses, holders
+from nuage.vrs import survey, tables, transactions
 from nuage.vrs.errors import NotResolved, translated
-from nuage.vrs.records import Records
+from nuage.vrs.mirror import REMEDY, Mirror
 from nuage.vrs.touched import Touched, touched
-from nuage.vrs.views import (
-    Attachment,
-    Resolution,
-    attachment_of,
-    failure_of,
-    ids_of,
-    is_marked,
-    is_master,
-    is_ours,
-    owner_of,
-    policy_of,
-    resolution_of,
-)
-
-T = TypeVar("T")
-
-_REMEDY = "VrsBridge has to name the bridge of the VRS"
+from nuage.vrs.views import Attachment, Resolution, resolution_of
 
 
 def _never() -> bool:
     return False
 
 
-class Switch:
+class Switch(Mirror):
     """One bridge of a VRS.
 
     Args:
@@ -65,17 +48,9 @@ class Switch:
         site_id: str | None = None,
         owner: str | None = None,
     ) -> None:
-        self._client = client
-        self._bridge = bridge
+        super().__init__(client, bridge, owner)
         self._wire_timeout = wire_timeout
         self._site_id = site_id
-        self._owner = owner
-        self._records = Records()
-
-    @property
-    def bridge(self) -> str:
-        """The bridge's name."""
-        return self._bridge
 
     async def loaded(self) -> None:
         """Wait, for a bounded time, until the tables are mirrored.
@@ -98,8 +73,21 @@ class Switch:
                 await self._client.when_there(tables.BRIDGE, "name", self._bridge)
             except WaitExpired:
                 raise SwitchError(
-                    f'the switch has no bridge "{self._bridge}", and got none within vrs_timeout; {_REMEDY}'
+                    f'the switch has no bridge "{self._bridge}", and got none within vrs_timeout; {REMEDY}'
                 ) from None
+
+    async def identity(self) -> str:
+        """Return what tells this plugin on this switch apart from any other: the database's own id, and the owner.
+
+        It stays the same for as long as the database exists.
+
+        Raises:
+            SwitchError: The database is away, or has no row of its own.
+        """
+        await self.loaded()
+        for row in self._client.cache[tables.OPEN_VSWITCH].rows.values():
+            return f"{row.uuid}.{self._owner or ''}"
+        raise SwitchError("the switch's database is empty: it has no row in its table Open_vSwitch; start Open vSwitch")
 
     def on_ready(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back each time that the tables have been loaded or the bridge was made; return what ends this."""
@@ -108,7 +96,7 @@ class Switch:
             if self._client.synced and any(map(self._is_new_bridge, changes)):
                 callback()
 
-        ends = (self._client.on_synced(callback), self._client.cache.subscribe(made))
+        ends = (self._client.on_synced(callback), self.cache.subscribe(made))
 
         def unsubscribe() -> None:
             for end in ends:
@@ -125,18 +113,17 @@ class Switch:
 
         return self._client.cache.subscribe(changed)
 
-    def network(self, network_id: str) -> Network | None:
-        """Return a network that is remembered."""
-        ids = self._bridge_ids()
-        return self._records.at_bridge(self._bridge, ids, tables.NETWORK_RECORD, network_id, Network.from_record)
+    def survey(self) -> Survey:
+        """Look at all endpoints once."""
+        return survey.survey(self)
 
-    def networks(self) -> Iterator[Network]:
-        """Yield the networks that are remembered, without those of other plugins on this switch."""
-        yield from (network for network in self._remembered_networks() if not self._is_foreign(network.owner))
+    def has_endpoints(self) -> bool:
+        """Tell whether a survey would find endpoints of ours: if there are none, that costs less than a survey."""
+        return survey.has_endpoints(self)
 
-    def foreign_networks(self) -> Iterator[Network]:
-        """Yield the networks of other plugins on this switch."""
-        yield from (network for network in self._remembered_networks() if self._is_foreign(network.owner))
+    def trace(self, endpoint_id: str) -> Trace:
+        """Return what the switch has of one endpoint, which may be nothing."""
+        return survey.trace(self, endpoint_id)
 
     async def remember_network(self, network: Network) -> None:
         """Keep a network until it is forgotten. The plugin that Docker tells of it is its owner."""
@@ -150,25 +137,21 @@ class Switch:
         await self.loaded()
         await self._commit(transactions.forget(self._bridge, tables.NETWORK_RECORD + network_id))
 
-    def endpoint(self, endpoint_id: str) -> Endpoint | None:
-        """Return an endpoint that is attached or remembered."""
-        interface = self._interface(endpoint_id)
-        if interface is not None:
-            return self._records.at_interface(interface)
-        return self._waiting(endpoint_id)
+    def pool_records(self) -> Mapping[str, str]:
+        """Return what this plugin keeps of pools, by key: see :mod:`nuage.ipam.handed_out`."""
+        start = self._pool_record("")
+        return {key.removeprefix(start): text for key, text in self._bridge_ids().items() if key.startswith(start)}
 
-    def endpoints_of(self, network_id: str) -> list[str]:
-        """Return the ids of the network's endpoints, attached or remembered."""
-        attached = {
-            ids_of(row)[tables.ENDPOINT]
-            for row in self._client.cache[tables.INTERFACE].where("external_ids", network_id, tables.NETWORK)
-            if tables.ENDPOINT in ids_of(row)
-        }
-        return sorted(attached | {each.id for each in self._remembered_endpoints() if each.network_id == network_id})
+    async def remember_pool(self, key: str, text: str) -> None:
+        """Keep something of a pool."""
+        await self.ready()
+        if self.pool_records().get(key) != text:
+            await self._commit(transactions.remember(self._bridge, self._pool_record(key), text))
 
-    def holders(self, network: Network, addresses: Addresses) -> set[str]:
-        """Return the ids of the network's endpoints that have one of some addresses, whatever is left of them."""
-        return holders(self._client.cache, self._bridge_ids(), network, addresses)
+    async def forget_pools(self, keys: Sequence[str]) -> None:
+        """Keep it no longer."""
+        steps = [step for key in keys for step in transactions.forget(self._bridge, self._pool_record(key))]
+        await self._commit(steps)
 
     async def remember_endpoint(self, endpoint: Endpoint) -> None:
         """Keep an endpoint that is not attached, until it is attached or forgotten."""
@@ -176,118 +159,6 @@ class Switch:
         if self.endpoint(endpoint.id) != endpoint:
             key = tables.ENDPOINT_RECORD + endpoint.id
             await self._commit(transactions.remember(self._bridge, key, endpoint.to_record()))
-
-    def survey(self) -> dict[str, Trace]:
-        """Return what the switch has of each endpoint, by id, without those of other plugins on this switch.
-
-        An entity without a port is taken for ours if :func:`nuage.vrs.views.is_ours` proves it, and an interface
-        without marks if its port does.
-        """
-        cache = self._client.cache
-        attached = {
-            ids_of(row).get(tables.ENDPOINT) or self._owner_by_port(row)
-            for row in cache[tables.INTERFACE].rows.values()
-        }
-        waiting = {endpoint.id for endpoint in self._remembered_endpoints()}
-        announced = {str(row["vm_uuid"]) for row in cache[tables.NUAGE_VM].rows.values() if is_ours(row)}
-        ours = (attached | waiting | announced) - self.foreign_endpoints()
-        return {endpoint_id: self.trace(endpoint_id) for endpoint_id in ours if endpoint_id}
-
-    def foreign_endpoints(self) -> set[str]:
-        """Return the ids of the endpoints of other plugins on this switch."""
-        rows = self._client.cache[tables.INTERFACE].rows.values()
-        attached = {
-            ids[tables.ENDPOINT]
-            for ids in map(ids_of, rows)
-            if tables.ENDPOINT in ids and self._is_foreign(ids.get(tables.OWNER))
-        }
-        return attached | {each.id for each in self._remembered_endpoints() if self._is_foreign(each.owner)}
-
-    def trace(self, endpoint_id: str) -> Trace:
-        """Return what the switch has of one endpoint, which may be nothing."""
-        interface = self._interface(endpoint_id)
-        ids = {} if interface is None else ids_of(interface)
-        # No need to decode the record of an attached endpoint, which would take half of the time.
-        waiting = self._waiting(endpoint_id) if not ids else None
-        entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
-        port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
-        announced = entity is not None and is_ours(entity) and port is not None
-        marked = interface is not None and is_marked(interface, self._port(interface), announced=announced)
-        return Trace(
-            network_id=waiting.network_id if waiting else ids.get(tables.NETWORK),
-            record=waiting.to_record() if waiting else ids.get(tables.RECORD),
-            attached=interface is not None,
-            announced=announced,
-            waiting=waiting is not None,
-            container_id=ids.get(tables.CONTAINER),
-            container_name=ids.get(tables.VM_NAME),
-            marked=marked,
-            error=None if interface is None else failure_of(interface),
-        )
-
-    def attachment(self, endpoint_id: str) -> Attachment | None:
-        """Return where the endpoint is attached, None if it is not."""
-        interface = self._interface(endpoint_id)
-        return None if interface is None else self._seen(interface)
-
-    def resolution(self, endpoint_id: str) -> Resolution | None:
-        """Return what the VRS resolved the endpoint's port to, None until it has."""
-        row = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
-        return None if row is None else resolution_of(row)
-
-    def announced_policy(self, endpoint_id: str) -> Mapping[str, str]:
-        """Return what the VRS was told of the endpoint's policy; see :func:`nuage.vrs.policy.port_metadata`."""
-        row = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
-        return {} if row is None else policy_of(row)
-
-    def is_foreign(self, endpoint: Endpoint) -> bool:
-        """Tell whether an endpoint is another plugin's on this switch."""
-        return self._is_foreign(endpoint.owner)
-
-    def has_bridge(self) -> bool:
-        """Tell whether the bridge is there, by what was mirrored last."""
-        return self._client.cache[tables.BRIDGE].find("name", self._bridge) is not None
-
-    def bridge_status(self) -> str:
-        """Say in one sentence how the bridge does."""
-        return f"bridge {self._bridge} is there" if self.has_bridge() else f"the switch has none; {_REMEDY}"
-
-    def controller_connected(self) -> bool:
-        """Tell whether a controller is there to resolve ports; one is taken for granted if the VRS does not tell."""
-        schema = self._client.schema
-        if schema is not None and tables.CONTROLLER not in schema.tables:
-            return True
-        return any(is_master(row) for row in self._client.cache[tables.CONTROLLER].rows.values())
-
-    def controller_status(self) -> str:
-        """Say in one sentence how the controller does."""
-        if self.controller_connected():
-            return "a controller is connected"
-        return "no row of the VRS's table Controller has the role master"
-
-    async def resolved(self, endpoint_id: str, timeout: float) -> Resolution:
-        """Wait until the VRS has resolved the endpoint's port.
-
-        Args:
-            endpoint_id: An endpoint that is attached.
-            timeout: Seconds to wait.
-
-        Raises:
-            nuage.vrs.errors.NotResolved: It did not within that time.
-            SwitchError: The port was withdrawn meanwhile.
-        """
-        port = self._client.cache[tables.NUAGE_PORT].find("name", port_name(endpoint_id))
-
-        def answer(row: Row | None) -> Resolution | None:
-            if row is None:
-                raise SwitchError(f"the VRS's row of port {port_name(endpoint_id)} was removed before it was resolved")
-            return resolution_of(row)
-
-        with translated():
-            try:
-                return await self._client.wait_until(tables.NUAGE_PORT, port.uuid if port else "", answer, timeout)
-            except WaitExpired as problem:
-                raise NotResolved(str(problem)) from problem
 
     async def attach(self, network: Network, endpoint: Endpoint, container: Container | None) -> Attachment:
         """Plug the endpoint's link into the bridge, tell the VRS of it and wait until it is wired.
@@ -300,11 +171,11 @@ class Switch:
         found, trace = self.attachment(endpoint.id), self.trace(endpoint.id)
         told = (self._bridge, network, self._own(endpoint), container, self._site_id)
         if found is None:
-            await self._commit(transactions.attach(*told), lambda: self._interface(endpoint.id) is not None)
+            await self._commit(transactions.attach(*told), lambda: self.interface(endpoint.id) is not None)
         elif not trace.announced:
             steps = transactions.announce(found.interface_uuid, found.port_uuid, *told)
             await self._commit(steps, lambda: self.trace(endpoint.id).announced)
-        elif not trace.marked and (interface := self._interface(endpoint.id)) is not None:
+        elif not trace.marked and (interface := self.interface(endpoint.id)) is not None:
             await self._mark(interface, endpoint, container)
         return await self.wired(endpoint.id)
 
@@ -317,10 +188,10 @@ class Switch:
         Raises:
             SwitchError: See :meth:`attach`.
         """
-        if self._interface(endpoint.id) is None:
+        if self.interface(endpoint.id) is None:
             endpoint = self._own(endpoint)
             await self._commit(
-                transactions.plug(self._bridge, endpoint), lambda: self._interface(endpoint.id) is not None
+                transactions.plug(self._bridge, endpoint), lambda: self.interface(endpoint.id) is not None
             )
         return await self.wired(endpoint.id)
 
@@ -332,7 +203,7 @@ class Switch:
         Raises:
             SwitchError: The switch could not open it, and the message says why.
         """
-        name, interface = port_name(endpoint_id), self._interface(endpoint_id)
+        name, interface = port_name(endpoint_id), self.interface(endpoint_id)
 
         def settled(row: Row | None) -> Attachment | None:
             if row is None:
@@ -353,18 +224,42 @@ class Switch:
             raise SwitchError(f"the switch could not open port {name}: {attachment.failure}")
         return attachment
 
+    async def resolved(self, endpoint_id: str, timeout: float) -> Resolution:
+        """Wait until the VRS has resolved the endpoint's port.
+
+        Args:
+            endpoint_id: An endpoint that is attached.
+            timeout: Seconds to wait.
+
+        Raises:
+            nuage.vrs.errors.NotResolved: It did not within that time.
+            SwitchError: The port was withdrawn meanwhile.
+        """
+        port = self.nuage_port(endpoint_id)
+
+        def answer(row: Row | None) -> Resolution | None:
+            if row is None:
+                raise SwitchError(f"the VRS's row of port {port_name(endpoint_id)} was removed before it was resolved")
+            return resolution_of(row)
+
+        with translated():
+            try:
+                return await self._client.wait_until(tables.NUAGE_PORT, port.uuid if port else "", answer, timeout)
+            except WaitExpired as problem:
+                raise NotResolved(str(problem)) from problem
+
     async def adopt(self, endpoint: Endpoint, container: Container | None) -> None:
         """Mark the interface of an endpoint in use again if it has lost all its marks.
 
         The caller has seen the endpoint's link, whose alias proves it. So an interface that has the endpoint's name and
         names no owner is the endpoint's.
         """
-        interface = self._unmarked(endpoint.id)
+        interface = self.unmarked(endpoint.id)
         if interface is not None:
             await self._mark(interface, endpoint, container)
 
     async def _mark(self, interface: Row, endpoint: Endpoint, container: Container | None) -> None:
-        port = self._port(interface)
+        port = self.port_of(interface)
         port_uuid = None if port is None else port.uuid
         await self._commit(transactions.mark(interface.uuid, port_uuid, self._own(endpoint), container))
 
@@ -391,7 +286,7 @@ class Switch:
                 await self._transact([])
         attachment = self.attachment(endpoint_id)
         port_uuid = attachment.port_uuid if attachment else None
-        holder = self._client.cache[tables.INTERFACE].find("name", port_name(endpoint_id))
+        holder = self.cache[tables.INTERFACE].find("name", port_name(endpoint_id))
         owns_name = holder is None or (attachment is not None and holder.uuid == attachment.interface_uuid)
         await self._commit([*transactions.detach(self._bridge, endpoint_id, port_uuid, owns_name=owns_name), *records])
 
@@ -417,7 +312,7 @@ class Switch:
             try:
                 await self._transact(steps, done)
             except WaitTimedOut as problem:
-                raise SwitchError(f'the switch has no bridge "{self._bridge}"; {_REMEDY}') from problem
+                raise SwitchError(f'the switch has no bridge "{self._bridge}"; {REMEDY}') from problem
             except ConstraintViolation as problem:
                 raise SwitchError(f"the switch refused a row: {problem.details}") from problem
 
@@ -429,60 +324,12 @@ class Switch:
             if not done():
                 await self._client.transact(*steps)
 
-    def _interface(self, endpoint_id: str) -> Row | None:
-        """Return the endpoint's interface: by its mark or, if that was removed, by that of its port or its entity."""
-        interface = self._client.cache[tables.INTERFACE].find("external_ids", endpoint_id, tables.ENDPOINT)
-        if interface is not None:
-            return interface
-        unmarked = self._unmarked(endpoint_id)
-        return unmarked if unmarked is not None and self._is_proven(unmarked, endpoint_id) else None
-
-    def _is_proven(self, interface: Row, endpoint_id: str) -> bool:
-        """Tell whether something other than its own marks proves that an interface of this name is the endpoint's."""
-        entity = self._client.cache[tables.NUAGE_VM].find("vm_uuid", endpoint_id)
-        return self._owner_by_port(interface) == endpoint_id or (entity is not None and is_ours(entity))
-
-    def _unmarked(self, endpoint_id: str) -> Row | None:
-        """Return the interface of the endpoint's name if it names no owner."""
-        interface = self._client.cache[tables.INTERFACE].find("name", port_name(endpoint_id))
-        return interface if interface is not None and tables.ENDPOINT not in ids_of(interface) else None
-
-    def _owner_by_port(self, interface: Row) -> str | None:
-        port = self._port(interface)
-        return None if port is None else owner_of(port)
-
-    def _port(self, interface: Row) -> Row | None:
-        return self._client.cache[tables.PORT].find("name", interface["name"])
-
-    def _seen(self, interface: Row) -> Attachment:
-        return attachment_of(interface, self._port(interface))
+    def _pool_record(self, key: str) -> str:
+        return f"{tables.POOL_RECORD}{self._owner or ''}-{key}"
 
     def _own(self, endpoint: Endpoint) -> Endpoint:
         return attrs.evolve(endpoint, owner=self._owner)
 
-    def _is_foreign(self, owner: str | None) -> bool:
-        """Tell whether a record is another plugin's. One without an owner, of release 1.0, may be ours."""
-        return owner is not None and owner != self._owner
-
     def _is_new_bridge(self, change: Change) -> bool:
         made = change.new if change.old is None else None
         return change.table == tables.BRIDGE and made is not None and made["name"] == self._bridge
-
-    def _bridge_ids(self) -> Mapping[str, str]:
-        row = self._client.cache[tables.BRIDGE].find("name", self._bridge)
-        return {} if row is None else ids_of(row)
-
-    def _remembered_networks(self) -> Iterator[Network]:
-        yield from self._at_bridge(tables.NETWORK_RECORD, self.network)
-
-    def _remembered_endpoints(self) -> Iterator[Endpoint]:
-        yield from self._at_bridge(tables.ENDPOINT_RECORD, self._waiting)
-
-    def _at_bridge(self, prefix: str, record_of: Callable[[str], T | None]) -> Iterator[T]:
-        subjects = [key.removeprefix(prefix) for key in self._bridge_ids() if key.startswith(prefix)]
-        yield from (record for record in map(record_of, subjects) if record is not None)
-
-    def _waiting(self, endpoint_id: str) -> Endpoint | None:
-        """Return an endpoint that was created and is not joined."""
-        ids = self._bridge_ids()
-        return self._records.at_bridge(self._bridge, ids, tables.ENDPOINT_RECORD, endpoint_id, Endpoint.from_record)

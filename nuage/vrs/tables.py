@@ -47,6 +47,7 @@ ORGANIZATION = "enterprise"
 #: Start of the keys of the bridge's ``external_ids`` under which records are kept; the id follows.
 NETWORK_RECORD = "nuage-network-"
 ENDPOINT_RECORD = "nuage-endpoint-"
+POOL_RECORD = "nuage-pool-"
 
 
 class Platform(enum.IntEnum):

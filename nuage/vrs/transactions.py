@@ -146,7 +146,7 @@ def rename(
         Update(
             tables.NUAGE_VM,
             [("vm_uuid", "==", endpoint.id)],
-            {"vm_name": container.name, "metadata": policy.entity_metadata(network, container, site_id)},
+            {"vm_name": container.name, "metadata": policy.entity_metadata(network, endpoint, container, site_id)},
         ),
     ]
 
@@ -201,6 +201,9 @@ def _entity_name(endpoint: Endpoint, container: Container | None) -> str:
 
 
 def _port_row(bridge: str, network: Network, endpoint: Endpoint, container: Container | None) -> dict[str, Value]:
+    policy_metadata = policy.port_metadata(network, endpoint, container)
+    if endpoint.split:
+        return _port_columns(bridge, endpoint, "", "", "", "") | {"metadata": policy_metadata}
     zone, subnet = network.zone or "", network.subnet or ""
     metadata = {
         tables.DOMAIN: network.domain,
@@ -210,16 +213,23 @@ def _port_row(bridge: str, network: Network, endpoint: Endpoint, container: Cont
         metadata |= {tables.ZONE: zone, tables.SUBNET: subnet}
     if endpoint.address is not None:
         metadata[tables.STATIC_IP] = str(endpoint.address.ip)
+    columns = _port_columns(bridge, endpoint, network.domain, zone, subnet, _NETWORK_TYPE)
+    return columns | {"metadata": metadata | policy_metadata}
+
+
+def _port_columns(
+    bridge: str, endpoint: Endpoint, domain: str, zone: str, subnet: str, network_type: str
+) -> dict[str, Value]:
+    """Return the columns of a port but its metadata. The last four are empty where the VSD has the port already."""
     return {
         "name": port_name(endpoint.id),
         "mac": endpoint.mac,
         "bridge": bridge,
         "vm_domain": int(Platform.DOCKER),
-        "nuage_domain": network.domain,
+        "nuage_domain": domain,
         "nuage_zone": zone,
         "nuage_network": subnet,
-        "nuage_network_type": _NETWORK_TYPE,
-        "metadata": metadata | policy.port_metadata(network, endpoint, container),
+        "nuage_network_type": network_type,
     }
 
 
@@ -235,8 +245,8 @@ def _entity_row(
         "event_type": int(StartedEvent.BOOTED),
         "state": int(State.RUNNING),
         "reason": int(RunningReason.BOOTED),
-        "nuage_enterprise": network.organization,
-        "nuage_user": network.user,
-        "metadata": policy.entity_metadata(network, container, site_id),
+        "nuage_enterprise": "" if endpoint.split else network.organization,
+        "nuage_user": "" if endpoint.split else network.user,
+        "metadata": policy.entity_metadata(network, endpoint, container, site_id),
         "ports": frozenset({port_name(endpoint.id)}),
     }

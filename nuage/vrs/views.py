@@ -130,14 +130,14 @@ def owner_of(port: Row) -> str | None:
     return endpoint_id if endpoint_id and port["name"] == port_name(endpoint_id) else None
 
 
-def is_marked(interface: Row, port: Row | None, *, announced: bool) -> bool:
-    """Tell whether an endpoint's interface and port carry all that they were attached with.
+def is_marked(ids: Mapping[str, str], port: Row | None, *, announced: bool) -> bool:
+    """Tell whether an endpoint's interface, by its external_ids, and port carry all that they were attached with.
 
     What the VRS's agent reads is there only after the VRS was told of the endpoint.
     """
     if not announced:
-        return ids_of(interface).keys() >= _OWN_MARKS
-    return ids_of(interface).keys() >= _INTERFACE_MARKS and (port is None or ids_of(port).keys() >= _PORT_MARKS)
+        return ids.keys() >= _OWN_MARKS
+    return ids.keys() >= _INTERFACE_MARKS and (port is None or ids_of(port).keys() >= _PORT_MARKS)
 
 
 def ids_of(row: Row) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import re
@@ -30,6 +31,30 @@ class ToolTests(HostTestCase):
         remote = "ptcp:6633:127.0.0.1"
         self.host.run("ovs-appctl", "-t", "ovsdb-server", "ovsdb-server/add-remote", remote)
         self.assertIn(remote, self.host.run("ovs-appctl", "-t", "ovsdb-server", "ovsdb-server/list-remotes").stdout)
+
+
+class VsdTests(HostTestCase):
+    """The VSD, from a host."""
+
+    def test_reached(self) -> None:
+        """It is there by the name and with the authority that a plugin is to be told, and again after it was away."""
+        access = self.host.vsc.vsd
+        credentials = base64.b64encode(f"{access.user}:{access.password}".encode()).decode()
+        ask = f"""
+import ssl, urllib.request
+headers = {{"Authorization": "XREST {credentials}", "X-Nuage-Organization": "{access.organization}"}}
+request = urllib.request.Request("{access.url}/nuage/api/v6/me", headers=headers)
+context = ssl.create_default_context(cafile="{access.ca}")
+print(urllib.request.urlopen(request, context=context, timeout=10).read().decode())
+"""
+        words = ("/usr/bin/python3", "-c", ask)
+        self.assertIn('"userName": "csproot"', self.host.run(*words).stdout)
+        url = self.host.vsc.vsd_url
+        self.host.vsc.leave_vsd()
+        self.assertIn("refused", self.host.run(*words, check=False).stderr)
+        self.host.vsc.come_back_vsd()
+        self.assertIn('"userName": "csproot"', self.host.run(*words).stdout)
+        self.assertEqual(self.host.vsc.vsd_url, url)
 
 
 class DemonstrationTests(SynchronousTestCase):
@@ -61,6 +86,7 @@ class DemonstrationTests(SynchronousTestCase):
             self.assertEqual("is already up" in shown, bool(times))
         self.assertRegex(shown, r'ip_addr +: "10\.21\.59\.2"\n')
         self.assertRegex(shown, r"vm_name +: web\n")
+        self.assertRegex(shown, r"https://localhost:\d+/nuage/api/v6/me")
 
     def test_swarm(self) -> None:
         """Tasks run on both nodes and reach each other."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.controlled import ControlledHost
 from lab.managed import NAME, adapt
 from lab.shell import Process, run, wait_until
-from tests.e2e.host_support import HostTestCase, demand_programs
+from tests.e2e.host_support import HostTestCase, demand_programs, place_options
 from tests.e2e.managed_support import SETTINGS, demand_managed_host, managed_plugin, process
 from tests.test_packaging import BUILDERS, pinned, versions
 
@@ -94,7 +94,7 @@ class ManagedPluginTests(HostTestCase):
         )
 
     def test_rights(self) -> None:
-        """It has the right to make links and no other, and sees the two sockets alone."""
+        """It has the right to make links and no other, and sees the two sockets and the VSD's files alone."""
         pid = process(self.host)
         status = Path(f"/proc/{pid}/status").read_text()
         for line in ("CapPrm:\t0000000000001000", "CapBnd:\t0000000000001000", "CapInh:\t0000000000000000"):
@@ -102,7 +102,8 @@ class ManagedPluginTests(HostTestCase):
         self.assertIn("NoNewPrivs:\t1\n", status)
         mounts = [line.split()[4] for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines()]
         ours = {mount for mount in mounts if not mount.startswith(("/proc", "/sys", "/dev", "/etc/"))}
-        self.assertEqual(ours, {"/", "/run/docker/plugins", "/run/openvswitch", "/run/docker.sock"})
+        sockets, files = {"/run/openvswitch", "/run/docker.sock"}, {"/run/vsd/password", "/run/vsd/ca.pem"}
+        self.assertEqual(ours, {"/", "/run/docker/plugins", *sockets, *files})
 
     def test_bad_settings(self) -> None:
         """The plugin is not enabled, and the log names each of them, its value and what is allowed."""
@@ -131,6 +132,27 @@ class ManagedPluginTests(HostTestCase):
         self.run_container("one", "managed")
         self.assertEqual(self.inside("one", "cat", "/sys/class/net/eth0/mtu"), "1400")
         self.assertIn("VRS tcp:127.0.0.1:6633", self.log())
+
+    def test_vsd(self) -> None:
+        """It asks the VSD with the password from a file of the host's, which no setting shows."""
+        vsd = self.host.vsc.vsd
+        password = self.host.folder / "vsd-password"
+        password.write_text(f"{vsd.password}\n")
+        password.chmod(0o600)
+        files = {"vsd-password.source": password, "vsd-ca.source": vsd.ca}
+        self.addCleanup(self.enable)
+        self.addCleanup(self.docker, "plugin", "set", NAME, *(f"{name}=/dev/null" for name in files))
+        self.addCleanup(self.docker, "plugin", "disable", "-f", NAME)
+        self.set_up(
+            *(f"{name}={path}" for name, path in files.items()),
+            f"NUAGE_VSD_URL={vsd.url}",
+            f"NUAGE_VSD_USER={vsd.user}",
+            "NUAGE_VSD_PASSWORD_FILE=/run/vsd/password",
+            "NUAGE_VSD_CA_CERTIFICATE=/run/vsd/ca.pem",
+        )
+        options = place_options(zone="Zoen")
+        message = self.refused("network", "create", "--driver", NAME, *options, "--subnet=10.21.59.0/24", "bad")
+        self.assertIn('the VSD has no zone "Zoen"', message)
 
     def test_log_level(self) -> None:
         """What is less grave is not in Docker's log."""

@@ -1,0 +1,1 @@
+"""Docker's IPAM driver: what each call does."""

@@ -1,0 +1,321 @@
+"""The addresses of pools: taking one, and giving it back.
+
+An address is chosen here, and the VSD is asked to hold it: one request. Where it refuses, because somebody else was
+quicker, another one is chosen. Only after some refusals is the VSD asked which addresses are taken. So it takes as long
+in a subnet of ten thousand addresses as in one of ten.
+
+Nothing is remembered that has to survive this process. A mark at the VSD tells whose an address is.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from random import Random
+from typing import Protocol
+
+import attrs
+
+from nuage.driver.cleanup import Cleanup
+from nuage.driver.mac import mac_of
+from nuage.driver.turns import Turns
+from nuage.errors import NotInDirectory, Refused, VsdRefused
+from nuage.ipam.choice import choose, span, usable
+from nuage.ipam.knowledge import Knowledge
+from nuage.ipam.marks import Mark
+from nuage.ipam.pool import Address, Pool
+from nuage.ipam.pool_places import PoolPlaces
+from nuage.ipam.unfinished import Unfinished
+from nuage.model import Network, parse_address
+from nuage.vsd import reservations
+from nuage.vsd.directory import Place
+from nuage.vsd.reservations import AddressTaken, Claim, Hold, Holds
+from nuage.vsd.session import Session
+
+#: Characters of the name of a vPort, which has that of its Container (VSD API, vport.name).
+_NAME_LENGTH = 64
+
+#: Addresses that are tried before the VSD is asked which are taken, and after it.
+_GUESSES, _TRIES = 3, 20
+
+
+class Host(Protocol):
+    """What is asked of the switch: :class:`nuage.ipam.host.SwitchHost`."""
+
+    async def identity(self) -> str:
+        """Return what tells this host's plugin apart from all others."""
+
+    def user_of(self, pool: Pool, address: Address) -> str | None:
+        """Say which endpoint of this host has an address, None where none has."""
+
+
+class Addresses:
+    """Takes addresses and gives them back.
+
+    Args:
+        session: Asks the VSD.
+        account: Whose session it is, "user@organization".
+        places: Where pools are at the VSD.
+        host: Tells who this host is, and what it uses.
+        host_name: What people call it; it becomes part of the name of what holds an address.
+        form: How addresses are held: see :func:`nuage.vsd.reservations.choose_form`.
+        cleanup: Finishes what the VSD cannot do at once.
+        unfinished: Remembers that for the next daemon.
+        turns: Keeps calls about one address apart; shared with ``cleanup``.
+        random: Chance.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        account: str,
+        places: PoolPlaces,
+        host: Host,
+        host_name: str,
+        form: str,
+        cleanup: Cleanup,
+        unfinished: Unfinished,
+        turns: Turns,
+        random: Random,
+    ) -> None:
+        self._session = session
+        self._account = account
+        self._places = places
+        self._host = host
+        self._host_name = host_name
+        self._wanted = form
+        self._cleanup = cleanup
+        self._unfinished = unfinished
+        self._turns = turns
+        self._random = random
+        self._form: Holds | None = None
+        self._knowledge = Knowledge(session)
+        #: What this process took, by address: it need not be looked for at the VSD.
+        self._held: dict[str, Hold] = {}
+        #: Addresses of Swarm's manager, taken here, that the same host's own Docker uses as well.
+        self._lent: set[str] = set()
+
+    async def prepare(self, pool: Pool, place: Place) -> None:
+        """Find out what the first address of a pool would have to wait for.
+
+        Raises:
+            Refused: Addresses of this family cannot be held.
+        """
+        form = await self.form(place)
+        if pool.prefix.version == 6 and not form.serves_v6:
+            raise Refused(
+                "IPv6 addresses are held by reservations, which this VSD does not offer or vsd_address_form excludes; "
+                "leave out --ipv6"
+            )
+        await self._knowledge.of(pool, place, split=form.split)
+
+    async def form(self, place: Place) -> Holds:
+        """Return the form in which addresses are held."""
+        if self._form is None:
+            self._form = await reservations.choose_form(self._session, self._account, place, self._wanted)
+        return self._form
+
+    async def take_any(self, pool: Pool, place: Place, name: str, *, managers: bool) -> Address:
+        """Take an address that is free, and return it.
+
+        Raises:
+            Refused: There is none.
+        """
+        split = (await self.form(place)).split
+        known = await self._knowledge.of(pool, place, split=split)
+        for tries in (_GUESSES, _TRIES):
+            for _ in range(tries):
+                number = choose(known.where, known.taken, self._random)
+                if number is None:
+                    break
+                known.taken.add(number)
+                address = _address(number, pool)
+                try:
+                    async with self._turns.turn(_subject(pool, address)):
+                        await self._take(pool, place, address, name, managers=managers)
+                except AddressTaken:
+                    continue
+                return address
+            if tries == _GUESSES:
+                known = await self._knowledge.learnt(pool, place, split=split)
+        raise Refused(_full(pool))
+
+    async def take(self, pool: Pool, place: Place, address: Address, name: str, *, managers: bool) -> None:
+        """Take the address that was asked for. It is no error if it was taken before, for the same host's Docker.
+
+        Raises:
+            Refused: It cannot be had; the message says why.
+        """
+        if not any(low <= int(address) <= high for low, high in usable(pool.prefix, [span(pool.prefix)])):
+            raise Refused(f"address {address} is not one of {pool}; choose another")
+        form = await self.form(place)
+        async with self._turns.turn(_subject(pool, address)):
+            # It is looked for first: what fails after that has made nothing that was there before.
+            hold = await form.find(place, address)
+            if hold is not None:
+                await self._take_again(pool, place, address, hold, managers=managers)
+            elif form.split and (who := await reservations.holder(self._session, place, address)):
+                # The VSD would give it the address of a reservation.
+                raise Refused(_taken(address, who))
+            else:
+                await self._take_asked(pool, place, address, name, managers=managers)
+        self._knowledge.note(pool, address, taken=True)
+
+    async def give_back(self, pool: Pool, address: Address) -> None:
+        """Give an address back, now or later."""
+        subject = _subject(pool, address)
+        async with self._turns.turn(subject):
+            if subject in self._lent:
+                self._lent.discard(subject)
+            elif not await self._cleanup.finish(subject, partial(self._free, pool, address)):
+                await self._unfinished.note(pool, address)
+
+    async def resume(self) -> None:
+        """Give back what this daemon or a former one could not. To be called when the switch or the VSD is back."""
+        self._cleanup.resume()
+        for pool, address in self._unfinished.all():
+            if _subject(pool, address) not in self._cleanup.unfinished:
+                await self.give_back(pool, address)
+
+    async def held(self, pool: Pool) -> set[Address]:
+        """Return the addresses of a pool that are held for this host's own Docker, and not being given back."""
+        place, host = await self._places.of(pool), await self._host.identity()
+        holds = await (await self.form(place)).marked(place, Mark.start_of(host))
+        marks = [mark for mark in (Mark.parse(hold.mark) for hold in holds) if mark and not mark.managers]
+        addresses = {each for mark in marks if (each := _parsed(mark.address)) and each in pool.prefix}
+        return {each for each in addresses if _subject(pool, each) not in self._cleanup.unfinished}
+
+    async def bind(self, network: Network, address: IPv4Address, *, mac: str, endpoint_id: str) -> bool:
+        """Tell the VSD which endpoint has an address; return whether the VRS is to be told in the split way.
+
+        Raises:
+            Refused: The address is held no more.
+        """
+        pool = Pool.of(network)
+        place = await self._places.of(pool)
+        form, subject = await self.form(place), _subject(pool, address)
+        if not form.split:
+            return False
+        async with self._turns.turn(subject):
+            hold = self._held.get(subject) or await form.find(place, address)
+            if hold is None:
+                raise Refused(f"address {address} is not held at the VSD any more; start the container again")
+            if mac != mac_of(pool, address):
+                hold = await self._with_mac(pool, place, address, hold, mac)
+            await form.bind(hold, uuid=endpoint_id)
+        return True
+
+    async def _with_mac(self, pool: Pool, place: Place, address: IPv4Address, hold: Hold, mac: str) -> Hold:
+        """Hold an address anew, with the MAC address that the user gave: Docker tells it only after the address."""
+        form = await self.form(place)
+        claim = Claim(address=address, mac=mac, mark=hold.mark, name=hold.name, user=pool.user)
+        await form.give_back(hold)
+        try:
+            hold = await form.take(place, claim)
+        except AddressTaken:
+            raise Refused(_taken(address, await reservations.holder(self._session, place, address))) from None
+        self._note(_subject(pool, address), hold)
+        return hold
+
+    def _note(self, subject: str, hold: Hold) -> None:
+        """Remember what this host holds; not what another manager may take over."""
+        mark = Mark.parse(hold.mark)
+        if mark is not None and not mark.managers:
+            self._held[subject] = hold
+
+    async def _take(self, pool: Pool, place: Place, address: Address, name: str, *, managers: bool) -> None:
+        form, host, subject = await self.form(place), await self._host.identity(), _subject(pool, address)
+        claim = Claim(
+            address=address,
+            mac=mac_of(pool, address) if isinstance(address, IPv4Address) else "",
+            mark=str(Mark.of(host, place.network_id, address, managers=managers)),
+            name=(name or f"{self._host_name}-{address}")[:_NAME_LENGTH],
+            user=pool.user,
+        )
+        refused: AddressTaken | None = None
+        async with self._cleanup.undone_by(subject, partial(self._free, pool, address), new=True):
+            try:
+                hold = await form.take(place, claim)
+            except AddressTaken as problem:
+                # Nothing was made of which anything would have to be undone.
+                refused = problem
+            else:
+                self._note(subject, hold)
+        if refused is not None:
+            raise refused
+        self._cleanup.cancel(subject)
+        await self._unfinished.clear(pool, address)
+
+    async def _take_asked(self, pool: Pool, place: Place, address: Address, name: str, *, managers: bool) -> None:
+        try:
+            await self._take(pool, place, address, name, managers=managers)
+        except AddressTaken:
+            raise Refused(_taken(address, await reservations.holder(self._session, place, address))) from None
+
+    async def _take_again(self, pool: Pool, place: Place, address: Address, hold: Hold, *, managers: bool) -> None:
+        """Have an address that is held already, if whoever holds it is the one who asks."""
+        form, host, subject = await self.form(place), await self._host.identity(), _subject(pool, address)
+        mark = Mark.parse(hold.mark)
+        if mark is None or not (mark.host == host or mark.managers):
+            raise Refused(_taken(address, await reservations.holder(self._session, place, address)))
+        if not managers and (user := self._host.user_of(pool, address)):
+            raise Refused(_taken(address, f"{user} on this host"))
+        self._cleanup.cancel(subject)
+        await self._unfinished.clear(pool, address)
+        if managers and mark.host != host:
+            # Another manager leads now, and will give it back.
+            hold = attrs.evolve(hold, mark=str(attrs.evolve(mark, host=host, managers=True)))
+            await form.mark(hold, hold.mark)
+        if mark.managers and not managers and mark.host == host:
+            self._lent.add(subject)
+        if mark.host == host:
+            self._note(subject, hold)
+
+    async def _free(self, pool: Pool, address: Address) -> None:
+        """End the hold of an address, if it is this host's."""
+        subject = _subject(pool, address)
+        try:
+            place = await self._places.of(pool)
+            form = await self.form(place)
+            hold = self._held.get(subject) or await form.find(place, address)
+        except NotInDirectory:
+            # With the subnet went all that was on it.
+            hold = None
+        except VsdRefused as problem:
+            if problem.status != 404:
+                raise
+            hold = None
+        mark = Mark.parse(hold.mark) if hold else None
+        if hold and mark and mark.host == await self._host.identity():
+            await form.give_back(hold)
+        self._held.pop(subject, None)
+        self._knowledge.note(pool, address, taken=False)
+        await self._unfinished.clear(pool, address)
+
+
+def _subject(pool: Pool, address: Address) -> str:
+    """Name an address, for turns, the cleanup and its messages."""
+    return f"address {address} of {pool.place}"
+
+
+def _parsed(text: str) -> Address | None:
+    """Read the address of a mark, which anybody may have written."""
+    try:
+        return parse_address(ip_address, text)
+    except ValueError:
+        return None
+
+
+def _address(number: int, pool: Pool) -> Address:
+    return IPv4Address(number) if pool.prefix.version == 4 else IPv6Address(number)
+
+
+def _taken(address: Address, who: str) -> str:
+    return f"address {address} is taken{f' by {who}' if who else ''}; choose another"
+
+
+def _full(pool: Pool) -> str:
+    if pool.range:
+        return f"no address is left in the range {pool.range} of {pool}; give back some, or make the --ip-range larger"
+    return f"no address is left in {pool}, or in its address ranges at the VSD; give back some, or make them larger"

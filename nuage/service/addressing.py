@@ -1,0 +1,108 @@
+"""What serves Docker's IPAM, put together: it needs a VSD, and is not there without one."""
+
+from __future__ import annotations
+
+from random import SystemRandom
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from nuage.docker.engine import Engine
+from nuage.driver.cleanup import Cleanup
+from nuage.driver.turns import Turns
+from nuage.errors import NuageError, SwitchError, VsdRefused, VsdUnavailable
+from nuage.ipam.addresses import Addresses
+from nuage.ipam.driver import Ipam
+from nuage.ipam.handed_out import HandedOut
+from nuage.ipam.host import SwitchHost
+from nuage.ipam.leftovers import Leftovers
+from nuage.ipam.pool_places import PoolPlaces
+from nuage.ipam.repetitions import Repetitions
+from nuage.ipam.unfinished import Unfinished
+from nuage.vrs.switch import Switch
+from nuage.vsd.directory import Directory
+from nuage.vsd.session import Session
+
+
+class Addressing:
+    """The parts of the IPAM driver, of which the network driver needs two.
+
+    Args:
+        reactor: Keeps the time.
+        session: Asks the VSD.
+        account: Whose session it is, "user@organization".
+        directory: Finds what it has.
+        switch: The VRS, which remembers what was handed out.
+        docker: Tells which addresses are used.
+        host_name: What people call this host.
+        form: How addresses are held: see :func:`nuage.vsd.reservations.choose_form`.
+
+    Attributes:
+        ipam: Answers Docker's calls.
+        addresses: Tells the VSD which endpoint has an address.
+        handed_out: Tells a network its pool.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        session: Session,
+        account: str,
+        directory: Directory,
+        switch: Switch,
+        docker: Engine,
+        host_name: str,
+        form: str,
+    ) -> None:
+        turns, places, repetitions = Turns(reactor), PoolPlaces(directory), Repetitions(reactor)
+        self._cleanup = Cleanup(reactor, turns, (SwitchError, VsdUnavailable, VsdRefused), "addresses")
+        self.addresses = Addresses(
+            session=session,
+            account=account,
+            places=places,
+            host=SwitchHost(switch),
+            host_name=host_name,
+            form=form,
+            cleanup=self._cleanup,
+            unfinished=Unfinished(switch),
+            turns=turns,
+            random=SystemRandom(),
+        )
+        self.handed_out = HandedOut(reactor, switch, places, repetitions)
+        self.ipam = Ipam(
+            directory=directory,
+            places=places,
+            addresses=self.addresses,
+            handed_out=self.handed_out,
+            repetitions=repetitions,
+        )
+
+        self._leftovers = Leftovers(reactor, addresses=self.addresses, users=switch, docker=docker)
+
+    @property
+    def unfinished(self) -> frozenset[str]:
+        """The addresses whose clean-up is still due."""
+        return self._cleanup.unfinished
+
+    def start(self) -> None:
+        """Start what runs by itself."""
+        self._leftovers.start()
+
+    def resume(self) -> None:
+        """Give back what could not be given back. To be called when the switch or the VSD is there again."""
+        Deferred.fromCoroutine(self.addresses.resume()).addErrback(self._put_off)
+
+    def stop(self) -> None:
+        """Try no more. What is left is remembered by the switch, or found at the VSD by its mark."""
+        self._leftovers.stop()
+        self._cleanup.stop()
+
+    def _put_off(self, failure: Failure) -> None:
+        # Whatever is away now will be back, and this is called then.
+        if not failure.check(NuageError):
+            self._log.failure("giving addresses back", failure)

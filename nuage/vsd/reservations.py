@@ -1,0 +1,337 @@
+"""How an address of a subnet is held at the VSD, so that it gives it to nobody else.
+
+There are two forms, of which one VSD may know one only:
+
+- a reservation (``vmipreservations``, from release 20.5 on) has nothing but an address,
+- a Container that is made first (split activation, in all releases) has address and MAC address. The port that the VRS
+  is told of later belongs to it, by its UUID and its MAC address.
+
+The VSD decides who gets an address: it refuses a second hold. A hold bears a mark in its ``externalID``, by which it is
+known whose it is (:mod:`nuage.ipam.marks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Protocol, TypeAlias
+from urllib.parse import quote
+
+import attrs
+
+from nuage.errors import NuageError, VsdRefused
+from nuage.text import shown
+from nuage.vsd.answers import Entity
+from nuage.vsd.directory import Place
+from nuage.vsd.predicates import equals
+from nuage.vsd.session import Session
+
+Address: TypeAlias = IPv4Address | IPv6Address
+
+#: The VSD's own errors where somebody has an address, or an object that another one is equal to: see NEUTRON's and
+#: TEMPEST's clients: the object exists, address in use, UUID in use, reserved already.
+_TAKEN = frozenset({2510, 2704, 2748, 7205})
+#: Its error where a subnet has no address left.
+_FULL = 2702
+_CONFLICT = 409
+#: Statuses by which a release says that it has no such resource.
+_UNKNOWN = (404, 405)
+
+#: What has addresses of a subnet, the field of each family, and what it is called. Some releases lack some of them.
+_HOLDERS = (
+    ("containerinterfaces", "IPAddress", "IPv6Address", "container"),
+    ("vminterfaces", "IPAddress", "IPv6Address", "VM"),
+    ("vmipreservations", "IPV4Address", "IPV6Address", "reservation"),
+    ("ipreservations", "IPAddress", "", "DHCP reservation"),
+)
+
+
+class AddressTaken(NuageError):
+    """Somebody has the address, or may not have it."""
+
+
+@attrs.frozen(kw_only=True)
+class Hold:
+    """An address that is held. ``id`` is the VSD's, ``mark`` its ``externalID``, ``name`` what people read of it."""
+
+    id: str
+    mark: str
+    name: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Claim:
+    """An address that is to be held.
+
+    Attributes:
+        address: The address.
+        mac: The MAC address that goes with it.
+        mark: Whose it is.
+        name: What people are to read of it.
+        user: For which user of the place's organization.
+    """
+
+    address: Address
+    mac: str
+    mark: str
+    name: str
+    user: str
+
+
+class Holds(Protocol):
+    """One form of holding addresses."""
+
+    #: Whether the VRS is told of a port without its place, because the VSD has it already.
+    split: bool
+    #: Whether IPv6 addresses can be held.
+    serves_v6: bool
+
+    async def take(self, place: Place, claim: Claim) -> Hold:
+        """Have an address held, which nobody of this host holds.
+
+        Raises:
+            AddressTaken: Somebody has it.
+        """
+
+    async def find(self, place: Place, address: Address) -> Hold | None:
+        """Return who holds an address in this form, None where nobody does."""
+
+    async def mark(self, hold: Hold, mark: str) -> None:
+        """Give a hold another mark."""
+
+    async def bind(self, hold: Hold, *, uuid: str) -> None:
+        """Tell the VSD which port has the address."""
+
+    async def give_back(self, hold: Hold) -> None:
+        """End a hold; it is no error if it was not there."""
+
+    async def marked(self, place: Place, start: str) -> list[Hold]:
+        """Return the holds of a place whose mark starts with a text."""
+
+
+class Reservations:
+    """Addresses that are held by reservations.
+
+    Args:
+        session: Asks the VSD.
+    """
+
+    split = False
+    serves_v6 = True
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def take(self, place: Place, claim: Claim) -> Hold:
+        """See :class:`Holds`."""
+        address, family = str(claim.address), f"IPV{claim.address.version}"
+        body = {"IPType": family, f"{family}Address": address, "externalID": claim.mark}
+        with _refusing_taken():
+            path = f"{place.path}/vmipreservations"
+            made = await self._session.post(path, body, unless=equals(f"{family}Address", address))
+        if made.get("externalID") != claim.mark:
+            # The answer was lost, and what was found in its stead is another's.
+            raise AddressTaken(f"address {address} is reserved already")
+        return _hold(made)
+
+    async def find(self, place: Place, address: Address) -> Hold | None:
+        """See :class:`Holds`."""
+        key = f"IPV{address.version}Address"
+        found = await self._session.get(f"{place.path}/vmipreservations", filter=equals(key, str(address)))
+        return next((_hold(each) for each in found if _address(each.get(key)) == address), None)
+
+    async def mark(self, hold: Hold, mark: str) -> None:
+        """See :class:`Holds`."""
+        await self._session.put(f"/vmipreservations/{hold.id}", {"externalID": mark})
+
+    async def bind(self, hold: Hold, *, uuid: str) -> None:
+        """Do nothing: the VSD learns from the VRS which port has the address."""
+
+    async def give_back(self, hold: Hold) -> None:
+        """See :class:`Holds`."""
+        await self._session.delete(f"/vmipreservations/{hold.id}")
+
+    async def marked(self, place: Place, start: str) -> list[Hold]:
+        """See :class:`Holds`."""
+        return await _marked(self._session, f"{place.path}/vmipreservations", start)
+
+
+class Containers:
+    """Addresses that are held by Containers.
+
+    Args:
+        session: Asks the VSD.
+        account: Whose session it is, "user@organization". For anybody else a Container is made in that user's name, for
+            which the VSD wants an account of the provider's.
+    """
+
+    split = True
+    #: An interface has one address of each family, and Docker asks for each of them alone.
+    serves_v6 = False
+
+    def __init__(self, session: Session, account: str) -> None:
+        self._session = session
+        self._account = account
+
+    async def take(self, place: Place, claim: Claim) -> Hold:
+        """See :class:`Holds`."""
+        uuid = sha256(claim.mark.encode()).hexdigest()
+        interface = {"MAC": claim.mac, "IPAddress": str(claim.address), "attachedNetworkID": place.network_id}
+        body = {
+            "UUID": uuid,
+            "name": claim.name,
+            "orchestrationID": claim.name,
+            "externalID": claim.mark,
+            "interfaces": [interface],
+        }
+        user = f"{claim.user}@{place.organization}"
+        as_user = None if user == self._account else user
+        try:
+            with _refusing_taken():
+                made = await self._session.post("/containers", body, as_user=as_user, unless=equals("UUID", uuid))
+        except VsdRefused as problem:
+            # Another Container with the address has its MAC address too, which a VSD may find first.
+            if problem.status == _CONFLICT and await self.find(place, claim.address):
+                raise AddressTaken(str(problem)) from problem
+            raise
+        return _hold(made)
+
+    async def find(self, place: Place, address: Address) -> Hold | None:
+        """See :class:`Holds`."""
+        path = f"{place.path}/containerinterfaces"
+        for interface in await self._session.get(path, filter=equals("IPAddress", str(address))):
+            container_id = interface.get("parentID")
+            if _address(interface.get("IPAddress")) == address and isinstance(container_id, str):
+                container = await self._session.first(f"/containers/{quote(container_id, safe='')}")
+                return _hold(container) if container else None
+        return None
+
+    async def mark(self, hold: Hold, mark: str) -> None:
+        """See :class:`Holds`."""
+        await self._session.put(f"/containers/{hold.id}", {"externalID": mark})
+
+    async def bind(self, hold: Hold, *, uuid: str) -> None:
+        """Give the Container the UUID that the VRS will tell."""
+        await self._session.put(f"/containers/{hold.id}", {"UUID": uuid})
+
+    async def give_back(self, hold: Hold) -> None:
+        """See :class:`Holds`."""
+        await self._session.delete(f"/containers/{hold.id}")
+
+    async def marked(self, place: Place, start: str) -> list[Hold]:
+        """See :class:`Holds`."""
+        return await _marked(self._session, f"{place.path}/containers", start)
+
+
+async def choose_form(session: Session, account: str, place: Place, wanted: str) -> Holds:
+    """Return the form in which addresses are held.
+
+    Args:
+        session: Asks the VSD.
+        account: Whose session it is; see :class:`Containers`.
+        place: A place, by which is found out what this VSD offers.
+        wanted: "reservation", "container", or "auto": reservations where the VSD has them.
+    """
+    if wanted == "container":
+        return Containers(session, account)
+    if wanted == "auto" and not await _offers_reservations(session, place):
+        return Containers(session, account)
+    return Reservations(session)
+
+
+async def taken(session: Session, place: Place, version: int, *, reserved_only: bool = False) -> set[int]:
+    """Return the addresses of one family that anybody has on a subnet, as numbers.
+
+    Args:
+        session: Asks the VSD.
+        place: The subnet.
+        version: The family, 4 or 6.
+        reserved_only: Leave out those of interfaces.
+    """
+    found: set[int] = set()
+    for resource, *fields, _what in _HOLDERS:
+        key = fields[version == 6]
+        if key and (not reserved_only or resource.endswith("reservations")):
+            for each in await _list(session, f"{place.path}/{resource}"):
+                address = _address(each.get(key))
+                if address is not None:
+                    found.add(int(address))
+    return found
+
+
+async def ranges(session: Session, place: Place, version: int) -> list[tuple[int, int]]:
+    """Return the ranges from which the VSD itself would choose addresses of one family; none stands for all."""
+    found = []
+    for each in await _list(session, f"{place.path}/addressranges"):
+        low, high = _address(each.get("minAddress")), _address(each.get("maxAddress"))
+        if low is not None and high is not None and low.version == high.version == version:
+            found.append((int(low), int(high)))
+    return sorted(found)
+
+
+async def holder(session: Session, place: Place, address: Address) -> str:
+    """Say who has an address, "" where that is not known."""
+    for resource, *fields, what in _HOLDERS:
+        key = fields[address.version == 6]
+        for each in await _list(session, f"{place.path}/{resource}", equals(key, str(address))) if key else ():
+            if _address(each.get(key)) == address:
+                return _called(what, each)
+    return ""
+
+
+async def _marked(session: Session, path: str, start: str) -> list[Hold]:
+    found = await session.get(path, filter=f'externalID BEGINSWITH "{start}"')
+    return [hold for hold in map(_hold, found) if hold.mark.startswith(start)]
+
+
+def _called(what: str, entity: Entity) -> str:
+    names = [entity.get(key) for key in ("name", "containerUUID", "VMUUID", "externalID", "MAC")]
+    name = next((name for name in names if isinstance(name, str) and name), None)
+    return f"{what} {shown(name)}" if name else what
+
+
+async def _list(session: Session, path: str, filter: str | None = None) -> list[Entity]:  # noqa: A002
+    """Return the objects of a path; a release that has no such resource has none."""
+    try:
+        return await session.get(path, filter=filter)
+    except VsdRefused as problem:
+        if problem.status not in _UNKNOWN:
+            raise
+        return []
+
+
+async def _offers_reservations(session: Session, place: Place) -> bool:
+    try:
+        await session.first(f"{place.path}/vmipreservations", equals("externalID", "none"))
+    except VsdRefused as problem:
+        if problem.status not in _UNKNOWN:
+            raise
+        # That may also be said of a subnet which is gone: it is not the VSD that lacks something then.
+        await session.first(place.path)
+        return False
+    return True
+
+
+@contextmanager
+def _refusing_taken() -> Iterator[None]:
+    try:
+        yield
+    except VsdRefused as problem:
+        if problem.code not in _TAKEN and problem.code != _FULL:
+            raise
+        raise AddressTaken(str(problem)) from problem
+
+
+def _hold(entity: Entity) -> Hold:
+    mark, name = entity.get("externalID"), entity.get("name")
+    return Hold(id=entity["ID"], mark=mark if isinstance(mark, str) else "", name=name if isinstance(name, str) else "")
+
+
+def _address(value: object) -> Address | None:
+    """Read an address of the VSD's, which may have a prefix length; None where it is none."""
+    try:
+        return ip_address(value.partition("/")[0]) if isinstance(value, str) and "%" not in value else None
+    except ValueError:
+        return None

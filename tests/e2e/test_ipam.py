@@ -1,0 +1,160 @@
+"""Networks whose addresses are from the VSD."""
+
+from __future__ import annotations
+
+import json
+import signal
+import ssl
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any, ClassVar
+from urllib.request import Request, urlopen
+
+from lab.controlled import ControlledHost
+from lab.dockerd import IMAGE
+from lab.shell import wait_until
+from tests.e2e.host_support import PLACE, HostTestCase, controlled_host, demand_programs
+
+
+def ipam_options(**options: str) -> list[str]:
+    """Return the options by which Docker takes addresses from the place of these tests."""
+    return [
+        "--ipam-driver=nuage",
+        *(f"--ipam-opt={key}={value}" for key, value in {**PLACE, **options}.items() if value),
+    ]
+
+
+class Vsd:
+    """The host's VSD, asked from outside of it."""
+
+    def __init__(self, host: ControlledHost) -> None:
+        access = host.vsc.vsd
+        self._url = f"{host.vsc.vsd_url}/nuage/api/v6"
+        self._context = ssl.create_default_context(cafile=str(access.ca))
+        self._organization = access.organization
+        self._user = access.user
+        self._secret = access.password
+        (me,) = self.get("me")
+        self._secret = me["APIKey"]
+
+    def get(self, path: str) -> list[dict[str, Any]]:
+        """Return the objects of a path."""
+        key = b64encode(f"{self._user}:{self._secret}".encode()).decode()
+        headers = {"Authorization": f"XREST {key}", "X-Nuage-Organization": self._organization}
+        request = Request(f"{self._url}/{path}", headers={**headers, "X-Nuage-PageSize": "500"})
+        with urlopen(request, context=self._context, timeout=10) as response:
+            content = response.read()
+        found: list[dict[str, Any]] = json.loads(content) if content else []
+        return found
+
+    def held(self) -> set[str]:
+        """Return the addresses that are held on any subnet, by a reservation or an interface."""
+        reservations = [
+            each for subnet in self.get("subnets") for each in self.get(f"subnets/{subnet['ID']}/vmipreservations")
+        ]
+        interfaces = self.get("containerinterfaces")
+        return {each["IPV4Address"] for each in reservations} | {each["IPAddress"] for each in interfaces}
+
+
+class IpamTests(HostTestCase):
+    """On a host whose plugin knows a VSD."""
+
+    _host: ClassVar[ControlledHost | None] = None
+
+    def demand_host(self) -> ControlledHost:
+        """See HostTestCase. Docker learns what the plugin is when it asks for it first: not before it knows the VSD."""
+        demand_programs()
+        cls = type(self)
+        if cls._host is None:
+            cls._host = host = controlled_host("ipam-")
+            host.start()
+            host.plugin.stop()
+            vsd = host.vsc.vsd
+            assert host.vsc.vsd_url
+            host.plugin.configure(
+                vsd_url=vsd.url,
+                vsd_organization=vsd.organization,
+                vsd_user=vsd.user,
+                vsd_password=vsd.password,
+                vsd_ca_certificate=str(vsd.ca),
+            )
+            host.plugin.config.chmod(0o600)
+            host.plugin.start()
+            host.plugin.wait()
+        return cls._host
+
+    def setUp(self) -> None:
+        """Ask the VSD."""
+        super().setUp()
+        self.vsd = Vsd(self.host)
+
+    def tearDown(self) -> None:
+        """Nothing may be left at the VSD either."""
+        super().tearDown()
+        wait_until("nothing is held", lambda: self.vsd.held() == set(), 15)
+
+    def create(self, name: str, *words: str, options: Sequence[str] = ()) -> None:
+        """Create a network without saying more than what --ipam-opt says."""
+        self._networks.append(name)
+        self.docker("network", "create", "--driver=nuage", *(options or ipam_options()), *words, name)
+
+    def addresses(self, network: str, *containers: str) -> set[str]:
+        """Return the addresses of containers."""
+        return {self.inspect(container, network, "IPAddress") for container in containers}
+
+    def test_addresses_from_the_vsd(self) -> None:
+        """CIDR and gateway need not be said; what runs is held at the VSD, and given back, also after a kill."""
+        self.create("n1")
+        (config,) = json.loads(self.docker("network", "inspect", "-f", "{{json .IPAM.Config}}", "n1"))
+        self.assertEqual(config["Subnet"], "10.21.59.0/24")
+        for name in ("c1", "c2"):
+            self.run_container(name, "n1")
+        self.assertEqual(len(self.addresses("n1", "c1", "c2")), 2)
+        self.assertEqual(self.addresses("n1", "c1", "c2"), self.vsd.held())
+        self.assert_reaches("c1", self.inspect("c2", "n1", "IPAddress"))
+        self.assertIn("default via 10.21.59.1 ", self.inside("c1", "ip", "route"))
+        self.host.plugin.stop(signal.SIGKILL)
+        self.start_plugin()
+        self.remove_container("c1")
+        self.assertEqual(self.addresses("n1", "c2"), self.vsd.held())
+
+    def test_what_the_user_gives(self) -> None:
+        """It has to agree; what is asked for is granted once, and what is set aside is held."""
+        for words, reason in (
+            (["--subnet=10.21.59.0/25"], "give --subnet=10.21.59.0/24"),
+            (["--subnet=10.21.59.0/24", "--gateway=10.21.59.9"], "give --gateway=10.21.59.1"),
+            (["-o", "zone=Backend"], "contradict each other"),
+        ):
+            refused = self.refused("network", "create", "--driver=nuage", *ipam_options(), *words, "n1")
+            self.assertIn(reason, refused)
+        self.assertEqual(self.vsd.held(), set())
+        self.create("n1", "--subnet=10.21.59.0/24", "--ip-range=10.21.59.16/30", "--aux-address=printer=10.21.59.17")
+        self.run_container("c1", "n1", "--ip=10.21.59.77")
+        self.run_container("c2", "n1")
+        self.assertLess(self.addresses("n1", "c2"), {f"10.21.59.{number}" for number in (16, 18, 19)})
+        self.assertEqual(self.vsd.held(), {"10.21.59.17", *self.addresses("n1", "c1", "c2")})
+        # Another organization has the same addresses.
+        self.create("n2", options=ipam_options(organization="Acme"))
+        self.run_container("c4", "n2")
+        self.assertIn("default via 10.21.59.1 ", self.inside("c4", "ip", "route"))
+        self._containers.append("c3")
+        taken = self.refused("run", "--name=c3", "--net=n1", "--ip=10.21.59.77", IMAGE, "true")
+        self.assertIn('10.21.59.77 is taken by container "c1" on this host', taken)
+
+    def test_the_vsd_and_docker_are_away(self) -> None:
+        """Docker is told that what it gives back is, and it is in the end; a Docker that was killed gives all back."""
+        self.create("n1")
+        for name in ("c1", "c2"):
+            self.run_container(name, "n1")
+        self.host.vsc.leave_vsd()
+        self.remove_container("c1")
+        self.host.plugin.stop(signal.SIGKILL)
+        self.start_plugin()
+        self.host.vsc.come_back_vsd()
+        self.vsd = Vsd(self.host)
+        wait_until("the address is given back", lambda: self.vsd.held() == self.addresses("n1", "c2"), 45)
+        self.host.dockerd.kill()
+        self.host.dockerd.kill_containers()
+        self.host.dockerd.start()
+        self.host.dockerd.wait()
+        wait_until("the address is given back", lambda: self.vsd.held() == set(), 15)

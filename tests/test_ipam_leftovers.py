@@ -1,0 +1,211 @@
+"""What a crash leaves at the VSD, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Interface
+from typing import Any
+
+import attrs
+
+from nuage.docker.descriptions import Endpoint as DockersEndpoint
+from nuage.docker.descriptions import Network as DockersNetwork
+from nuage.docker.descriptions import Pool
+from nuage.docker.engine import NetworkUnknown
+from nuage.driver.options import network_of
+from nuage.errors import DockerUnavailable
+from nuage.ipam.leftovers import Leftovers
+from nuage.ipam.unfinished import Unfinished
+from nuage.model import Endpoint, Network
+from tests.driver_support import ENDPOINT, NETWORK, network_request
+from tests.ipam_support import MemoryRecords, Plugin
+from tests.test_ipam import MANAGER, IpamCase
+
+
+@attrs.define
+class Users:
+    """A switch that has one network, and a Docker that has it too."""
+
+    endpoints: dict[str, Endpoint] = attrs.field(factory=dict)
+    told: DockersNetwork = attrs.field(factory=lambda: DockersNetwork(id=NETWORK, name="n1", driver="nuage"))
+    silent: bool = False
+    unknown: bool = False
+
+    async def ready(self) -> None:
+        """See nuage.ipam.leftovers.Users."""
+
+    def networks(self) -> Iterator[Network]:
+        """See nuage.ipam.leftovers.Users."""
+        yield attrs.evolve(network_of(network_request()), ipam=True)
+        yield attrs.evolve(network_of(network_request()), id="o" * 64, domain="Testing")
+
+    def endpoints_of(self, _network_id: str) -> list[str]:
+        """See nuage.ipam.leftovers.Users."""
+        return list(self.endpoints)
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        """See nuage.ipam.leftovers.Users."""
+        return self.endpoints.get(endpoint_id)
+
+    async def network(self, network_id: str) -> DockersNetwork:
+        """See nuage.ipam.leftovers.Docker."""
+        assert network_id == NETWORK
+        if self.silent:
+            raise DockerUnavailable("it starts")
+        if self.unknown:
+            raise NetworkUnknown(network_id)
+        return self.told
+
+
+class LeftoversCase(IpamCase):
+    """Somebody who looks for leftovers."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.users = Users()
+        self.pool_id = self.pool()
+
+    def started(self, plugin: Plugin) -> Leftovers:
+        """Return what looks on a host, started."""
+        leftovers = Leftovers(plugin.clock, addresses=plugin.addresses, users=self.users, docker=self.users)
+        leftovers.start()
+        self.addCleanup(leftovers.stop)
+        return leftovers
+
+    def killed(self) -> Plugin:
+        """Return the daemon that follows one that was killed."""
+        return self.host(self.plugin.host, records=self.plugin.records)
+
+
+class Looks(LeftoversCase):
+    """What is given back, and what is not."""
+
+    def test_what_nobody_uses(self) -> None:
+        """It is given back after it was so for some time, and not before."""
+        address = self.take(self.pool_id)
+        after = self.killed()
+        self.started(after)
+        after.clock.pump([1] * 1199)
+        assert self.held() == {address}
+        after.clock.pump([1] * 1)
+        assert self.held() == set()
+        assert self.take(self.pool_id, address, after) == address
+
+    def test_what_somebody_uses(self) -> None:
+        """By the switch or by Docker: containers, auxiliary addresses, a gateway that Nuage does not know."""
+        taken = [self.take(self.pool_id) for _ in range(5)]
+        endpoint = Endpoint(id=ENDPOINT, network_id=NETWORK, mac="m", address=IPv4Interface(f"{taken[0]}/24"))
+        self.users.endpoints[ENDPOINT] = endpoint
+        told = DockersEndpoint(id="e", ipv4=f"{taken[1]}/24")
+        pool = Pool(subnet="10.21.59.0/24", gateway=taken[2], auxiliary=(taken[3],))
+        self.users.told = attrs.evolve(self.users.told, ipv4=(pool,), endpoints={"e": told})
+        after = self.killed()
+        leftovers = self.started(after)
+        assert [str(each.address) for each in after.run(leftovers.look())] == taken[4:]
+        after.clock.pump([1] * 1200)
+        assert self.held() == set(taken[:4])
+
+    def test_what_is_used_again(self) -> None:
+        """Its time begins anew."""
+        address = self.take(self.pool_id)
+        after = self.killed()
+        self.started(after)
+        after.clock.pump([1] * 600)
+        endpoint = Endpoint(id=ENDPOINT, network_id=NETWORK, mac="m", address=IPv4Interface(f"{address}/24"))
+        self.users.endpoints[ENDPOINT] = endpoint
+        after.clock.pump([1] * 600)
+        self.users.endpoints.clear()
+        after.clock.pump([1] * 600)
+        assert self.held() == {address}
+        after.clock.pump([1] * 600)
+        assert self.held() == set()
+
+    def test_what_is_not_this_hosts(self) -> None:
+        """Another host's, a manager's, and what bears no mark."""
+        others = {self.take(self.pool_id, None, self.host("two")), self.take(self.pool_id, options=MANAGER)}
+        body = {"IPType": "IPV4", "IPV4Address": "10.21.59.9", "externalID": "openstack"}
+        self.plugin.run(self.plugin.session.post(f"{self.place().path}/vmipreservations", body))
+        after = self.killed()
+        leftovers = self.started(after)
+        assert after.run(leftovers.look()) == []
+        after.clock.pump([1] * 3600)
+        assert self.held() == {*others, "10.21.59.9"}
+
+    def test_without_docker(self) -> None:
+        """Nothing is done, and what was seen before is forgotten."""
+        address = self.take(self.pool_id)
+        after = self.killed()
+        self.started(after)
+        after.clock.pump([1] * 600)
+        self.users.silent = True
+        after.clock.pump([1] * 600)
+        self.users.silent = False
+        after.clock.pump([1] * 600)
+        assert self.held() == {address}
+        self.vsd.away = True
+        after.clock.pump([1] * 600)
+        self.vsd.away = False
+        after.clock.pump([1] * 1200)
+        assert self.held() == set()
+
+    def test_a_network_that_docker_has_no_more(self) -> None:
+        """Nobody uses its addresses."""
+        self.take(self.pool_id)
+        self.users.unknown = True
+        after = self.killed()
+        self.started(after)
+        after.clock.pump([1] * 1200)
+        assert self.held() == set()
+
+    def test_its_end(self) -> None:
+        """No timer is left."""
+        leftovers = self.started(self.plugin)
+        self.plugin.clock.advance(700)
+        leftovers.stop()
+        self.plugin.stop()
+        assert [call for call in self.plugin.clock.getDelayedCalls() if call.active()] == []
+
+
+class ContainersLeft(Looks):
+    """The same where Containers hold the addresses."""
+
+    form = "container"
+
+
+class Kills(LeftoversCase):
+    """A daemon that is killed before it has given back everything."""
+
+    def test_the_next_one_does_it(self) -> None:
+        """The network may be gone by then."""
+        addresses = [self.take(self.pool_id) for _ in range(2)]
+        self.vsd.away = True
+        for address in addresses:
+            self.give_back(self.pool_id, address)
+        assert len(self.plugin.records.texts) == 3
+        after = self.killed()
+        after.run(after.addresses.resume())
+        assert len(after.cleanup.unfinished) == 2
+        self.vsd.away = False
+        after.run(after.addresses.resume())
+        assert self.held() == set()
+        assert [key for key in after.records.texts if key.startswith("left-")] == []
+
+    def test_an_address_that_is_used_again(self) -> None:
+        """It is not given back any more, by no daemon."""
+        address = self.take(self.pool_id)
+        self.vsd.away = True
+        self.give_back(self.pool_id, address)
+        self.vsd.away = False
+        after = self.killed()
+        assert self.take(self.pool_id, address, after) == address
+        later = self.killed()
+        later.run(later.addresses.resume())
+        assert self.held() == {address}
+
+    def test_what_was_written_by_hand(self) -> None:
+        """It is passed over."""
+        texts = {"left-1": "", "left-2": "10.21.59.9 x", "left-3": f"x {self.pool_id}", "left-4": f"1%a {self.pool_id}"}
+        records: Any = MemoryRecords({**texts, "new-1": f"10.21.59.9 {self.pool_id}"})
+        assert Unfinished(records).all() == []
+        records.texts["left-5"] = f"10.21.59.9 {self.pool_id}"
+        assert [address for _, address in Unfinished(records).all()] == [IPv4Address("10.21.59.9")]
