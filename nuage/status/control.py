@@ -23,6 +23,7 @@ from werkzeug.exceptions import HTTPException
 from nuage.errors import ConfigurationError, MalformedRequest, NuageError
 from nuage.libnetwork.server import PluginSite
 from nuage.libnetwork.unix_server import UnixServer
+from nuage.ovsdb.garbage import collection_paused
 from nuage.status.report import Report, as_json
 
 #: What makes a report: :meth:`nuage.status.reporter.Reporter.report`.
@@ -93,7 +94,9 @@ class Status(Small):
     @_app.route("/status", methods=["GET"])
     def status(self, request: IRequest) -> bytes:
         """Tell all that is known."""
-        return answer(request, self._report().to_json())
+        # Of what is made for an answer, nothing is garbage before it is sent.
+        with collection_paused():
+            return answer(request, self._report().to_json())
 
     @_app.route("/healthz", methods=["GET"])
     def healthz(self, request: IRequest) -> bytes:
