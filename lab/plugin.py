@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import yaml
 
 from lab.activation import Activation
 from lab.namespace import Namespace
-from lab.shell import Process, wait_until
+from lab.shell import Process, run, wait_until
 from lab.switch import DATABASE
 
 TWISTD = Path(sys.executable).parent / "twistd"
+COMMAND = Path(sys.executable).parent / "nuage-plugin"
 #: Its path inside the host.
 SOCKET = Path("/run/docker/plugins/nuage.sock")
+CONTROL = Path("/run/nuage/control.sock")
 
 
 class Plugin:
@@ -32,6 +35,15 @@ class Plugin:
         """The path of the plugin's socket outside the host."""
         inside = yaml.safe_load(self.config.read_text()).get("plugin_socket", str(SOCKET))
         return self._namespace.outside(Path(inside))
+
+    @property
+    def control_socket(self) -> Path:
+        """The path of the control socket outside the host."""
+        return self._namespace.outside(CONTROL)
+
+    def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run the operator's command on the host, such as ``status``."""
+        return run(*self._namespace.inside(COMMAND, "--config", self.config, *words), check=False)
 
     def configure(self, **changes: object) -> None:
         """Write the configuration: the default one, except for where things are. ``changes`` replace keys."""

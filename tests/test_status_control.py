@@ -20,10 +20,11 @@ from nuage.errors import NuageError
 from nuage.libnetwork.calls import Calls, Ended
 from nuage.libnetwork.payloads import Empty, EndpointCall
 from nuage.libnetwork.server import PluginSite
+from nuage.status.alarms import Alarms
 from nuage.status.control import ControlServer, Status, tree
 from nuage.status.difference import difference
 from nuage.status.events import Events
-from nuage.status.report import Report, State
+from nuage.status.report import Problem, Report, State
 from nuage.status.times import Times
 from nuage.status.watched import Watch, Watched
 from tests.driver_support import ENDPOINT, NETWORK
@@ -364,6 +365,57 @@ class Watches(SynchronousTestCase):
         self.assertEqual(self.at(101, watch, True), (True, 101, 0, None))
         self.arrivals = 3
         self.assertEqual(self.at(102, watch, True), (True, 102, 2, 102))
+
+
+class Warnings(SynchronousTestCase):
+    """What the log is told of what lasts."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.problems: tuple[Problem, ...] = ()
+        self.failure: Exception | None = None
+        alarms = Alarms(self.clock, self.make)
+        alarms.startService()
+        self.addCleanup(alarms.stopService)
+
+    def make(self) -> Report:
+        """Return a report with an endpoint that waits."""
+        if self.failure:
+            raise self.failure
+        return report(problems=self.problems, endpoints=(attrs.evolve(ENDPOINT_SEEN, state=State.WAITING),))
+
+    def logged(self, seconds: int) -> list[tuple[LogLevel, str]]:
+        """Let time pass, and return what is logged."""
+        with capturedLogs() as events:
+            self.clock.pump([1] * seconds)
+        return [(event["log_level"], formatEvent(event)) for event in events]
+
+    def test_once_and_once_again(self) -> None:
+        """When it begins and when it is over; what others log is left to them."""
+        waits = Problem(subject=ENDPOINT, text="web: its labels are unknown", remedy="wait")
+        audit = Problem(subject="audit", text="the last audit failed: no", remedy="wait")
+        self.problems = (waits, PROBLEM)
+        told = [(LogLevel.warn, "web: its labels are unknown; wait")]
+        self.assertEqual(self.logged(60), told)
+        self.problems = (audit,)
+        self.assertEqual(
+            {*self.logged(60)},
+            {
+                (LogLevel.info, "it is over: web: its labels are unknown"),
+                (LogLevel.warn, "the last audit failed: no; wait"),
+            },
+        )
+        self.problems = ()
+        self.assertEqual(self.logged(60), [(LogLevel.info, "it is over: the last audit failed: no")])
+
+    def test_report_that_fails(self) -> None:
+        """It is logged once, and looked at again."""
+        self.failure = RuntimeError("no report")
+        self.logged(60)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.failure = None
+        self.problems = (Problem(subject="audit", text="failed", remedy="wait"),)
+        self.assertEqual(self.logged(10), [(LogLevel.warn, "failed; wait")])
 
 
 class TimesTests(SynchronousTestCase):

@@ -20,6 +20,7 @@ from nuage.service import systemd
 from nuage.service.daemon import Daemon
 from nuage.service.ending import GRACE, LAST_STEPS
 from nuage.service.readiness import Readiness
+from nuage.status.alarms import Alarms
 from nuage.status.audits import Audits
 from nuage.status.control import ControlServer, Status, tree
 from nuage.status.events import Events
@@ -67,6 +68,7 @@ class NuagePlugin(MultiService):
             account=self._daemon.auditor.account,
             unfinished=self._daemon.unfinished,
         )
+        Alarms(reactor, self.reporter.report).setServiceParent(self)
         control = PluginSite(self._control(log), reactor)
         ControlServer(reactor, config.control_socket, control, passed.get("control_socket")).setServiceParent(self)
         self._readiness = Readiness(
