@@ -17,6 +17,7 @@ from tests.test_tap import PROJECT
 #: Files that each package has, besides those in ``/opt/nuage-plugin``.
 FILES = {
     "/etc/nuage/nuage.yaml",
+    "/usr/bin/nuage-plugin",
     "/usr/lib/systemd/system/nuage-plugin.service",
     "/usr/lib/systemd/system/nuage-plugin.socket",
     "/usr/share/man/man5/nuage.yaml.5.gz",
