@@ -6,6 +6,7 @@ import shlex
 
 from lab.host import Host
 from lab.pair import Pair
+from lab.plugin import COMMAND
 from lab.switch import DATABASE
 
 
@@ -31,6 +32,12 @@ def _has(row: str, column: str, value: str) -> bool:
     return any(name.strip() == column and cell.strip('"') == value for name, cell in cells.items())
 
 
+def show_status(host: Host) -> None:
+    """Print how the plugin of a host does."""
+    print(f"\n{host.name}$ nuage-plugin status")
+    print(host.plugin.ask("status").stdout.rstrip())
+
+
 def show_use(pair: Pair) -> None:
     """Print how to use the hosts from now on."""
     print("\nUse it:")
@@ -39,6 +46,8 @@ def show_use(pair: Pair) -> None:
         # A managed plugin's log is in Docker's.
         log = (host.plugin.process if host.plugin.process.pid else host.dockerd.process).log
         print(f"       less {log}")
+        if host.plugin.process.pid:
+            print(f"       {COMMAND} --socket {host.plugin.control_socket} status")
     print(f"Change the topology:  edit {pair.topology}; kill -HUP {pair.vsc.process.pid}")
     print(f"                      less {pair.vsc.process.log}")
     access = pair.vsc.vsd

@@ -86,6 +86,7 @@ class DemonstrationTests(SynchronousTestCase):
             self.assertEqual("is already up" in shown, bool(times))
         self.assertRegex(shown, r'ip_addr +: "10\.21\.59\.2"\n')
         self.assertRegex(shown, r"vm_name +: web\n")
+        self.assertIn("Endpoints   2 resolved\n", re.sub(" +\n", "\n", shown))
         self.assertRegex(shown, r"https://localhost:\d+/nuage/api/v6/me")
 
     def test_swarm(self) -> None:
