@@ -13,12 +13,13 @@ from typing import Any
 
 from bambou.exceptions import BambouHTTPError
 from twisted.internet import reactor
-from twisted.internet.threads import deferToThread
+from twisted.internet.threads import blockingCallFromThread, deferToThread
 from twisted.trial.unittest import TestCase
 from urllib3.exceptions import InsecureRequestWarning
 from vspk import v5_0, v6
 
 from lab.standin import TOPOLOGY
+from lab.vrs.resolution import EntityRow, Key, Outcome, PortRow, Resolved
 from lab.vsd.service import Settings, Vsd
 from tests.vsd_support import mac
 
@@ -189,6 +190,48 @@ class V6Tests(SdkCase):
         self.assertEqual(self.refused(lambda: self.container(2, subnet, IPAddress="10.21.59.2")), 2704)
         interface.delete()
         self.assertEqual(self.container(2, subnet).interfaces[0]["IPAddress"], "10.21.59.2")
+
+    @blocking
+    def test_endpoint(self) -> None:
+        """A container that comes in through a VRS is there, and is put into policy groups."""
+        metadata = {"static-ip": "10.21.59.7", "nuage-policy-group": "db"}
+        port = PortRow(
+            host="h1",
+            name="nu1",
+            mac=mac(1),
+            ofport=1,
+            domain="Domain",
+            zone="Zone",
+            subnet="Subnet 2",
+            metadata=metadata,
+        )
+        entity = EntityRow(uuid="1" * 64, name="web", organization="Enterprise", user="admin", running=True)
+        self.resolve((port, entity))
+        subnet = self.subnet()
+        container = subnet.containers.get_first(filter="name == 'web'")
+        (interface,) = container.container_interfaces.get()
+        vport = self.sdk.NUVPort(id=interface.vport_id)
+        vport.fetch()
+        self.assertEqual(
+            (container.status, container.user_name, interface.ip_address, interface.mac, vport.operational_state),
+            ("RUNNING", "admin", "10.21.59.7", mac(1), "UP"),
+        )
+        host = self.sdk.NUVRS(id=container.vrsid)
+        host.fetch()
+        self.assertEqual((host.name, host.status), ("h1", "UP"))
+        groups = {each.name: each for each in self.domain.policy_groups.get()}
+        vport.assign([groups["db"], groups["quarantine"]], self.sdk.NUPolicyGroup)
+        resolved = self.resolve((port, entity))[port.key]
+        assert isinstance(resolved, Resolved)
+        self.assertEqual(resolved.groups, {"db", "quarantine"})
+        self.resolve()
+        self.assertEqual([subnet.containers.get(), subnet.vports.get()], [[], []])
+
+    def resolve(self, *rows: tuple[PortRow, EntityRow]) -> dict[Key, Outcome]:
+        """Return to what ports are resolved."""
+        loop: Any = reactor
+        found: dict[Key, Outcome] = blockingCallFromThread(loop, self.vsd.activation.resolve, rows)
+        return found
 
     @blocking
     def test_binding(self) -> None:

@@ -363,6 +363,14 @@ KINDS = (
         made_under=("domain", "zone", "l2domain"),
     ),
     _kind(
+        "vrs",
+        *_filled("name", "address", "hypervisorIdentifier"),
+        *_filled("lastStateChange", type=int),
+        _choice("status", "UP", "DOWN", "ADMIN_DOWN", read_only=True),
+        _choice("personality", "VRS", read_only=True),
+        listed_under=(ROOT,),
+    ),
+    _kind(
         "systemconfig",
         *_texts("APIKeyValidity", type=int, default=86400),
         *_texts("APIKeyRenewalInterval", type=int, default=300),

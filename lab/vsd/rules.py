@@ -34,13 +34,16 @@ class Rules:
         directory: What exists.
         addresses: Who has which address.
         permissions: Who may do what.
+        attachments: Attaches containers and VMs.
     """
 
-    def __init__(self, directory: Directory, addresses: Addresses, permissions: Permissions) -> None:
+    def __init__(
+        self, directory: Directory, addresses: Addresses, permissions: Permissions, attachments: Attachments
+    ) -> None:
         self._directory = directory
         self._addresses = addresses
         self._permissions = permissions
-        self._attachments = Attachments(directory, addresses, permissions)
+        self._attachments = attachments
         self._networks = networks = Networks(directory, addresses)
         self._completed: Mapping[str, Callable[[Thing, dict[str, Any]], None]] = {
             "domain": self._complete_domain,

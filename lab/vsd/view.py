@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -27,12 +26,7 @@ class View:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._topology: Topology | None = None
-        self._watchers: list[Callable[[], None]] = []
         directory.watch(self._changed)
-
-    def watch(self, hear: Callable[[], None]) -> None:
-        """Have something called when the topology has changed, once for each change."""
-        self._watchers.append(hear)
 
     def topology(self) -> Topology:
         """Return it."""
@@ -41,6 +35,11 @@ class View:
             normal = (each for each in enterprises if each["enterpriseType"] == "NORMAL")
             self._topology = Topology({each.name: self._organization(each) for each in normal})
         return self._topology
+
+    def domain(self, thing: Thing) -> Domain:
+        """Return an L3 or L2 domain of a customer."""
+        assert thing.parent is not None
+        return self.topology().organizations[thing.parent.name].domains[thing.name]
 
     def _organization(self, enterprise: Thing) -> Organization:
         users = frozenset(user.name for user in self._below(enterprise, "users") if not user["disabled"])
@@ -77,5 +76,3 @@ class View:
     def _changed(self, change: Change) -> None:
         if change.thing.is_a(*_PARTS):
             self._topology = None
-            for hear in self._watchers:
-                hear()
