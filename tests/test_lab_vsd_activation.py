@@ -509,6 +509,56 @@ class PolicyTests(ActivationTestCase):
         # Another port may have waited for its address.
         self.assertEqual(heard, [1])
 
+    def traffic(self, one: str, other: str) -> set[str] | None:
+        """Return the protocols that two groups of Domain may exchange, None for all."""
+        found = self.resolved(self.port).domain.traffic({one} - {""}, {other} - {""})
+        return None if found is None else set(found)
+
+    def entry(self, acl: dict[str, Any], one: str, other: str, **more: Any) -> dict[str, Any]:
+        """Make a rule."""
+        entry: dict[str, Any] = {"action": "FORWARD", "etherType": "0x0800", **more}
+        for side, name in (("location", one), ("network", other)):
+            entry[f"{side}Type"] = "POLICYGROUP" if name else "ANY"
+            entry[f"{side}ID"] = self.group(name).id if name else None
+        made = self.done("POST", f"ingressacltemplates/{acl['ID']}/ingressaclentrytemplates", entry)
+        assert isinstance(made, dict)
+        return made
+
+    def test_rules(self) -> None:
+        """A rule that a client makes is there at once, as long as its ACL is active."""
+        domain = self.thing("Enterprise", "Domain")
+        acl = self.done("POST", f"domains/{domain.id}/ingressacltemplates", {"name": "a", "active": True})
+        self.assertEqual(self.traffic("db", "quarantine"), set())
+        entry = self.entry(acl, "quarantine", "db", protocol="6")
+        self.assertEqual(self.traffic("db", "quarantine"), {"tcp"})
+        self.done("PUT", f"ingressaclentrytemplates/{entry['ID']}", {"protocol": "17"})
+        self.assertEqual(self.traffic("db", "quarantine"), {"udp"})
+        self.assertEqual(self.traffic("web", "db"), {"icmp", "tcp"})
+        self.entry(acl, "quarantine", "")
+        self.assertEqual([self.traffic("quarantine", other) for other in ("db", "", "web", "quarantine")], [None] * 4)
+        self.done("PUT", f"ingressacltemplates/{acl['ID']}", {"active": False})
+        self.assertEqual(self.traffic("db", "quarantine"), set())
+        self.assertEqual(len(self.listed(f"domains/{domain.id}/ingressaclentrytemplates")), 2)
+
+    def test_rules_that_are_refused(self) -> None:
+        """What the switches of the lab cannot do is refused."""
+        domain = self.thing("Enterprise", "Domain")
+        acl = self.done("POST", f"domains/{domain.id}/ingressacltemplates", {"name": "a", "active": True})
+        good = {"action": "FORWARD", "etherType": "0x0800", "locationType": "ANY", "networkType": "ANY"}
+        path = f"ingressacltemplates/{acl['ID']}/ingressaclentrytemplates"
+        for bad, reason in (
+            ({"action": "DROP"}, "action: "),
+            ({"etherType": "0x0806"}, "etherType: "),
+            ({"protocol": "47"}, "protocol: "),
+            ({"networkType": "ZONE"}, "networkType: "),
+            ({"locationType": "POLICYGROUP"}, "locationID: "),
+            ({"networkType": "POLICYGROUP", "networkID": "x"}, "networkID: "),
+        ):
+            self.assertIn(reason, self.refused("POST", path, {**good, **bad}).reason)
+        entry = self.done("POST", path, good)
+        refused = self.refused("PUT", f"ingressaclentrytemplates/{entry['ID']}", {"protocol": "x"})
+        self.assertIn("protocol: ", refused.reason)
+
 
 class WithoutAddressTests(ActivationTestCase):
     """An L2 domain without addresses."""

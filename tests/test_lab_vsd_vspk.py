@@ -193,7 +193,7 @@ class V6Tests(SdkCase):
 
     @blocking
     def test_endpoint(self) -> None:
-        """A container that comes in through a VRS is there, and is put into policy groups."""
+        """A container that comes in through a VRS is there, and a rule between policy groups is made for it."""
         metadata = {"static-ip": "10.21.59.7", "nuage-policy-group": "db"}
         port = PortRow(
             host="h1",
@@ -221,9 +221,20 @@ class V6Tests(SdkCase):
         self.assertEqual((host.name, host.status), ("h1", "UP"))
         groups = {each.name: each for each in self.domain.policy_groups.get()}
         vport.assign([groups["db"], groups["quarantine"]], self.sdk.NUPolicyGroup)
+        acl = self.sdk.NUIngressACLTemplate(name="acl", active=True)
+        self.domain.create_child(acl)
+        between = {"location_id": groups["quarantine"].id, "network_id": groups["web"].id}
+        types = {"location_type": "POLICYGROUP", "network_type": "POLICYGROUP"}
+        rule = self.sdk.NUIngressACLEntryTemplate(
+            action="FORWARD", ether_type="0x0800", protocol="17", **between, **types
+        )
+        acl.create_child(rule)
         resolved = self.resolve((port, entity))[port.key]
         assert isinstance(resolved, Resolved)
         self.assertEqual(resolved.groups, {"db", "quarantine"})
+        self.assertEqual(resolved.domain.traffic(resolved.groups, {"web"}), {"icmp", "tcp", "udp"})
+        rule.delete()
+        acl.delete()
         self.resolve()
         self.assertEqual([subnet.containers.get(), subnet.vports.get()], [[], []])
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lab.vsd import values
+from lab.vsd.acl import check_entry
 from lab.vsd.addresses import Addresses, ipv4, mac_address
 from lab.vsd.attachments import Attachments
 from lab.vsd.directory import Directory, Thing
@@ -53,6 +54,7 @@ class Rules:
             "sharednetworkresource": networks.complete_shared,
             "addressrange": networks.complete_range,
             "policygroup": self._complete_policy_group,
+            "ingressaclentrytemplate": lambda acl, wanted: check_entry(directory, acl, wanted),
             "vport": self._complete_vport,
             "ipreservation": self._complete_binding,
             "vmipreservation": self._complete_reservation,
@@ -170,6 +172,8 @@ class Rules:
             self._networks.complete_range(thing.parent, {**thing.values, **changed})
         if thing.is_a("containerinterface", "vminterface"):
             self._attachments.check_change(thing, changed)
+        if thing.is_a("ingressaclentrytemplate") and thing.parent is not None:
+            check_entry(self._directory, thing.parent, {**thing.values, **changed})
         if "MAC" in changed:
             mac_address(changed["MAC"])
         if thing.is_a("ipreservation", "vmipreservation") and {"IPAddress", "IPV4Address"} & changed.keys():

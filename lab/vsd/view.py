@@ -6,13 +6,14 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from lab.vrs.topology import Domain, Organization, Subnet, Topology
+from lab.vsd.acl import rules_of
 from lab.vsd.addresses import bearer, cidr_of
 from lab.vsd.directory import Change, Directory, Thing
 
 #: What a topology is made of.
 _PARTS = (
     *("enterprise", "user", "domain", "l2domain", "zone", "subnet", "sharednetworkresource"),
-    *("policygroup", "redirectiontarget"),
+    *("policygroup", "redirectiontarget", "ingressacltemplate", "ingressaclentrytemplate"),
 )
 
 
@@ -66,7 +67,7 @@ class View:
     def _policy(self, domain: Thing) -> dict[str, Any]:
         return {
             "policy_groups": tuple(group.name for group in self._below(domain, "policygroups")),
-            "allowed": domain.hidden.get("allowed", ()),
+            "allowed": (*domain.hidden.get("allowed", ()), *rules_of(self._directory, domain)),
             "redirection_targets": tuple(target.name for target in self._below(domain, "redirectiontargets")),
         }
 
