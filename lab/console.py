@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 
+from vspk import v6
+
 from lab.host import Host
 from lab.pair import Pair
 from lab.plugin import COMMAND
+from lab.sdk import provider
 from lab.switch import DATABASE
 
 
@@ -24,6 +27,23 @@ def show_rows(host: Host, container: str, address: str) -> None:
         print(f"\n{host.name}$ {shlex.join(words)}")
         rows = host.run(*words).stdout.split("\n\n")
         print(next(row for row in rows if _has(row, column, value)).removeprefix(f"{table} table\n").rstrip())
+
+
+def show_vport(pair: Pair, container: str) -> None:
+    """Print what the VSD has of a container, as Nuage's own SDK shows it."""
+    print(f"\nWhat the VSD knows of {container}, by Nuage's own SDK:")
+    with provider(pair.vsc) as user:
+        found = user.containers.get_first(filter=f"name == '{container}'")
+        (interface,) = found.container_interfaces.get()
+        vport = v6.NUVPort(id=interface.vport_id)
+        vport.fetch()
+        shown = {
+            found: ("name", "enterprise_name", "user_name", "status", "hypervisor_ip"),
+            interface: ("ip_address", "mac", "domain_name", "zone_name", "network_name"),
+            vport: ("name", "type", "operational_state"),
+        }
+        for thing, names in shown.items():
+            print(f"  {thing.rest_name}: {', '.join(f'{name} {getattr(thing, name)}' for name in names)}")
 
 
 def _has(row: str, column: str, value: str) -> bool:

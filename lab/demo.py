@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from lab.console import show_rows, show_status, show_use, type_docker
+from lab.console import show_rows, show_status, show_use, show_vport, type_docker
 from lab.dockerd import IMAGE
 from lab.pair import Pair
 from lab.shell import CommandFailed, NeverHappened
@@ -68,6 +68,7 @@ def up(pair: Pair) -> None:
     _show_containers(pair)
     _show_traffic(pair)
     show_rows(pair.hosts[_WEB.host], _WEB.name, _WEB.address)
+    show_vport(pair, _WEB.name)
     show_status(pair.hosts[_WEB.host])
     show_use(pair)
 

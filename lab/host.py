@@ -24,10 +24,12 @@ class Host:
         name: Name of the host and of its network namespace.
         root: Folder below which the host has a folder with all its files.
         docker_args: Arguments for dockerd.
+        address: The address by which other hosts reach its daemons, if there are others.
     """
 
-    def __init__(self, name: str, root: Path, docker_args: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, root: Path, docker_args: Sequence[str] = (), address: str = "127.0.0.1") -> None:
         self.name = name
+        self.address = address
         self.folder = root / name
         self.namespace = Namespace(name, self.folder)
         self.switch = Switch(self.namespace, self.folder)

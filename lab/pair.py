@@ -33,7 +33,7 @@ class Pair:
         self.folder = folder
         addresses = [Fabric.address_of(position) for position in range(len(names))]
         self.hosts = tuple(
-            Host(name, folder, docker_args(address)) for name, address in zip(names, addresses, strict=True)
+            Host(name, folder, docker_args(address), address) for name, address in zip(names, addresses, strict=True)
         )
         self.fabric = Fabric(fabric)
         self.topology = folder / "topology.yaml"

@@ -62,7 +62,9 @@ class StandIn:
 
     def start(self) -> None:
         """Start the daemon, without waiting for anything."""
-        databases = [f"--database={host.name}=unix:{host.namespace.outside(_DATABASE)}" for host in self._hosts]
+        databases = [
+            f"--database={host.name}@{host.address}=unix:{host.namespace.outside(_DATABASE)}" for host in self._hosts
+        ]
         sockets = [f"--listen=unix:{host.namespace.outside(CONTROLLER_SOCKET)}" for host in self._hosts]
         # The first door is for programs outside of the hosts.
         doors = ["--vsd-door=0", *(f"--vsd-door={VSD_PORT}@{host.namespace.name}" for host in self._hosts)]

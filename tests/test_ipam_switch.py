@@ -55,10 +55,12 @@ class Identity(DriverTestCase):
         """After a restart of the plugin and of the database; another plugin on this switch is another."""
         first = await self.plugin.switch.identity()
         other = self.restarted(owner="other.sock")
+        await other.client.when_synced()
         assert await other.switch.identity() == f"{first}other.sock"
         self.vrs.signal("ovsdb-server", signal.SIGKILL)
         self.vrs.start_database()
         again = self.restarted()
+        await again.client.when_synced()
         assert await again.switch.identity() == first
 
 

@@ -32,7 +32,7 @@ SUBNETS = [
 ]
 
 
-def resolved_port(host: str, ofport: int, subnet: int, number: int, group: str | None = None) -> ResolvedPort:
+def resolved_port(host: str, ofport: int, subnet: int, number: int, *groups: str) -> ResolvedPort:
     """Return a port of a subnet. The MAC depends on the number alone, so that different subnets have equal ones."""
     domain, net = SUBNETS[subnet]
     row = PortRow(
@@ -43,7 +43,7 @@ def resolved_port(host: str, ofport: int, subnet: int, number: int, group: str |
         domain="",
         zone="",
         subnet="",
-        metadata={"nuage-policy-group": group} if group and domain.policy_groups else {},
+        metadata={},
     )
     resolved = Resolved(
         ip=str(net.cidr[number]),
@@ -52,6 +52,7 @@ def resolved_port(host: str, ofport: int, subnet: int, number: int, group: str |
         vrf_id=domain.vrf_id,
         evpn_id=net.evpn_id,
         domain=domain,
+        groups=frozenset(groups if domain.policy_groups else ()),
     )
     return ResolvedPort(row, resolved)
 
@@ -123,14 +124,15 @@ def wired(draw: st.DrawFn) -> Wired:
     )
     ports = []
     for ofport, (subnet, number) in enumerate(places, UPLINK + 1):
-        group = draw(st.sampled_from([None, None, "web", "db", "quarantine"]))
-        ports.append(resolved_port(draw(st.sampled_from(HOSTS)), ofport, subnet, number, group))
+        together = [("db", "web"), ("db", "quarantine")]
+        groups = draw(st.sampled_from([(), (), ("web",), ("db",), ("quarantine",), *together]))
+        ports.append(resolved_port(draw(st.sampled_from(HOSTS)), ofport, subnet, number, *groups))
     return Wired(ports)
 
 
 def icmp_passes(domain: Domain, one: ResolvedPort, other: ResolvedPort) -> bool:
     """Tell whether policy lets pings pass."""
-    protocols = domain.traffic(one.row.policy_group, other.row.policy_group)
+    protocols = domain.traffic(one.resolved.groups, other.resolved.groups)
     return protocols is None or "icmp" in protocols
 
 

@@ -176,5 +176,14 @@ class TrafficTests(SynchronousTestCase):
             ("alone", "alone", nothing),
             ("alone", "db", nothing),
         ):
-            self.assertEqual(domain.traffic(one, other), expected, (one, other))
-            self.assertEqual(domain.traffic(other, one), expected, (other, one))
+            groups = [{name} if name else set() for name in (one, other)]
+            self.assertEqual(domain.traffic(*groups), expected, (one, other))
+            self.assertEqual(domain.traffic(*reversed(groups)), expected, (other, one))
+        for some, others, expected in (
+            ({"web", "alone"}, {"web"}, None),
+            ({"web", "alone"}, {"db", "alone"}, frozenset({"tcp", "icmp"})),
+            ({"db", "alone"}, set(), frozenset({"udp"})),
+            ({"db", "alone"}, {"db", "alone"}, nothing),
+        ):
+            self.assertEqual(domain.traffic(some, others), expected, (some, others))
+            self.assertEqual(domain.traffic(others, some), expected, (others, some))

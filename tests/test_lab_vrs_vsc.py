@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,18 @@ class VscTests(TestCase):
                 bridge=BRIDGE,
                 uplink="uplink",
             ),
-            self.vsd.view,
+            self.vsd.activation,
         )
         self.vsc.startService()
         self.addCleanup(self.vsc.stopService)
         controller = ("--", "set-controller", BRIDGE, f"tcp:127.0.0.1:{port}", "--", "set", "controller", BRIDGE)
         self.vrs.vsctl("set", "bridge", BRIDGE, "fail_mode=secure", *controller, "max_backoff=1000")
 
-    async def add(self, name: str, number: int, **columns: Any) -> str:
-        """Add a port and its entity to switch and tables; return the uuid of the row of Nuage_Port_Table."""
+    async def add(self, name: str, number: int, entity: Mapping[str, Value] | None = None, **columns: Any) -> str:
+        """Add a port and its entity to switch and tables; return the uuid of the row of Nuage_Port_Table.
+
+        ``columns`` are those that differ in that row, ``entity`` those of the other.
+        """
         self.vrs.vsctl("--no-wait", "add-port", BRIDGE, name)
         port: dict[str, Value] = {
             "name": name,
@@ -70,17 +74,19 @@ class VscTests(TestCase):
             "nuage_network": "Subnet 2",
             "metadata": {"static-ip": f"10.21.59.{number}"},
         }
-        entity: dict[str, Value] = {
+        owner: dict[str, Value] = {
             "vm_uuid": name * 8,
             "vm_name": name,
+            "type": 4,
             "event": 2,
             "state": 1,
             "nuage_enterprise": "Enterprise",
             "nuage_user": "admin",
             "ports": frozenset({name}),
+            **(entity or {}),
         }
         inserted, _ = await self.client.transact(
-            Insert(tables.NUAGE_PORT, {**port, **columns}), Insert(tables.NUAGE_VM, entity)
+            Insert(tables.NUAGE_PORT, {**port, **columns}), Insert(tables.NUAGE_VM, owner)
         )
         assert isinstance(inserted, Inserted)
         return inserted.uuid
@@ -106,11 +112,7 @@ class VscTests(TestCase):
         self.assertEqual((row["vrf_id"], row["evpn_id"]), (2001, 102))
         self.assertGreater(self.flows_of("p1"), 3)
         await self.client.transact(Delete(tables.NUAGE_PORT, [("name", "==", "p1")]))
-        for _ in range(100):
-            if not self.flows_of("p1"):
-                break
-            await waiting(reactor, 0.05)
-        self.assertEqual(self.flows_of("p1"), 0)
+        await self.soon(lambda: not self.flows_of("p1"))
 
     async def test_unresolved(self) -> None:
         """A port is resolved once its row names what there is, and not any more when it does not."""
@@ -154,6 +156,63 @@ class VscTests(TestCase):
         await self.resolved(uuid, "10.9.0.2")
         directory.remove(subnet)
         await self.resolved(uuid, "")
+
+    async def test_vport(self) -> None:
+        """A vPort comes and goes with its port; what is assigned to it is in the switch at once."""
+        directory = self.vsd.directory
+        uuid = await self.add("p1", 2, metadata={})
+        row = await self.resolved(uuid, "10.21.59.2")
+        (interface,) = directory.below(directory.root, "containerinterfaces").values()
+        self.assertEqual((interface["IPAddress"], interface["MAC"]), (row["ip_addr"], row["mac"]))
+        flows = self.flows_of("p1")
+        (group,) = (each for each in directory.below(directory.root, "policygroups").values() if each.name == "web")
+        assert interface.place is not None
+        directory.assign(interface.place, "policygroups", [group])
+        await self.soon(lambda: self.flows_of("p1") > flows)
+        await self.client.transact(Delete(tables.NUAGE_PORT, [("name", "==", "p1")]))
+        await self.soon(lambda: not directory.below(directory.root, "containers"))
+        self.assertEqual(self.flows_of("p1"), 0)
+
+    async def test_split(self) -> None:
+        """A port of a container that a client has made is resolved to what the container has; a VM may have its own."""
+        directory = self.vsd.directory
+        uuid = await self.add("p1", 7, entity={"metadata": {"nuage-extension": "true"}}, metadata={}, nuage_domain="")
+        vm = await self.add("p2", 8, entity={"type": 0}, metadata={})
+        await self.resolved(vm, "10.21.59.2")
+        self.assertEqual(self.client.cache[tables.NUAGE_PORT].rows[uuid]["ip_addr"], "")
+        (admin,) = (
+            each
+            for each in directory.below(directory.root, "users").values()
+            if each.name == "admin"
+            and each.within("enterprise") is directory.named(directory.root, "enterprises", "Acme")
+        )
+        (subnet,) = (each for each in directory.below(directory.root, "subnets").values() if each["serviceID"] == 106)
+        interface = {"MAC": "7a:42:00:00:00:07", "IPAddress": "10.21.59.77", "attachedNetworkID": subnet.id}
+        made = {"UUID": "p1" * 8, "name": "made", "interfaces": [interface]}
+        self.vsd.attachments.make_container(made, admin)
+        row = await self.resolved(uuid, "10.21.59.77")
+        self.assertEqual((row["gateway"], row["vrf_id"], row["evpn_id"]), ("10.21.59.254", 2003, 106))
+
+    async def test_lost_database(self) -> None:
+        """A host whose database does not answer shows as down."""
+        uuid = await self.add("p1", 2)
+        await self.resolved(uuid, "10.21.59.2")
+        await self.soon(lambda: self.status() == ["UP"])
+        self.vrs.end("ovsdb-server")
+        await self.soon(lambda: self.status() == ["DOWN"])
+
+    def status(self) -> list[str]:
+        """Return the states of the VRSs at the VSD."""
+        directory = self.vsd.directory
+        return [each["status"] for each in directory.below(directory.root, "vrss").values()]
+
+    async def soon(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+        for _ in range(200):
+            if condition():
+                return
+            await waiting(reactor, 0.05)
+        self.fail("not within 10 s")
 
     async def test_lost_controller(self) -> None:
         """While the controller is lost nothing is resolved, and the flows stay; when it is back all is."""

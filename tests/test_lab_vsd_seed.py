@@ -123,12 +123,3 @@ class SeedTests(VsdTestCase):
         self.topology.write_text("nonsense")
         self.vsd.reload()
         self.assertEqual(self.vsd.view.topology(), before)
-
-    def test_watchers(self) -> None:
-        """The controller hears of what changes the topology, and of nothing else."""
-        heard: list[int] = []
-        self.vsd.view.watch(lambda: heard.append(1))
-        self.done("POST", "containers", self.container(1))
-        self.assertEqual(heard, [])
-        self.done("POST", f"domains/{self.thing('Acme', 'Domain').id}/policygroups", {"name": "g", "type": "SOFTWARE"})
-        self.assertEqual(heard, [1])

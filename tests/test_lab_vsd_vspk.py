@@ -13,12 +13,14 @@ from typing import Any
 
 from bambou.exceptions import BambouHTTPError
 from twisted.internet import reactor
-from twisted.internet.threads import deferToThread
+from twisted.internet.threads import blockingCallFromThread, deferToThread
 from twisted.trial.unittest import TestCase
 from urllib3.exceptions import InsecureRequestWarning
 from vspk import v5_0, v6
 
+from lab.shell import wait_until
 from lab.standin import TOPOLOGY
+from lab.vrs.resolution import EntityRow, Key, Outcome, PortRow, Resolved
 from lab.vsd.service import Settings, Vsd
 from tests.vsd_support import mac
 
@@ -191,6 +193,59 @@ class V6Tests(SdkCase):
         self.assertEqual(self.container(2, subnet).interfaces[0]["IPAddress"], "10.21.59.2")
 
     @blocking
+    def test_endpoint(self) -> None:
+        """A container that comes in through a VRS is there, and a rule between policy groups is made for it."""
+        metadata = {"static-ip": "10.21.59.7", "nuage-policy-group": "db"}
+        port = PortRow(
+            host="h1",
+            name="nu1",
+            mac=mac(1),
+            ofport=1,
+            domain="Domain",
+            zone="Zone",
+            subnet="Subnet 2",
+            metadata=metadata,
+        )
+        entity = EntityRow(uuid="1" * 64, name="web", organization="Enterprise", user="admin", running=True)
+        self.resolve((port, entity))
+        subnet = self.subnet()
+        container = subnet.containers.get_first(filter="name == 'web'")
+        (interface,) = container.container_interfaces.get()
+        vport = self.sdk.NUVPort(id=interface.vport_id)
+        vport.fetch()
+        self.assertEqual(
+            (container.status, container.user_name, interface.ip_address, interface.mac, vport.operational_state),
+            ("RUNNING", "admin", "10.21.59.7", mac(1), "UP"),
+        )
+        host = self.sdk.NUVRS(id=container.vrsid)
+        host.fetch()
+        self.assertEqual((host.name, host.status), ("h1", "UP"))
+        groups = {each.name: each for each in self.domain.policy_groups.get()}
+        vport.assign([groups["db"], groups["quarantine"]], self.sdk.NUPolicyGroup)
+        acl = self.sdk.NUIngressACLTemplate(name="acl", active=True)
+        self.domain.create_child(acl)
+        between = {"location_id": groups["quarantine"].id, "network_id": groups["web"].id}
+        types = {"location_type": "POLICYGROUP", "network_type": "POLICYGROUP"}
+        rule = self.sdk.NUIngressACLEntryTemplate(
+            action="FORWARD", ether_type="0x0800", protocol="17", **between, **types
+        )
+        acl.create_child(rule)
+        resolved = self.resolve((port, entity))[port.key]
+        assert isinstance(resolved, Resolved)
+        self.assertEqual(resolved.groups, {"db", "quarantine"})
+        self.assertEqual(resolved.domain.traffic(resolved.groups, {"web"}), {"icmp", "tcp", "udp"})
+        rule.delete()
+        acl.delete()
+        self.resolve()
+        self.assertEqual([subnet.containers.get(), subnet.vports.get()], [[], []])
+
+    def resolve(self, *rows: tuple[PortRow, EntityRow]) -> dict[Key, Outcome]:
+        """Return to what ports are resolved."""
+        loop: Any = reactor
+        found: dict[Key, Outcome] = blockingCallFromThread(loop, self.vsd.activation.resolve, rows)
+        return found
+
+    @blocking
     def test_binding(self) -> None:
         """An address that is bound to a MAC is that MAC's."""
         subnet = self.subnet()
@@ -260,11 +315,9 @@ class V6Tests(SdkCase):
         channel.stop()
         self.assertEqual((event["type"], event["entityType"], event["userName"]), ("UPDATE", "zone", "csproot"))
         self.assertEqual(event["entities"][0]["ID"], zone.id)
-        # Its threads end with the answer to their last question.
+        # Its threads end with the answer to their last question, which one of them may only be about to ask.
         self.describe(zone, "the end")
-        for thread in set(threading.enumerate()) - before:
-            thread.join(10)
-            self.assertFalse(thread.is_alive())
+        wait_until("its threads end", lambda: not set(threading.enumerate()) - before, 10)
 
     def describe(self, thing: Any, text: str) -> None:
         """Change the description of something."""

@@ -1,4 +1,4 @@
-"""``python -m lab.vrs --topology FILE --database NAME=unix:PATH … --listen unix:PATH … --vsd-folder FOLDER``.
+"""``python -m lab.vrs --topology FILE --database NAME@ADDRESS=unix:PATH … --listen unix:PATH … --vsd-folder FOLDER``.
 
 It is the controller of the switches and the VSD, whose API it serves. SIGHUP makes it read the topology again. SIGUSR1
 makes it leave its switches, as if the controller were lost; SIGUSR2 makes it come back. SIGRTMIN makes the VSD's API
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     try:
         given = _given(arguments)
         vsd = Vsd(loop, _vsd_settings(given))
-        vsc = Vsc(loop, _settings(given), vsd.view)
+        vsc = Vsc(loop, _settings(given), vsd.activation)
     except NuageError as problem:
         print(f"lab.vrs: {problem}", file=sys.stderr)
         return 1
@@ -62,7 +62,12 @@ def _given(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lab.vrs", description="A stand-in for Nuage's VRS, VSC and VSD.")
     parser.add_argument("--topology", type=Path, required=True, help="the topology file, in YAML")
     parser.add_argument(
-        "--database", type=_database, action="append", required=True, metavar="NAME=unix:PATH", help="one for each host"
+        "--database",
+        type=_database,
+        action="append",
+        required=True,
+        metavar="NAME[@ADDRESS]=unix:PATH",
+        help="one for each host",
     )
     parser.add_argument(
         "--listen", action="append", required=True, help="Twisted endpoint for switches: unix:PATH or tcp:PORT"
@@ -98,12 +103,13 @@ def _vsd_settings(given: argparse.Namespace) -> VsdSettings:
         key_validity=given.vsd_key_validity,
         expired_status=given.vsd_expired_status,
         reservations=not given.vsd_without_reservations,
+        hosts={name: address for name, address, _ in given.database},
     )
 
 
 def _settings(given: argparse.Namespace) -> Settings:
     return Settings(
-        databases=dict(given.database),
+        databases={name: remote for name, _, remote in given.database},
         listen=given.listen,
         delay=given.delay,
         bridge=given.bridge,
@@ -111,12 +117,13 @@ def _settings(given: argparse.Namespace) -> Settings:
     )
 
 
-def _database(text: str) -> tuple[str, Remote]:
-    name, equals, remote = text.partition("=")
+def _database(text: str) -> tuple[str, str, Remote]:
+    host, equals, remote = text.partition("=")
+    name, _, address = host.partition("@")
     if not equals or not name:
-        raise argparse.ArgumentTypeError(f'"{text}" is not NAME=unix:PATH')
+        raise argparse.ArgumentTypeError(f'"{text}" is not NAME[@ADDRESS]=unix:PATH')
     try:
-        return name, parse_remote(remote)
+        return name, address, parse_remote(remote)
     except RemoteUnusable as problem:
         raise argparse.ArgumentTypeError(str(problem)) from problem
 

@@ -11,7 +11,7 @@ from nuage.ovsdb.notation import Value
 from nuage.ovsdb.operations import Update
 from nuage.ovsdb.remote import Remote
 from nuage.vrs import tables
-from nuage.vrs.tables import Event, State
+from nuage.vrs.tables import EntityType, Event, State
 
 #: Events after which an entity runs: started and resumed.
 _RUNNING_EVENTS = (Event.STARTED, 4)
@@ -28,7 +28,7 @@ _MONITORED = (
     ),
     Monitored(
         tables.NUAGE_VM,
-        ("vm_uuid", "vm_name", "nuage_enterprise", "nuage_user", "event", "state", "ports"),
+        ("vm_uuid", "vm_name", "type", "nuage_enterprise", "nuage_user", "event", "state", "ports", "metadata"),
     ),
 )
 
@@ -111,8 +111,6 @@ class HostDatabase:
         await self._client.transact(Update(tables.NUAGE_PORT, [("name", "==", name)], row))
 
     def _port(self, row: Row) -> PortRow:
-        metadata = row["metadata"]
-        assert isinstance(metadata, Mapping)
         return PortRow(
             host=self.name,
             name=str(row["name"]),
@@ -121,7 +119,7 @@ class HostDatabase:
             domain=str(row["nuage_domain"]),
             zone=str(row["nuage_zone"]),
             subnet=str(row["nuage_network"]),
-            metadata={str(key): str(value) for key, value in metadata.items()},
+            metadata=_map(row["metadata"]),
             ip_addr=str(row["ip_addr"]),
             subnet_mask=str(row["subnet_mask"]),
             gateway=str(row["gateway"]),
@@ -132,11 +130,19 @@ class HostDatabase:
 
 def _entity(row: Row) -> EntityRow:
     return EntityRow(
+        uuid=str(row["vm_uuid"]),
         name=str(row["vm_name"]),
         organization=str(row["nuage_enterprise"]),
         user=str(row["nuage_user"]),
         running=row["event"] in _RUNNING_EVENTS and row["state"] == State.RUNNING,
+        is_vm=row["type"] != EntityType.CONTAINER,
+        metadata=_map(row["metadata"]),
     )
+
+
+def _map(value: object) -> dict[str, str]:
+    assert isinstance(value, Mapping)
+    return {str(key): str(content) for key, content in value.items()}
 
 
 def _number(value: object) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-Key = tuple[str, str]
+from lab.vrs.resolution import Key
 
 
 class Delays:

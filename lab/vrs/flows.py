@@ -8,11 +8,11 @@
       └── from the uplink ─────────────┘
 
 * ADMIT knows each port by its number in the switch, lets packets with its MAC and address pass, and writes who it is
-  into the metadata: domain (vrf_id), subnet (evpn_id) and policy group. All later tables match these, so equal
+  into the metadata: domain (vrf_id), subnet (evpn_id) and policy groups. All later tables match these, so equal
   addresses of two organizations never meet. Packets from the uplink have the subnet as their VLAN.
 * ROUTE answers for the gateway, and moves packets for the router's MAC into the subnet of their destination.
 * NEIGHBOUR knows the MAC of each address.
-* SWITCH knows which port or host a MAC is at, and what its policy group may receive from the sender's.
+* SWITCH knows which port or host a MAC is at, and what its policy groups may receive from the sender's.
 * ANSWER sends the gateway's answer to a packet back to its sender.
 
 A packet that no flow matches is dropped. All hosts have the same router: a routed packet crosses the uplink in the VLAN
@@ -56,10 +56,11 @@ _MULTICAST_BIT = 1 << 40
 _VRF_SHIFT, _EVPN_SHIFT = 40, 16
 _VRF_MASK, _EVPN_MASK, _GROUP_MASK = 0xFFFFFF << _VRF_SHIFT, 0xFFFFFF << _EVPN_SHIFT, 0xFFFF
 _ALL = _VRF_MASK | _EVPN_MASK | _GROUP_MASK
-#: Group number of packets that another host has routed, and filtered.
+#: Number, instead of that of the sender's groups, of packets that another host has routed, and filtered.
 _FILTERED = 0xFFFF
 
 _Match = dict[Field, int | tuple[int, int]]
+_Groups = frozenset[str]
 FlowKey = tuple[int, int, frozenset[Condition]]
 
 
@@ -102,10 +103,11 @@ class _Switch:
         self._remote = [port for port in ports if port.row.host != host and uplink is not None]
         self._routed = {port.resolved.vrf_id: port.resolved.domain for port in self._local if port.resolved.vrf_id}
         self._subnets = {port.resolved.evpn_id: port.resolved.domain for port in self._local}
+        self._together = {port.resolved.groups for port in ports if len(port.resolved.groups) > 1}
 
     def flows(self) -> Iterator[Flow]:
         for port in self._local:
-            yield from _admit(port)
+            yield from self._admit(port)
             yield from _answer(port)
         for port in self._reachable():
             yield from self._deliver(port)
@@ -126,7 +128,7 @@ class _Switch:
     def _admit_from_uplink(self) -> Iterator[Flow]:
         if self._uplink is None:
             return
-        senders = [(port.resolved.evpn_id, port.mac, _group(port)) for port in self._remote]
+        senders = [(port.resolved.evpn_id, port.mac, self._group(port)) for port in self._remote]
         senders += [(evpn_id, _mac(ROUTER_MAC), _FILTERED) for evpn_id in self._subnets]
         for evpn_id, mac, group in senders:
             if evpn_id in self._subnets:
@@ -146,20 +148,20 @@ class _Switch:
             yield _flow(SWITCH, 2, to_port, way)
             return
         yield _flow(SWITCH, 2, to_port | _of_group(port.resolved.evpn_id, _FILTERED), way)
-        for name, number in _groups(domain):
+        for groups, number in self._groups(domain).items():
             sent = to_port | _of_group(port.resolved.evpn_id, number)
-            for kind in _kinds(domain.traffic(name, port.row.policy_group)):
+            for kind in _kinds(domain.traffic(groups, port.resolved.groups)):
                 yield _flow(SWITCH, 2, sent | kind, way)
 
     def _flood(self, evpn_id: int, domain: Domain) -> Iterator[Flow]:
         """Hand broadcasts and multicasts to those ports of a subnet that the sender may reach."""
         everywhere: _Match = {Field.ETH_DST: (_MULTICAST_BIT, _MULTICAST_BIT)}
-        for name, number in _groups(domain):
+        for groups, number in self._groups(domain).items():
             sent = everywhere | _of_group(evpn_id, number)
             for protocol, kinds in _FLOODED.items():
                 # The other hosts apply policy themselves: they know the sender by its MAC.
                 ports = [port for port in self._local if port.resolved.evpn_id == evpn_id]
-                ways = [self._way(port) for port in ports if _permitted(domain, name, port, protocol)]
+                ways = [self._way(port) for port in ports if _permitted(domain, groups, port, protocol)]
                 actions = [action for way in [*ways, self._tunnel(evpn_id)] for action in way]
                 for kind in kinds:
                     yield _flow(SWITCH, 2 if kind else 1, sent | kind, actions)
@@ -176,19 +178,30 @@ class _Switch:
             return []
         return [PushVlan(), _set(Field.VLAN_VID, VLAN_PRESENT | evpn_id), Output(self._uplink)]
 
+    def _admit(self, port: ResolvedPort) -> Iterator[Flow]:
+        assert port.row.ofport is not None
+        resolved = port.resolved
+        sent: _Match = {Field.IN_PORT: port.row.ofport, Field.ETH_SRC: port.mac, Field.VLAN_VID: 0}
+        metadata = (_metadata(resolved.vrf_id, resolved.evpn_id, self._group(port)), _ALL)
+        kinds: tuple[_Match, ...] = (
+            {Field.ETH_TYPE: _ARP, Field.ARP_SPA: port.ip, Field.ARP_SHA: port.mac},
+            {Field.ETH_TYPE: _IPV4, Field.IPV4_SRC: port.ip},
+            {Field.ETH_TYPE: _IPV6},
+        )
+        for kind in kinds:
+            yield _flow(ADMIT, 1, sent | kind, metadata=metadata, goto=ROUTE)
 
-def _admit(port: ResolvedPort) -> Iterator[Flow]:
-    assert port.row.ofport is not None
-    resolved = port.resolved
-    sent: _Match = {Field.IN_PORT: port.row.ofport, Field.ETH_SRC: port.mac, Field.VLAN_VID: 0}
-    metadata = (_metadata(resolved.vrf_id, resolved.evpn_id, _group(port)), _ALL)
-    kinds: tuple[_Match, ...] = (
-        {Field.ETH_TYPE: _ARP, Field.ARP_SPA: port.ip, Field.ARP_SHA: port.mac},
-        {Field.ETH_TYPE: _IPV4, Field.IPV4_SRC: port.ip},
-        {Field.ETH_TYPE: _IPV6},
-    )
-    for kind in kinds:
-        yield _flow(ADMIT, 1, sent | kind, metadata=metadata, goto=ROUTE)
+    def _group(self, port: ResolvedPort) -> int:
+        return self._groups(port.resolved.domain)[port.resolved.groups]
+
+    def _groups(self, domain: Domain) -> dict[_Groups, int]:
+        """Return the sets of groups that ports may be in, with their numbers. The first stands for ports in no group.
+
+        Of sets with several groups only those in use have a number.
+        """
+        alone: list[_Groups] = [frozenset(), *(frozenset({name}) for name in domain.policy_groups)]
+        together = (groups for groups in self._together if groups.issubset(domain.policy_groups))
+        return {groups: number for number, groups in enumerate([*alone, *sorted(together, key=sorted)])}
 
 
 def _answer(port: ResolvedPort) -> Iterator[Flow]:
@@ -230,8 +243,8 @@ def _kinds(protocols: frozenset[str] | None) -> Iterator[_Match]:
         yield from _FLOODED[protocol]
 
 
-def _permitted(domain: Domain, group: str | None, port: ResolvedPort, protocol: str) -> bool:
-    protocols = domain.traffic(group, port.row.policy_group)
+def _permitted(domain: Domain, groups: _Groups, port: ResolvedPort, protocol: str) -> bool:
+    protocols = domain.traffic(groups, port.resolved.groups)
     return protocols is None or protocol == "arp" or protocol in protocols
 
 
@@ -250,15 +263,6 @@ _FLOODED: dict[str, list[_Match]] = {
     "udp": _protocol(17, 17),
     "": [{}],
 }
-
-
-def _groups(domain: Domain) -> list[tuple[str | None, int]]:
-    """Return the policy groups with their numbers. The first stands for ports in no group."""
-    return [(None, 0), *((name, number) for number, name in enumerate(domain.policy_groups, 1))]
-
-
-def _group(port: ResolvedPort) -> int:
-    return dict(_groups(port.resolved.domain))[port.row.policy_group]
 
 
 def _in(port: ResolvedPort) -> _Match:

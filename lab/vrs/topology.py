@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 import attrs
@@ -34,9 +34,9 @@ class Rule:
     between: frozenset[str]
     protocols: frozenset[str] | None
 
-    def joins(self, one: str | None, other: str | None) -> bool:
-        """Tell whether the rule is about these two groups; None means no group."""
-        return self.between == {one or UNGROUPED, other or UNGROUPED}
+    def joins(self, one: Collection[str], other: Collection[str]) -> bool:
+        """Tell whether the rule is about two ports, by the groups that each is in."""
+        return any(self.between == {a, b} for a in one or (UNGROUPED,) for b in other or (UNGROUPED,))
 
 
 @attrs.frozen(kw_only=True)
@@ -57,12 +57,13 @@ class Domain:
         for subnets in self.zones.values():
             yield from subnets.values()
 
-    def traffic(self, one: str | None, other: str | None) -> frozenset[str] | None:
-        """Return the protocols that ports of two groups may exchange, None for all.
+    def traffic(self, one: Collection[str], other: Collection[str]) -> frozenset[str] | None:
+        """Return the protocols that two ports may exchange, by the groups that each is in; None for all.
 
-        Ports in no group are free among themselves. A port in a group is limited to what the rules allow.
+        Ports in no group are free among themselves. A port in groups is limited to what the rules allow for one of
+        them.
         """
-        if one is None and other is None:
+        if not one and not other:
             return None
         protocols: set[str] = set()
         for rule in self.allowed:

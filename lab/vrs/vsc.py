@@ -11,14 +11,14 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from lab.vrs.connection import SwitchConnection
 from lab.vrs.database import HostDatabase
-from lab.vrs.delays import Delays, Key
+from lab.vrs.delays import Delays
 from lab.vrs.flows import ResolvedPort, flows
-from lab.vrs.resolution import EntityRow, Outcome, PortRow, Resolved, Unresolved, resolve_all
-from lab.vrs.topology import Topology
+from lab.vrs.resolution import EntityRow, Key, Outcome, PortRow, Resolved, Unresolved
 from nuage.errors import NuageError
 from nuage.ovsdb.errors import OvsdbError
 from nuage.ovsdb.remote import Remote
@@ -40,14 +40,17 @@ class Settings:
     uplink: str
 
 
-class Known(Protocol):
-    """What there is: :class:`lab.vsd.view.View`."""
+class Policy(Protocol):
+    """What resolves ports: :class:`lab.vsd.activation.Activation`."""
 
-    def topology(self) -> Topology:
-        """Return it as it is now."""
+    def resolve(self, rows: Sequence[tuple[PortRow, EntityRow | None]], /) -> Mapping[Key, Outcome]:
+        """Resolve all ports."""
+
+    def note_hosts(self, answering: Mapping[str, bool], /) -> None:
+        """Record which hosts' databases answer."""
 
     def watch(self, hear: Callable[[], None], /) -> None:
-        """Have something called at each change."""
+        """Have something called when ports may have to be resolved anew."""
 
 
 class Vsc(Service):
@@ -55,15 +58,16 @@ class Vsc(Service):
 
     Args:
         reactor: Does all input and output, keeps the time.
+        policy: Resolves ports.
     """
 
     _log = Logger(namespace="vsc")
 
-    def __init__(self, reactor: Any, settings: Settings, known: Known) -> None:
+    def __init__(self, reactor: Any, settings: Settings, policy: Policy) -> None:
         self._reactor = reactor
         self._settings = settings
-        self._known = known
-        known.watch(self._look_soon)
+        self._policy = policy
+        policy.watch(self._look_soon)
         self._databases = {
             name: HostDatabase(reactor, name, remote, settings.bridge, self._look_soon)
             for name, remote in settings.databases.items()
@@ -74,12 +78,15 @@ class Vsc(Service):
         self._ports: list[IListeningPort] = []
         self._due: IDelayedCall | None = None
         self._looking = False
+        self._pulse = LoopingCall(self._note_hosts)
+        self._pulse.clock = reactor
 
     def startService(self) -> None:
         """Listen for switches and connect to the databases."""
         super().startService()
         for database in self._databases.values():
             database.start()
+        self._pulse.start(_PULSE, now=False)
         self.come_back()
 
     def stopService(self) -> Deferred[None]:
@@ -128,6 +135,8 @@ class Vsc(Service):
 
     async def _stop(self) -> None:
         await self._leave()
+        if self._pulse.running:
+            self._pulse.stop()
         self._delays.stop()
         if self._due is not None:
             self._due.cancel()
@@ -152,7 +161,7 @@ class Vsc(Service):
     async def _look(self) -> None:
         try:
             rows = [row for database in self._databases.values() if database.known for row in database.ports()]
-            outcomes = resolve_all(self._known.topology(), rows)
+            outcomes = self._policy.resolve(rows)
             self._tell(rows, outcomes)
             settled = self._settled([port for port, _ in rows], outcomes)
             # The flows first: whoever waits for the row will send at once.
@@ -160,6 +169,9 @@ class Vsc(Service):
             await self._write([port for port, _ in rows], {port.row.key: port.resolved for port in settled})
         finally:
             self._looking = False
+
+    def _note_hosts(self) -> None:
+        self._policy.note_hosts({name: database.current for name, database in self._databases.items()})
 
     def _settled(self, ports: Sequence[PortRow], outcomes: Mapping[Key, Outcome]) -> list[ResolvedPort]:
         """Return the ports that are resolved by now. A host's new ports need the connection to its switch."""
@@ -222,6 +234,8 @@ class Vsc(Service):
 
 #: Seconds after which a look that had to wait is tried again.
 _AGAIN = 0.01
+#: Seconds from one look at which databases answer to the next.
+_PULSE = 1.0
 
 
 class _Connections(Factory):

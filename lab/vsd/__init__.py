@@ -1,1 +1,1 @@
-"""A stand-in for the REST API of Nuage's VSD. It and the controller's stand-in know the same things."""
+"""A stand-in for Nuage's VSD: the objects that exist, their REST API, and the resolution of ports from them."""

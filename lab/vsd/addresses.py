@@ -166,8 +166,10 @@ class Addresses:
         bound = reservation is not None and reservation.is_a("ipreservation")
         if reservation is not None and bound and not _same_mac(reservation["MAC"], mac):
             raise _in_use(address, f"it is reserved for MAC {reservation['MAC']}", "IPAddress")
-        if int(address) in pool.holders or int(address) in besides:
-            raise _in_use(address, "an interface has it", "IPAddress")
+        if int(address) in pool.holders:
+            raise _in_use(address, _has_it(pool.holders[int(address)]), "IPAddress")
+        if int(address) in besides:
+            raise _in_use(address, "another interface is to have it", "IPAddress")
 
     def check_reservation(self, network: Thing, address: IPv4Address, field: str) -> None:
         """Make sure that an address can be reserved.
@@ -180,7 +182,7 @@ class Addresses:
             description = f"The address {address} is reserved already"
             raise Refusal("Reservation exists", description, field, Code.RESERVED_ALREADY)
         if int(address) in pool.holders:
-            raise _in_use(address, "an interface has it", field)
+            raise _in_use(address, _has_it(pool.holders[int(address)]), field)
 
     def choose_in(self, network: Thing, ranges: Ranges) -> IPv4Address:
         """Return a free address in some ranges.
@@ -264,6 +266,13 @@ class Addresses:
 
 def _same_mac(one: object, other: object) -> bool:
     return str(one).lower() == str(other).lower()
+
+
+def _has_it(interface: Thing) -> str:
+    # A container, or the vPort of a VM.
+    owner = interface.parent
+    assert owner is not None
+    return f'{owner.kind.entity} "{owner.name}" has it'
 
 
 def _in_use(address: IPv4Address, why: str, field: str) -> Refusal:

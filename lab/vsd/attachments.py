@@ -41,8 +41,8 @@ class Attachments:
         self._mac_of: dict[str, tuple[str, str]] = {}
         directory.watch(self._changed)
 
-    def make_container(self, wanted: dict[str, Any], user: Thing) -> Thing:
-        """Make a container with its interfaces.
+    def make_container(self, wanted: dict[str, Any], user: Thing, **hidden: Any) -> Thing:
+        """Make a container with its interfaces, and hidden values.
 
         Raises:
             Refusal: It cannot be made; nothing is.
@@ -55,7 +55,7 @@ class Attachments:
         assert enterprise is not None
         owned = {"enterpriseID": enterprise.id, "enterpriseName": enterprise.name}
         owned |= {"userID": user.id, "userName": user["userName"]}
-        made = self._directory.add(BY_ENTITY["container"], enterprise, {**wanted, **owned}, by=user.id)
+        made = self._directory.add(BY_ENTITY["container"], enterprise, {**wanted, **owned}, by=user.id, **hidden)
         for plan in plans:
             self._attach(made, plan, user)
         return made
@@ -75,6 +75,16 @@ class Attachments:
             Refusal: It cannot be there.
         """
         plan = self._plan({**wanted, "VPortID": vport.id}, [], user, "VM")
+        return self._directory.add(BY_ENTITY["vminterface"], vport, plan.values, by=user.id)
+
+    def attach_vm(self, wanted: dict[str, Any], name: str, user: Thing) -> Thing:
+        """Make the interface of a VM, and a vPort for it.
+
+        Raises:
+            Refusal: It cannot be there.
+        """
+        plan = self._plan(wanted, [], user, "VM")
+        vport = self._make_vport(name, plan, user, "VM")
         return self._directory.add(BY_ENTITY["vminterface"], vport, plan.values, by=user.id)
 
     def check_change(self, interface: Thing, changed: Mapping[str, Any]) -> None:
@@ -102,7 +112,6 @@ class Attachments:
         assert network is not None
         self._permissions.demand(user, network, USE)
         mac = mac_address(wanted.get("MAC"))
-        self._check_mac(network, mac, others)
         if vport is not None and any(plan.vport is vport for plan in others):
             raise _vport_in_use(vport)
         has = bearer(self._directory, network)
@@ -117,6 +126,8 @@ class Attachments:
             wanted["IPAddress"] = str(address)
         elif cidr_of(self._directory, network) is not None:
             wanted["IPAddress"] = str(self._addresses.choose(network, mac, besides))
+        # After the address, which tells more: a MAC may follow from it.
+        self._check_mac(network, mac, others)
         return _Plan(values={**wanted, "attachedNetworkID": network.id}, network=network, vport=vport)
 
     def _vport(self, wanted: Mapping[str, Any], type_: str) -> Thing | None:
@@ -144,16 +155,16 @@ class Attachments:
             raise Refusal("Duplicate MAC", f'An interface of "{network.name}" has MAC {mac} already', "MAC")
 
     def _attach(self, container: Thing, plan: _Plan, user: Thing) -> Thing:
-        vport = plan.vport or self._make_vport(container, plan, user)
+        vport = plan.vport or self._make_vport(container.name, plan, user, "CONTAINER")
         owned = {**plan.values, "containerUUID": container["UUID"]}
         return self._directory.add(BY_ENTITY["containerinterface"], container, owned, by=user.id, place=vport)
 
-    def _make_vport(self, container: Thing, plan: _Plan, user: Thing) -> Thing:
+    def _make_vport(self, owner: str, plan: _Plan, user: Thing, type_: str) -> Thing:
         kind = BY_ENTITY["vport"]
-        names = (plan.values.get("name"), container["name"])
+        names = (plan.values.get("name"), owner)
         fitting = (name for name in names if name and len(name) <= 64)
         free = (name for name in fitting if self._directory.holder(kind, plan.network, "name", name) is None)
-        wanted = {"name": next(free, str(uuid4())), "type": "CONTAINER", **self.place_of(plan.network)}
+        wanted = {"name": next(free, str(uuid4())), "type": type_, **self.place_of(plan.network)}
         return self._directory.add(kind, plan.network, wanted, by=user.id, automatic=True)
 
     def _changed(self, change: Change) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lab.vsd import values
+from lab.vsd.acl import check_entry
 from lab.vsd.addresses import Addresses, ipv4, mac_address
 from lab.vsd.attachments import Attachments
 from lab.vsd.directory import Directory, Thing
@@ -34,13 +35,16 @@ class Rules:
         directory: What exists.
         addresses: Who has which address.
         permissions: Who may do what.
+        attachments: Attaches containers and VMs.
     """
 
-    def __init__(self, directory: Directory, addresses: Addresses, permissions: Permissions) -> None:
+    def __init__(
+        self, directory: Directory, addresses: Addresses, permissions: Permissions, attachments: Attachments
+    ) -> None:
         self._directory = directory
         self._addresses = addresses
         self._permissions = permissions
-        self._attachments = Attachments(directory, addresses, permissions)
+        self._attachments = attachments
         self._networks = networks = Networks(directory, addresses)
         self._completed: Mapping[str, Callable[[Thing, dict[str, Any]], None]] = {
             "domain": self._complete_domain,
@@ -50,6 +54,7 @@ class Rules:
             "sharednetworkresource": networks.complete_shared,
             "addressrange": networks.complete_range,
             "policygroup": self._complete_policy_group,
+            "ingressaclentrytemplate": lambda acl, wanted: check_entry(directory, acl, wanted),
             "vport": self._complete_vport,
             "ipreservation": self._complete_binding,
             "vmipreservation": self._complete_reservation,
@@ -167,6 +172,8 @@ class Rules:
             self._networks.complete_range(thing.parent, {**thing.values, **changed})
         if thing.is_a("containerinterface", "vminterface"):
             self._attachments.check_change(thing, changed)
+        if thing.is_a("ingressaclentrytemplate") and thing.parent is not None:
+            check_entry(self._directory, thing.parent, {**thing.values, **changed})
         if "MAC" in changed:
             mac_address(changed["MAC"])
         if thing.is_a("ipreservation", "vmipreservation") and {"IPAddress", "IPV4Address"} & changed.keys():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,10 +23,13 @@ from twisted.web.server import Request, Site
 
 from lab.vrs.topology_file import TopologyError
 from lab.vsd import certificates
+from lab.vsd.activation import Activation
 from lab.vsd.addresses import Addresses
 from lab.vsd.api import VERSIONS, Api
+from lab.vsd.attachments import Attachments
 from lab.vsd.directory import Change, Directory
 from lab.vsd.events import Events
+from lab.vsd.hosts import Hosts
 from lab.vsd.keys import Keys
 from lab.vsd.kinds import BY_ENTITY
 from lab.vsd.permissions import Permissions
@@ -66,7 +69,8 @@ class Settings:
     ``topology`` is the file; ``folder`` is for its certificates, and has the file ``url`` while it listens; ``delay``
     (seconds) is that of each answer.
     ``key_validity`` is how many seconds a key is good for, None meaning a day, and ``expired_status`` what an ended one
-    is answered with, 401 or 419. Without ``reservations`` it is as a release before vmipreservations.
+    is answered with, 401 or 419. Without ``reservations`` it is as a release before vmipreservations. ``hosts`` are
+    the addresses of those that have a VRS, by their names.
     """
 
     topology: Path
@@ -76,6 +80,7 @@ class Settings:
     key_validity: int | None = None
     expired_status: int = 401
     reservations: bool = True
+    hosts: Mapping[str, str] = attrs.field(factory=dict)
 
 
 class Vsd(Service):
@@ -104,8 +109,11 @@ class Vsd(Service):
         directory.watch(self._record)
         self.addresses = Addresses(directory)
         permissions = Permissions(directory)
-        rules = Rules(directory, self.addresses, permissions)
+        self.attachments = attachments = Attachments(directory, self.addresses, permissions)
+        rules = Rules(directory, self.addresses, permissions, attachments)
         self.view = View(directory)
+        hosts = Hosts(directory, now, config, settings.hosts)
+        self.activation = Activation(directory, self.view, attachments, self.addresses, hosts)
         self._seed = Seed(directory, settings.topology)
         self.keys = Keys(directory, now, config, settings.expired_status)
         missing = frozenset() if settings.reservations else frozenset({"vmipreservations"})

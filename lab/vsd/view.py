@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any
 
 from lab.vrs.topology import Domain, Organization, Subnet, Topology
+from lab.vsd.acl import rules_of
 from lab.vsd.addresses import bearer, cidr_of
 from lab.vsd.directory import Change, Directory, Thing
 
 #: What a topology is made of.
 _PARTS = (
     *("enterprise", "user", "domain", "l2domain", "zone", "subnet", "sharednetworkresource"),
-    *("policygroup", "redirectiontarget"),
+    *("policygroup", "redirectiontarget", "ingressacltemplate", "ingressaclentrytemplate"),
 )
 
 
@@ -27,12 +27,7 @@ class View:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._topology: Topology | None = None
-        self._watchers: list[Callable[[], None]] = []
         directory.watch(self._changed)
-
-    def watch(self, hear: Callable[[], None]) -> None:
-        """Have something called when the topology has changed, once for each change."""
-        self._watchers.append(hear)
 
     def topology(self) -> Topology:
         """Return it."""
@@ -41,6 +36,11 @@ class View:
             normal = (each for each in enterprises if each["enterpriseType"] == "NORMAL")
             self._topology = Topology({each.name: self._organization(each) for each in normal})
         return self._topology
+
+    def domain(self, thing: Thing) -> Domain:
+        """Return an L3 or L2 domain of a customer."""
+        assert thing.parent is not None
+        return self.topology().organizations[thing.parent.name].domains[thing.name]
 
     def _organization(self, enterprise: Thing) -> Organization:
         users = frozenset(user.name for user in self._below(enterprise, "users") if not user["disabled"])
@@ -67,7 +67,7 @@ class View:
     def _policy(self, domain: Thing) -> dict[str, Any]:
         return {
             "policy_groups": tuple(group.name for group in self._below(domain, "policygroups")),
-            "allowed": domain.hidden.get("allowed", ()),
+            "allowed": (*domain.hidden.get("allowed", ()), *rules_of(self._directory, domain)),
             "redirection_targets": tuple(target.name for target in self._below(domain, "redirectiontargets")),
         }
 
@@ -77,5 +77,3 @@ class View:
     def _changed(self, change: Change) -> None:
         if change.thing.is_a(*_PARTS):
             self._topology = None
-            for hear in self._watchers:
-                hear()

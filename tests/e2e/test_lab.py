@@ -79,7 +79,7 @@ class DemonstrationTests(SynchronousTestCase):
         return re.findall(r"(\d+)% packet loss", shown)
 
     def test_containers(self) -> None:
-        """Three pings get their answers, the one of the other organization does not; the rows come last."""
+        """Three pings get their answers, the one of the other organization does not; rows and vPort come last."""
         for times in range(2):
             shown = self.shown(demo.up)
             self.assertEqual(self.losses(shown), ["0", "0", "0", "100"])
@@ -87,6 +87,7 @@ class DemonstrationTests(SynchronousTestCase):
         self.assertRegex(shown, r'ip_addr +: "10\.21\.59\.2"\n')
         self.assertRegex(shown, r"vm_name +: web\n")
         self.assertIn("Endpoints   2 resolved\n", re.sub(" +\n", "\n", shown))
+        self.assertRegex(shown, r"vport: name nu\w+, type CONTAINER, operational_state UP\n")
         self.assertRegex(shown, r"https://localhost:\d+/nuage/api/v6/me")
 
     def test_swarm(self) -> None:
