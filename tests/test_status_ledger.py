@@ -117,6 +117,8 @@ class Life(LedgerCase):
         await self.plugin.driver.delete_endpoint(CALL)
         assert [*self.ledger.endpoints()] == []
         assert self.report().networks[0].endpoints == {}
+        await self.plugin.driver.delete_network(payloads.NetworkCall(NETWORK))
+        await self.until(lambda: not self.ledger.networks())
 
     async def test_after_a_restart(self) -> None:
         """All is read from the switch, with all that was known."""

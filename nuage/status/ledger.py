@@ -126,18 +126,27 @@ class Ledger:
                 yield gone
 
     def _all(self) -> None:
-        """Look at everything: the tables were loaded, or a network came or went."""
+        """Look at everything: the tables were loaded, or the bridge was made."""
         self._networks = {network.id: network for network in self._switch.networks()}
         self._due |= dict.fromkeys([*self._seen, *self._switch.survey().traces])
         self._schedule()
 
     def _touched(self, found: Touched) -> None:
-        if found.networks:
-            self._all()
+        for network_id in found.networks:
+            self._network_touched(network_id)
         self._due |= dict.fromkeys(found.endpoints)
         self._due |= dict.fromkeys(self._by_port[name] for name in found.ports if name in self._by_port)
         self._by_port |= {port_name(endpoint_id): endpoint_id for endpoint_id in found.endpoints}
         self._schedule()
+
+    def _network_touched(self, network_id: str) -> None:
+        network = self._switch.network(network_id)
+        if network is None or self._switch.is_foreign(network.owner):
+            self._networks.pop(network_id, None)
+        else:
+            self._networks[network_id] = network
+        # Whether a resolution fits, and whose word a policy group is, depends on the network.
+        self._due |= dict.fromkeys(each.id for each in self._seen.values() if each.network_id == network_id)
 
     def _schedule(self, pause: float = _PAUSE) -> None:
         if self._due and self._ends and (self._next is None or not self._next.active()):

@@ -21,12 +21,12 @@ class Touched:
     Args:
         endpoints: Ids of endpoints.
         ports: Names of ports, of which nothing tells the whole id of the endpoint.
-        networks: Whether networks were remembered or forgotten.
+        networks: Ids of networks.
     """
 
     endpoints: set[str] = attrs.field(factory=set)
     ports: set[str] = attrs.field(factory=set)
-    networks: bool = False
+    networks: set[str] = attrs.field(factory=set)
 
     def __bool__(self) -> bool:
         """Whether there is anything."""
@@ -71,4 +71,4 @@ def _at_bridge(change: Change, bridge: str, found: Touched) -> None:
         if key.startswith(tables.ENDPOINT_RECORD):
             found.endpoints.add(key.removeprefix(tables.ENDPOINT_RECORD))
         elif key.startswith(tables.NETWORK_RECORD):
-            found.networks = True
+            found.networks.add(key.removeprefix(tables.NETWORK_RECORD))
