@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -301,7 +302,11 @@ class Command(CommandCase):
 
         def watched() -> list[Any]:
             words = (f"--socket={self.socket}", "networks", "--json", "--watch")
-            command = [sys.executable, "-c", "from nuage.cli.main import main; main()", *words]
+            # A shell has its jobs in the background ignore the interruption.
+            heeding = (
+                "from signal import *; signal(SIGINT, default_int_handler); from nuage.cli.main import main; main()"
+            )
+            command = [sys.executable, "-c", heeding, *words]
             with subprocess.Popen(
                 command, env={**os.environ, "PYTHONPATH": str(PROJECT)}, stdout=subprocess.PIPE
             ) as it:
@@ -309,7 +314,7 @@ class Command(CommandCase):
                 try:
                     return [json.loads(it.stdout.readline()) for _ in range(2)]
                 finally:
-                    it.send_signal(2)
+                    it.send_signal(signal.SIGINT)
                     it.wait(10)
                     self.status = it.returncode
 
