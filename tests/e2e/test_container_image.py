@@ -50,7 +50,10 @@ class ContainerImageTests(HostTestCase):
         self.host.run("env", *environ, "docker-compose", f"--file={_FILE}", *words)
 
     def test_attached(self) -> None:
-        """Containers reach each other, have their names at the switch, and stay attached while the plugin restarts."""
+        """Containers reach each other, have their names at the switch, and stay attached while the plugin restarts.
+
+        The image has the operator's command.
+        """
         self.create_network("contained")
         self.run_container("one", "contained")
         self.compose("restart")
@@ -58,6 +61,7 @@ class ContainerImageTests(HostTestCase):
         self.run_container("two", "contained")
         self.assert_reaches("one", self.inspect("two", "contained", "IPAddress"))
         self.row_of("Nuage_VM_Table", "vm_name", "two")
+        self.assertIn("2 resolved", self.docker("exec", TAG, "nuage-plugin", "status"))
         self.remove_container("one")
         self.remove_container("two")
         self.remove_network("contained")

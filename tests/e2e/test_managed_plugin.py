@@ -11,6 +11,7 @@ from pathlib import Path
 from lab.controlled import ControlledHost
 from lab.managed import NAME, adapt
 from lab.shell import Process, run, wait_until
+from nuage.cli.control import Control
 from tests.e2e.host_support import HostTestCase, demand_programs, place_options
 from tests.e2e.managed_support import SETTINGS, demand_managed_host, managed_plugin, process
 from tests.test_packaging import BUILDERS, pinned, versions
@@ -82,6 +83,9 @@ class ManagedPluginTests(HostTestCase):
         row = self.row_of("Nuage_VM_Table", "vm_name", "one")
         self.assertEqual(row["vm_uuid"], self.endpoint_id("one", "managed"))
         self.assertIn("NetworkDriver.Join", self.log())
+        plugin = self.docker("plugin", "inspect", "-f", "{{.Id}}", NAME)
+        control = Control(self.host.namespace.outside(Path("/run/docker/plugins", plugin, "control.sock")))
+        self.assertEqual(control.get("/status")["endpoint_states"]["resolved"], 2)
 
     def test_packages(self) -> None:
         """It has the packages that the constraints name, in those versions, and no others."""
