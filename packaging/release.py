@@ -11,6 +11,7 @@ import datetime
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -114,4 +115,8 @@ def _git(*words: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except subprocess.CalledProcessError as failed:
+        # What builds a package has said by itself what was wrong.
+        sys.exit(f"{shlex.join(failed.cmd)}: exit status {failed.returncode}\n{failed.stderr or ''}".rstrip())

@@ -17,6 +17,7 @@ from tests.driver_support import ENDPOINT, NETWORK
 
 WEB = Container(id="c0ffee", name="web")
 OTHER = "b" * 64
+OTHER_NETWORK = "d" * 64
 #: Longer than all questions about an endpoint take.
 LONG = 300
 #: Seconds that a Join waits.
@@ -174,19 +175,69 @@ class Asking(ContainersCase):
         self.clock.advance(0)
         assert self.docker.asked[-1] == (NETWORK, {ENDPOINT})
 
-    def test_one_question_at_a_time(self) -> None:
-        """However many endpoints and networks there are; the others follow when it is answered."""
+    def test_one_question_at_a_time_about_a_network(self) -> None:
+        """However many endpoints it has; the others follow when it is answered."""
         self.docker.answer = first = Deferred[Container | None]()
         self.containers.expect(NETWORK, ENDPOINT)
         self.clock.advance(0)
-        self.containers.expect(NETWORK, "c" * 64)
-        self.containers.expect(OTHER, "d" * 64)
+        self.containers.expect(NETWORK, OTHER)
         self.pass_time(1)
         assert self.docker.asked == [(NETWORK, {ENDPOINT})]
         self.docker.answer = None
         first.callback(None)
-        self.pass_time(0.01)
-        assert {network for network, _ in self.docker.asked[1:]} == {NETWORK, OTHER}
+        self.clock.advance(0)
+        assert OTHER in self.docker.asked[1][1]
+
+    def test_a_slow_answer_about_a_network_does_not_hold_up_another(self) -> None:
+        """Even if that is the only answer there has been; nor when it never comes."""
+        for slow in range(3):
+            self.docker.answer = hanging = Deferred[Container | None]()
+            if slow:
+                self.pass_time(1.1)
+            else:
+                self.join_in_vain(NETWORK, ENDPOINT)
+            assert self.docker.asked[-1] == (NETWORK, {ENDPOINT})
+            self.docker.answer = WEB
+            other = f"{slow:064x}"
+            self.containers.expect(OTHER_NETWORK, other)
+            self.pass_time(1)
+            assert self.containers.known(other) == WEB
+            hanging.errback(DockerUnavailable("late"))
+        assert not self.containers.settled(ENDPOINT)
+
+    def join_in_vain(self, network_id: str, endpoint_id: str) -> None:
+        """Wait for an answer that does not come in time."""
+        found = begin(self.containers.of(network_id, endpoint_id))
+        self.pass_time(_PATIENCE)
+        assert self.successResultOf(found) is None
+
+    def test_a_failure_about_a_network_does_not_silence_docker(self) -> None:
+        """It has just answered about another one: Joins of that wait for it, those of the network do not."""
+        self.docker.answer = failing = Deferred[Container | None]()
+        first = begin(self.containers.of(NETWORK, ENDPOINT))
+        self.pass_time(0.4)
+        self.docker.answer = WEB
+        self.containers.expect(OTHER_NETWORK, OTHER)
+        self.clock.advance(0)
+        failing.errback(DockerUnavailable("it answered 500"))
+        assert self.successResultOf(first) is None
+        self.docker.answer = Deferred()
+        second = begin(self.containers.of(OTHER_NETWORK, "c" * 64))
+        self.clock.advance(0)
+        self.assertNoResult(second)
+        self.docker.answer.callback(WEB)
+        assert self.successResultOf(second) == WEB
+
+    def test_a_docker_that_hangs_has_few_questions(self) -> None:
+        """One more a second, and at most one about each network."""
+        self.docker.answer = Deferred()
+        self.join_in_vain(NETWORK, ENDPOINT)
+        for number in range(100):
+            self.containers.expect(f"{number % 20:064x}", f"{number:064x}")
+        self.pass_time(5)
+        assert 4 <= len(self.docker.asked) - 1 <= 6
+        self.pass_time(LONG)
+        assert len(self.docker.asked) == 21
 
     def test_a_join_has_docker_asked_at_once(self) -> None:
         """Also if Docker is just answering that it does not know the endpoint; not if the container is known."""

@@ -19,12 +19,12 @@ PROTOCOLS = {"ovsdb", "docker", "vsd", "links", "libnetwork"}
 GOOD = {"errors": "", "ovsdb__client": "import nuage.errors", "docker__engine": "", "driver__calls": ""}
 
 
-def rooms(page: str) -> list[str]:
-    """Return the rooms, folders and single modules, in the order of the list below ``nuage/``."""
+def described(page: str) -> dict[str, str]:
+    """Return the rooms, folders and single modules, in the order of the list below ``nuage/``, with its text."""
     block = re.search(r"^    nuage/\n((?:      .*\n)+)", page, re.M)
     assert block is not None
-    lines = (re.match(r"      ([a-z]\w*/?(?:, \w+)*)(?:$| )", line) for line in block[1].splitlines())
-    return [name.rstrip("/") for line in lines if line for name in line[1].split(", ")]
+    entries = re.findall(r"^      ([a-z]\w*/?(?:, \w+)*)(?=$| )(.*\n(?:       .*\n)*)", block[1], re.M)
+    return {name: text for names, text in entries for name in names.rstrip("/").split(", ")}
 
 
 def imports(package: Path) -> Iterator[tuple[str, str, str]]:
@@ -70,7 +70,8 @@ class HouseTest(SynchronousTestCase):
     """The package as it is."""
 
     def setUp(self) -> None:
-        self.order = rooms((PACKAGE.parent / "docs" / "architecture.rst").read_text())
+        self.rooms = described((PACKAGE.parent / "docs" / "architecture.rst").read_text())
+        self.order = [*self.rooms]
 
     def test_imports_point_up(self) -> None:
         """And each room is in the list."""
@@ -80,6 +81,16 @@ class HouseTest(SynchronousTestCase):
         """All of it."""
         self.assertEqual((self.order[0], self.order[-1]), ("errors", "cli"))
         self.assertLessEqual(PROTOCOLS, set(self.order))
+
+    def test_modules(self) -> None:
+        """Each is named with its room. The README of ``ovsdb`` has its modules, and a test of its own."""
+        found = {
+            f"{room}/{path.stem}"
+            for room, text in self.rooms.items()
+            for path in (PACKAGE / room).glob("[a-z]*.py")
+            if room != "ovsdb" and not re.search(rf"\b{path.stem}\b", text)
+        }
+        self.assertEqual(found, set())
 
     def test_the_global_reactor(self) -> None:
         """Only the entry knows it."""

@@ -161,6 +161,14 @@ class Release(SynchronousTestCase):
         later = "is there already, and 9.8.7 is no later version"
         self.assert_refused(f"tag v9.10.0 {later}", f"tag v9.8.7 {later}")
 
+    def test_a_command_that_fails(self) -> None:
+        """The message has the command and what it said."""
+        (self.checkout / ".git" / "config").write_text("[")
+        done = self.release("9.8.7")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"\Agit tag --list 'v\*': exit status 128\nfatal: bad config line")
+        self.assertNotIn("Traceback", done.stderr)
+
     def test_what_is_no_version(self) -> None:
         """Two numbers, or none at all."""
         for words in ((), ("1.1",), ("v1.1.0",)):

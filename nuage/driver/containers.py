@@ -4,12 +4,13 @@ Docker does not say so in its calls, and answers no question while it starts. So
 exists, and again when its Join begins. A Join waits for the answer, but not for long, and a late answer is passed on
 when it comes.
 
-All searches share their questions. Docker is asked one at a time, about the endpoint that is due and about those of its
-network that will be due before it is due again. The longer a search lasts, the longer are its pauses. So many searches
-need hardly more questions than one.
+The searches of a network share their questions. They are asked one at a time, about the endpoint that is due and about
+those that will be due before it is due again. The longer a search lasts, the longer are its pauses. So many searches
+need hardly more questions than one. Networks do not wait for each other: Docker may be slow about one of them alone.
 
 A Docker that does not answer is asked until it does, because only its answer can end a search. It may be away for hours
-while hundreds of containers run, so it then gets one question a second for all of them.
+while hundreds of containers run, so it then gets one question a second for all of them, about each network in turn, and
+one for each Join.
 """
 
 from __future__ import annotations
@@ -34,8 +35,7 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.005, 5.0
 #: Seconds that a search lasts. If Docker then still names no container, the endpoint counts as one that has none, such
 #: as Swarm's own. It does not if Docker does not know the endpoint at all.
 _SEARCH_TIME = 60.0
-#: Seconds until a Docker that did not answer is asked again, about any endpoint. While it starts, it also keeps each
-#: question waiting.
+#: Seconds between two questions to a Docker that does not answer, about any endpoint.
 _SILENCE = 1.0
 #: Seconds that a Join waits for the answer. Docker gives it within 2 ms, or 0.3 s when 40 containers start at once.
 #: A Docker that is starting gives none, and all its Joins wait at the same time.
@@ -66,7 +66,6 @@ class _Search:
     endpoint_id: str
     begun: float
     due: float
-    failed: bool = False
     found: Container | None = None
     over: bool = False
     waiting: list[Deferred[None]] = attrs.field(factory=list)
@@ -85,6 +84,16 @@ class _Search:
         for waiter in waiting:
             waiter.callback(None)
         return bool(waiting)
+
+
+@attrs.define(eq=False)
+class _Question:
+    """A question about endpoints of one network that is not answered yet; it was asked at the clock's ``moment``."""
+
+    network_id: str
+    searches: Collection[_Search]
+    moment: float
+    answer: Deferred[Mapping[str, Container | None]]
 
 
 class Containers:
@@ -109,10 +118,11 @@ class Containers:
         #: Those of the searches that go on.
         self._sought: dict[str, _Search] = {}
         self._next: IDelayedCall | None = None
-        self._question: Deferred[None] | None = None
-        #: Those that the question is about, until it is answered.
-        self._asked_for: list[_Search] = []
+        #: By network.
+        self._questions: dict[str, _Question] = {}
         self._silent = False
+        #: When a silent Docker may be asked again.
+        self._again = 0.0
         self._heard = -_PATIENCE
 
     def expect(self, network_id: str, endpoint_id: str) -> None:
@@ -128,7 +138,8 @@ class Containers:
         self.expect(network_id, endpoint_id)
         search = self._searches[endpoint_id]
         if not search.over:
-            search.restart(self._clock.seconds())
+            self._again = self._clock.seconds()
+            search.restart(self._again)
             self._sought[endpoint_id] = search
             self._schedule()
 
@@ -140,7 +151,7 @@ class Containers:
         if search.found is None and not (search.over or self._silent):
             answered: Deferred[None] = Deferred()
             search.waiting.append(answered)
-            answered.addTimeout(_PATIENCE, self._clock, lambda _outcome, _seconds: self._patience_ended())
+            answered.addTimeout(_PATIENCE, self._clock, lambda _outcome, _seconds: self._missed())
             await answered
         return search.found
 
@@ -156,10 +167,11 @@ class Containers:
 
     def forget(self, endpoint_id: str) -> None:
         """Ask no more for an endpoint that is gone."""
-        self._searches.pop(endpoint_id, None)
         self._sought.pop(endpoint_id, None)
-        if self._question is not None and self._asked_for and not any(map(self._goes_on, self._asked_for)):
-            self._question.cancel()
+        search = self._searches.pop(endpoint_id, None)
+        question = self._questions.get(search.network_id) if search else None
+        if question is not None and not any(map(self._goes_on, question.searches)):
+            question.answer.cancel()
         self._schedule()
 
     def stop(self) -> None:
@@ -170,92 +182,84 @@ class Containers:
     def _goes_on(self, search: _Search) -> bool:
         return self._sought.get(search.endpoint_id) is search
 
-    def _patience_ended(self) -> None:
-        # A Docker that answers others has no answer for this one.
-        if self._clock.seconds() - self._heard >= _PATIENCE:
-            self._fell_silent()
-
-    def _fell_silent(self) -> None:
-        """Let nobody wait until Docker has answered something."""
+    def _missed(self) -> None:
+        """Note that an answer is missing. That is silence, unless Docker has just answered another question."""
+        if self._clock.seconds() - self._heard < _PATIENCE:
+            return
+        # Let nobody wait until Docker has answered something.
         self._silent = True
         # A call that goes on may end at once, and let in one that begins or ends another search.
         for search in list(self._sought.values()):
             search.release()
 
+    def _askable(self) -> list[_Search]:
+        """Return the searches of networks about which no question is under way."""
+        return [search for search in self._sought.values() if search.network_id not in self._questions]
+
     def _schedule(self) -> None:
-        """Have the next question asked when it is time for it, unless one is being asked."""
+        """Have the next question asked when it is time for it."""
         if self._next is not None:
             self._next.cancel()
             self._next = None
-        if self._sought and self._question is None:
-            pause = min(map(_DUE, self._sought.values())) - self._clock.seconds()
-            self._next = self._clock.callLater(max(pause, 0), self._begin_question)
+        if searches := self._askable():
+            moment = min(map(_DUE, searches))
+            if self._silent:
+                moment = max(moment, self._again)
+            self._next = self._clock.callLater(max(moment - self._clock.seconds(), 0), self._begin_question)
 
     def _begin_question(self) -> None:
         self._next = None
         now = self._clock.seconds()
-        first = min(self._sought.values(), key=_DUE)
+        self._again = now + _SILENCE
+        first = min(self._askable(), key=_DUE)
         first.pause(now)
-        searches = self._asked_for = [
-            search
-            for search in self._sought.values()
-            if search.network_id == first.network_id and search.due <= first.due
+        network_id = first.network_id
+        searches = [
+            search for search in self._sought.values() if search.network_id == network_id and search.due <= first.due
         ]
         for search in searches:
             search.pause(now)
-        self._question = Deferred.fromCoroutine(self._ask(first.network_id, searches))
-        self._question.addErrback(self._failed, searches).addCallback(self._end_question)
-
-    def _end_question(self, _result: None) -> None:
-        self._question = None
+        endpoint_ids = [search.endpoint_id for search in searches]
+        answer = Deferred.fromCoroutine(self._source.containers_of(network_id, endpoint_ids))
+        question = self._questions[network_id] = _Question(network_id, searches, now, answer)
+        taking = Deferred.fromCoroutine(self._take(question)).addErrback(self._failed, question)
+        taking.addCallback(lambda _result: self._schedule())
         self._schedule()
 
-    def _failed(self, failure: Failure, searches: Collection[_Search]) -> None:
+    def _failed(self, failure: Failure, question: _Question) -> None:
         if not failure.check(CancelledError):
-            endpoints = [search.endpoint_id for search in searches]
+            endpoints = [search.endpoint_id for search in question.searches]
             self._log.failure("asking for the containers of endpoints {endpoints}", failure, endpoints=endpoints)
-            for search in filter(self._goes_on, searches):
+            for search in filter(self._goes_on, question.searches):
                 del self._sought[search.endpoint_id]
 
-    async def _ask(self, network_id: str, searches: Collection[_Search]) -> None:
-        asked = self._clock.seconds()
-        problem = f"Docker knows no such endpoint of network {network_id}"
+    async def _take(self, question: _Question) -> None:
+        """Take the answer when it comes."""
+        problem = f"Docker knows no such endpoint of network {question.network_id}"
         found: Mapping[str, Container | None] = {}
         try:
-            found = await self._source.containers_of(network_id, [search.endpoint_id for search in searches])
+            found = await question.answer
         except DockerUnavailable as unavailable:
             self._log.debug("{problem}", problem=str(unavailable))
-            self._unanswered(searches)
+            self._unanswered(question.searches)
             return
         except NuageError as unknown:
             problem = str(unknown)
-        self._answered()
-        for search in filter(self._goes_on, searches):
+        finally:
+            del self._questions[question.network_id]
+        self._heard = self._clock.seconds()
+        self._silent = False
+        for search in filter(self._goes_on, question.searches):
             search.found = found.get(search.endpoint_id)
-            if search.found is not None or asked - search.begun >= _SEARCH_TIME:
+            if search.found is not None or question.moment - search.begun >= _SEARCH_TIME:
                 self._end(search, "" if search.endpoint_id in found else problem)
 
     def _unanswered(self, searches: Collection[_Search]) -> None:
-        """Have a Docker that did not answer asked again, in turn about each network of which it told nothing."""
-        self._asked_for = []
+        """Have Docker asked again soon. Nobody waits for that."""
         for search in searches:
-            search.failed = True
-        networks = {search.network_id for search in self._sought.values() if search.failed}
-        moment = self._clock.seconds() + _SILENCE * len(networks)
-        for search in searches:
-            search.restart(moment)
-        self._fell_silent()
-
-    def _answered(self) -> None:
-        """Have Docker asked at once for all about which it did not answer before."""
-        self._asked_for = []
-        self._heard = now = self._clock.seconds()
-        if self._silent:
-            self._silent = False
-            for search in self._sought.values():
-                if search.failed:
-                    search.failed = False
-                    search.restart(now)
+            search.restart(self._clock.seconds() + _SILENCE)
+            search.release()
+        self._missed()
 
     def _end(self, search: _Search, problem: str) -> None:
         del self._sought[search.endpoint_id]

@@ -137,7 +137,7 @@ def decoder(type_: Type) -> Decoder:
 
 
 def key_decoder(type_: Type, key: str) -> Decoder:
-    """Return what finds the value of ``key`` in the wire form of a map of ``type_``; None where it is not there.
+    """Return what finds the value of ``key`` in the wire form of a map of ``type_``; None if it is not there.
 
     The rest of the map is not decoded.
     """

@@ -27,7 +27,7 @@ class Columns:
         self.readers: Mapping[Index, _Reader] = {index: self._reader(index) for index in monitored.indexes}
 
     def _reader(self, index: Index) -> _Reader:
-        """Return what reads the value of ``index`` from a row in wire form, None where there is none."""
+        """Return what reads the value of ``index`` from a row in wire form, None if there is none."""
         column, key = (index, None) if isinstance(index, str) else index
         type_ = self.types.get(column)
         if type_ is None or not (key is None or type_.is_map()):
