@@ -49,7 +49,9 @@ class SystemdTests(HostTestCase):
         """With the unit's rights and no others containers are attached, reach each other and are detached."""
         self.wait_for("ActiveState", "active")
         self.wait_for("StatusText", "connected to unix:/var/run/openvswitch/db.sock, the cache is current")
-        self.assertEqual(self.host.plugin.socket.stat().st_mode & 0o777, 0o600)
+        for each in (self.host.plugin.socket, self.host.plugin.control_socket):
+            self.assertEqual(each.stat().st_mode & 0o777, 0o600)
+        self.assertIn("connected", self.host.plugin.ask("status").stdout)
         status = self.systemd.run("cat", f"/proc/{self.property_of('MainPID')}/status")
         for line in ("CapEff:\t0000000000001000", "CapBnd:\t0000000000001000", "NoNewPrivs:\t1", "Seccomp:\t2"):
             self.assertIn(f"{line}\n", status)
