@@ -139,6 +139,7 @@ class Plugin:
             containers=self.containers,
             cleanup=self.cleanup,
             turns=turns,
+            clock=reactor,
             places=self.places,
             addresses=addresses,
         )

@@ -342,6 +342,7 @@ def driver_on(switch: MemorySwitch, clock: Clock) -> Driver:
         containers=Containers(clock, docker, lambda _endpoint, _container: None),
         cleanup=cleanup,
         turns=turns,
+        clock=clock,
     )
     networks = Networks(
         clock,

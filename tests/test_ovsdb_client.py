@@ -410,6 +410,28 @@ class Transactions(ClientCase):
         self.assertTrue(self.remote.last.lost)
         self.assertFalse(self.client.synced)
 
+    def test_durations(self) -> None:
+        """Whoever wants to hears how long each took, well or not, without the wait for a connection."""
+        heard: list[float] = []
+
+        def fail(_seconds: float) -> None:
+            raise ZeroDivisionError
+
+        self.client.on_transaction(fail)
+        self.client.on_transaction(heard.append)
+        early = run(self.client.transact(Comment("x")))
+        self.clock.advance(5)
+        self.load()
+        self.clock.advance(2)
+        self.remote.last.answer("transact", [{}])
+        self.assertEqual(self.successResultOf(early), [Done()])
+        refused = run(self.client.transact(Comment("y")))
+        self.clock.advance(1)
+        self.remote.last.answer("transact", [{"error": "constraint violation", "details": ""}])
+        self.failureResultOf(refused, ConstraintViolation)
+        self.assertEqual(heard, [2, 1])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
     def test_given_up(self) -> None:
         """Giving up leaves the connection alone; the late reply is ignored."""
         self.load()

@@ -97,9 +97,13 @@ class Resolving(ResolvingCase):
 
     async def test_resolved(self) -> None:
         """The gateway is the VRS's, and the operator sees the answer."""
+        took: list[float] = []
+        self.plugin.endpoints.resolutions.add(took.append)
         self.answer()
         joined = await self.join()
         assert str(joined.gateway) == "10.21.59.1"
+        assert len(took) == 1
+        assert 0 < took[0] < self.resolve_timeout
         info = await self.plugin.driver.endpoint_oper_info(payloads.EndpointCall(NETWORK, ENDPOINT))
         shown = info.to_json()["Value"]
         assert (shown["resolved"], shown["address"], shown["vrf_id"], shown["evpn_id"]) == (True, "10.21.59.2", 7, 8)
@@ -118,7 +122,10 @@ class Resolving(ResolvingCase):
 
     async def test_not_resolved_in_time(self) -> None:
         """All that can be misspelt is named, and whether a controller is there."""
+        took: list[float] = []
+        self.plugin.endpoints.resolutions.add(took.append)
         said = await self.failure()
+        assert took == []
         for part in ("within 1 s", '"Enterprise"', '"Domain"', '"Zone"', '"Subnet 2"', "10.21.59.2/24"):
             assert part in said, said
         assert "a controller is connected" in said

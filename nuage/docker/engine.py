@@ -23,9 +23,10 @@ from nuage.docker import descriptions
 from nuage.docker.descriptions import UNREADABLE, Network
 from nuage.docker.exchange import LARGEST_ANSWER, Answer, Exchange
 from nuage.docker.presence import REACHING, Again, Presence
-from nuage.errors import DockerUnavailable, NuageError
+from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable, NuageError
 from nuage.model import Container, Use
 from nuage.told import Told
+from nuage.watchers import Watchers
 
 _Value = TypeVar("_Value")
 
@@ -56,8 +57,21 @@ class Running:
     complete: bool
 
 
+#: How a question may end: "refused" is an answer with an error of the 400s; with "unreachable" nobody listens; with
+#: "failed" the answer did not come, was late, an error of Docker's own or not understood.
+OUTCOMES = ("ok", "refused", "unreachable", "failed")
+
+
+def _outcome(problem: DockerUnavailable) -> str:
+    if isinstance(problem, DockerRefused):
+        return "refused"
+    return "unreachable" if isinstance(problem, DockerUnreachable) else "failed"
+
+
 class Engine:
     """A client of one Docker daemon.
+
+    ``questions`` tells how each question ended, in a word of OUTCOMES.
 
     Args:
         exchange: Asks it; see :func:`connect`.
@@ -69,6 +83,7 @@ class Engine:
     def __init__(self, exchange: Exchange, presence: Presence) -> None:
         self._exchange = exchange
         self.presence = presence
+        self.questions: Watchers[str] = Watchers("questions to Docker")
         self._told = Told()
 
     async def network(self, network_id: str) -> Network:
@@ -192,7 +207,18 @@ class Engine:
     async def _ask(
         self, kind: str, path: str, read: Callable[[Answer], _Value], query: Mapping[str, str] | None = None
     ) -> _Value:
-        """Ask, read the answer and note how it went; ``kind`` is the same for all questions of one form."""
+        """Ask, read the answer and tell how it went; ``kind`` is the same for all questions of one form."""
+        try:
+            found = await self._asked(kind, path, read, query)
+        except DockerUnavailable as problem:
+            self.questions.tell(_outcome(problem))
+            raise
+        self.questions.tell("ok")
+        return found
+
+    async def _asked(
+        self, kind: str, path: str, read: Callable[[Answer], _Value], query: Mapping[str, str] | None
+    ) -> _Value:
         again = partial(self._ask, kind, path, read, query)
         with self._noting(REACHING, again):
             answer = await self._exchange.get(path, query or {})

@@ -28,6 +28,7 @@ from typing import Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from nuage import names
@@ -43,6 +44,7 @@ from nuage.model import Container, Endpoint, Network
 from nuage.vrs.errors import NotConnected, NotResolved
 from nuage.vrs.policy import check_labels, endpoint_options, port_metadata
 from nuage.vrs.switch import Switch
+from nuage.watchers import Watchers
 
 
 class LinkMaker(Protocol):
@@ -75,10 +77,12 @@ class Endpoints:
         containers: Knows which container an endpoint belongs to.
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one endpoint apart; shared with ``cleanup``.
+        clock: Measures how long the VRS takes.
         addresses: Knows the addresses that are from Nuage; None where Docker's IPAM gives all.
         places: Knows why the VRS does not resolve a port, None where there is no VSD.
 
-    Its methods raise :class:`nuage.errors.NuageError`.
+    Its methods raise :class:`nuage.errors.NuageError`. ``resolutions`` tells the seconds that the VRS took
+    for each answer.
     """
 
     _log = Logger()
@@ -94,6 +98,7 @@ class Endpoints:
         containers: Containers,
         cleanup: Cleanup,
         turns: Turns,
+        clock: IReactorTime,
         addresses: AddressKeeper | None = None,
         places: Places | None = None,
     ) -> None:
@@ -107,6 +112,8 @@ class Endpoints:
         self._turns = turns
         self._addresses = addresses
         self._places = places
+        self._clock = clock
+        self.resolutions: Watchers[float] = Watchers("answers of the VRS")
 
     async def create_endpoint(self, network: Network, request: CreateEndpoint) -> Endpoint:
         """Check an endpoint and keep it."""
@@ -266,10 +273,12 @@ class Endpoints:
         """
         if not self._resolve_timeout:
             return network.gateway
+        began = self._clock.seconds()
         try:
             resolution = await self._switch.resolved(endpoint.id, self._resolve_timeout)
         except NotResolved:
             raise await self._unresolved(network, endpoint) from None
+        self.resolutions.tell(self._clock.seconds() - began)
         self._log.info("endpoint={endpoint} is {resolution}", endpoint=endpoint.id[:12], resolution=str(resolution))
         await self._switch.wired(endpoint.id)
         return check_resolution(network, endpoint, resolution)

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from nuage.errors import DeadlineExceeded, NuageError
+from nuage.watchers import Watchers
 
 #: The calls that make something. Nobody wants it any more once the client is gone.
 _UNDONE_UNHEARD = frozenset(
@@ -32,6 +33,10 @@ _UNDONE_UNHEARD = frozenset(
 
 #: Seconds that a call has at the daemon's end, beyond its deadline, to undo what it did.
 _UNDOING = 0.5
+
+
+#: How a call may end; see :class:`Ended`.
+OUTCOMES = ("ok", "failed", "given up", "bug")
 
 
 class Answer(Protocol):
@@ -50,7 +55,7 @@ class Ended:
         network_id: The network that it was about, None for none.
         endpoint_id: The endpoint, None for none.
         seconds: How long it took.
-        outcome: ``ok``, ``failed``, ``given up`` (its client had gone, or its time was over) or ``bug``.
+        outcome: One of OUTCOMES. It is given up if its client had gone, or its time was over.
         problem: Why it failed, as Docker was told; empty if it did not.
     """
 
@@ -78,7 +83,7 @@ class Calls:
         #: Each call in flight, and what messages call it.
         self._running: dict[Deferred[Any], str] = {}
         self._idle: list[Deferred[None]] = []
-        self._watchers: list[Callable[[Ended], None]] = []
+        self._watchers: Watchers[Ended] = Watchers("calls")
 
     @property
     def in_flight(self) -> int:
@@ -87,7 +92,7 @@ class Calls:
 
     def watch(self, watcher: Callable[[Ended], None]) -> None:
         """Tell a watcher of each call that ends. What it raises is logged, and harms no call."""
-        self._watchers.append(watcher)
+        self._watchers.add(watcher)
 
     async def carry_out(self, method: str, request: object, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Run ``work`` and return its answer. Cancel this if nobody waits for the answer any more.
@@ -167,14 +172,7 @@ class Calls:
             **_judged(outcome),
         )
         self._log_end(ended, _subject(request))
-        for watcher in self._watchers:
-            self._tell(watcher, ended)
-
-    def _tell(self, watcher: Callable[[Ended], None], ended: Ended) -> None:
-        try:
-            watcher(ended)
-        except Exception:
-            self._log.failure("a watcher of {method} failed", method=ended.method)
+        self._watchers.tell(ended)
 
     def _log_end(self, ended: Ended, subject: str) -> None:
         event = {"method": ended.method, "subject": subject, "milliseconds": ended.seconds * 1000}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from ovs.db.schema import DbSchema
@@ -103,6 +104,7 @@ class OvsdbClient:
         self._reasons: set[str] = set()
         self._sync_waiters: list[Deferred[None]] = []
         self._sync_listeners: list[Callable[[], None]] = []
+        self._transaction_listeners: list[Callable[[float], None]] = []
         self._waits = RowWaits(reactor, self.cache)
         self._service = ClientService(
             _Observed(remote.endpoint(reactor), self._attempt_failed),
@@ -208,7 +210,11 @@ class OvsdbClient:
         await self.when_synced(allowed)
         if self._session is None:
             raise self._not_connected(allowed)
-        return await self._session.transact(operations, max(deadline - self._clock.seconds(), 0))
+        sent = self._clock.seconds()
+        try:
+            return await self._session.transact(operations, max(deadline - sent, 0))
+        finally:
+            self._tell_transaction(self._clock.seconds() - sent)
 
     async def wait_until(self, table: str, uuid: str, predicate: Callable[[Row | None], T | None], timeout: float) -> T:
         """Return the first result of ``predicate`` that is not None.
@@ -232,6 +238,10 @@ class OvsdbClient:
                 self._sync_listeners.remove(entry)
 
         return unsubscribe
+
+    def on_transaction(self, callback: Callable[[float], None]) -> None:
+        """Call ``callback`` with the seconds of each transaction, from being sent until it ends, well or not."""
+        self._transaction_listeners.append(callback)
 
     def session_loaded(self, session: Session) -> None:
         """See SessionOwner."""
@@ -296,6 +306,10 @@ class OvsdbClient:
         delay = min(MIN_RETRY_DELAY * _RETRY_FACTOR ** min(self._attempts - 1, 50), self._max_retry_delay)
         return delay * (1 + _JITTER * self._jitter())
 
+    def _tell_transaction(self, seconds: float) -> None:
+        for listener in self._transaction_listeners:
+            self._tell(partial(listener, seconds))
+
     def _tell(self, listener: Callable[[], None]) -> None:
         try:
             listener()
@@ -303,7 +317,7 @@ class OvsdbClient:
             self._report(error)
 
     def _report(self, error: Exception) -> None:
-        self._log.failure("a listener of the cache failed", Failure(error))
+        self._log.failure("a listener of the client failed", Failure(error))
 
 
 class _Sessions(Factory):

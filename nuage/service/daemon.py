@@ -111,6 +111,7 @@ class Daemon:
             containers=self.containers,
             cleanup=self.cleanup,
             turns=turns,
+            clock=reactor,
             places=self.places,
             addresses=self.addressing.addresses if self.addressing is not None else None,
         )

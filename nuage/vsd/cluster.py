@@ -16,6 +16,7 @@ from twisted.internet.task import deferLater
 from nuage.errors import VsdUnavailable
 from nuage.http import NoAnswer, Requests, Response
 from nuage.vsd.answers import refusal
+from nuage.watchers import Watchers
 
 #: Seconds before another round of all servers, of which up to half are left to chance: the hosts of a data centre come
 #: back all at once.
@@ -46,6 +47,21 @@ class Request:
         return f"{self.method} {self.path.partition('?')[0]}" + (f" where {where}" if where else "")
 
 
+@attrs.frozen(kw_only=True)
+class Asked:
+    """How one server was asked.
+
+    Args:
+        method: HTTP's method.
+        code: The status of its answer; "none" if it did not answer.
+        seconds: How long that took.
+    """
+
+    method: str
+    code: str
+    seconds: float
+
+
 class AnswerLost(VsdUnavailable):
     """The VSD may have done what was asked, and did not tell."""
 
@@ -74,6 +90,8 @@ class Cluster:
         self._urls = list(urls)
         self._timeout = timeout
         self._chance = chance
+        #: Tells how each server was asked, each repetition.
+        self.asked: Watchers[Asked] = Watchers("requests to the VSD")
 
     async def ask(self, request: Request, headers: Mapping[str, str]) -> Response:
         """Return the answer of a server that is able to give one.
@@ -113,6 +131,7 @@ class Cluster:
     async def _ask_at(self, url: str, request: Request, headers: Mapping[str, str], left: float) -> Response:
         """Ask one server; each of several has its share of the time."""
         share = min(left, self._timeout / len(self._urls))
+        began, code = self._clock.seconds(), "none"
         try:
             response = await self._requests.ask(
                 request.method,
@@ -121,8 +140,11 @@ class Cluster:
                 headers={**request.headers, **headers},
                 data=request.body,
             )
+            code = str(response.status)
         except NoAnswer as problem:
             raise _Failed(_message(url, request, str(problem)), maybe_done=problem.connected) from problem
+        finally:
+            self.asked.tell(Asked(method=request.method, code=code, seconds=self._clock.seconds() - began))
         if response.status >= 301 and not 400 <= response.status < 500:
             raise _Failed(_message(url, request, str(refusal(response))), maybe_done=True)
         self._prefer(url)

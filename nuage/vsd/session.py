@@ -15,9 +15,10 @@ from twisted.internet.defer import Deferred
 from nuage.errors import VsdRefused, VsdUnavailable
 from nuage.http import Response
 from nuage.vsd.answers import Entity, NotUnderstood, entities, refusal, total
-from nuage.vsd.cluster import AnswerLost, Cluster, Request
+from nuage.vsd.cluster import AnswerLost, Asked, Cluster, Request
 from nuage.vsd.login import Login
 from nuage.vsd.presence import Presence
+from nuage.watchers import Watchers
 
 #: Objects that a page has; the VSD sends no more at once.
 PAGE = 500
@@ -47,6 +48,11 @@ class Session:
         self._login = login
         self.presence = presence
         self._close = close
+
+    @property
+    def asked(self) -> Watchers[Asked]:
+        """Tells of each request to one of the VSD's servers, those of the login too."""
+        return self._cluster.asked
 
     async def get(self, path: str, *, filter: str | None = None) -> list[Entity]:  # noqa: A002
         """Return the objects of a path, from all of its pages.
