@@ -802,6 +802,25 @@ class Auditing(SynchronousTestCase):
         self.clock.advance(30)
         assert len(self.flushLoggedErrors(RuntimeError)) == 1
 
+    def test_the_account(self) -> None:
+        """It tells what was done, and since when nothing has been compared well."""
+        account = self.auditor.account
+        self.auditor.trigger()
+        self.clock.advance(7)
+        self.assertEqual((account.runs, account.failures, account.succeeded), (1, 0, 0.0))
+        self.see(docker=None)
+        self.auditor.trigger()
+        self.assertEqual((account.runs, account.failures), (1, 1))
+        self.assertEqual((account.ended, account.succeeded), (7.0, 0.0))
+        self.assertEqual(account.problem, "Docker did not answer")
+        self.see(docker=_docker(), links={})
+        self.auditor.trigger()
+        self.clock.advance(5)
+        self.assertEqual((account.succeeded, account.problem), (12.0, None))
+        self.assertEqual(account.repairs, {"forget": 1})
+        self.assertIn("forget", rules.REPAIRS)
+        self.assertNotIn("remark", rules.REPAIRS)
+
     def test_one_at_a_time(self) -> None:
         """An audit that is asked for while one is under way follows it."""
         waiter: Deferred[None] = Deferred()

@@ -83,13 +83,15 @@ class Account:
     """What an auditor has done so far.
 
     ``runs`` and ``failures`` count the audits that could compare all and those that could not. ``ended`` is when the
-    last one ended, by the auditor's clock; ``findings`` is what it found, None if it could not look; ``problem`` is why
-    it could not compare all, None if it could. ``repairs`` counts what was done, by kind.
+    last one ended, by the auditor's clock, and ``succeeded`` when the last one did that could compare all. ``findings``
+    is what the last one found, None if it could not look; ``problem`` is why it could not compare all, None if it
+    could. ``repairs`` counts what was done, by kind.
     """
 
     runs: int = 0
     failures: int = 0
     ended: float | None = None
+    succeeded: float | None = None
     findings: Findings | None = None
     problem: str | None = None
     repairs: Counter[str] = attrs.field(factory=Counter)
@@ -312,6 +314,8 @@ class Auditor:
         account.ended, account.findings, account.problem = self._clock.seconds(), findings, problem
         account.runs += problem is None
         account.failures += problem is not None
+        if problem is None:
+            account.succeeded = account.ended
 
     def _failed(self, failure: Failure) -> None:
         # Nobody knows what was there meanwhile.

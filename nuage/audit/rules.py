@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from typing import get_args
 
 import attrs
 
@@ -133,7 +134,15 @@ TOLD = (Suspect, Remark)
 
 def kind_of(proposal: Proposal) -> str:
     """Return the kind of a proposal in one word, such as ``mend_link``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(proposal).__name__).lower()
+    return _kind(type(proposal))
+
+
+def _kind(proposal: type) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", proposal.__name__).lower()
+
+
+#: The kinds of what is not only reported.
+REPAIRS = tuple(_kind(proposal) for proposal in get_args(Proposal) if proposal not in TOLD)
 
 
 @attrs.frozen(kw_only=True)

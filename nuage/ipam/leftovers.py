@@ -90,6 +90,11 @@ class Leftovers:
         self._next: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
 
+    @property
+    def suspected(self) -> int:
+        """How many addresses were left over when they were looked at last."""
+        return len(self._since)
+
     def start(self) -> None:
         """Look for the first time after an interval, and then again and again."""
         self._next = self._clock.callLater(_INTERVAL, self._begin)

@@ -89,6 +89,10 @@ class Addressing:
         """The addresses whose clean-up is still due."""
         return self._cleanup.unfinished
 
+    def left(self) -> dict[str, int]:
+        """Count the addresses that are held at the VSD and not used, as far as that is known."""
+        return {"giving_back": len(self.unfinished), "left_over": self._leftovers.suspected}
+
     def start(self) -> None:
         """Start what runs by itself."""
         self._leftovers.start()

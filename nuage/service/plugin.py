@@ -67,6 +67,7 @@ class NuagePlugin(MultiService):
             ledger=self._daemon.ledger,
             account=self._daemon.auditor.account,
             unfinished=self._daemon.unfinished,
+            left=self._daemon.addressing.left if self._daemon.addressing is not None else None,
         )
         Alarms(reactor, self.reporter.report).setServiceParent(self)
         control = PluginSite(self._control(log), reactor)

@@ -123,6 +123,7 @@ class AuditSeen:
         runs: Audits that ended well.
         failures: Audits that failed.
         last: When the last one ended, None if none has.
+        succeeded: When the last one ended that was well, None if none has.
         problem: Why the last one failed, or was not complete; None if it was well.
         proposals: What it would do, or leave to the operator, as it saw last.
         repairs: What it did since the start, by kind, such as ``restore``.
@@ -131,6 +132,7 @@ class AuditSeen:
     runs: int = 0
     failures: int = 0
     last: float | None = None
+    succeeded: float | None = None
     problem: str | None = None
     proposals: tuple[str, ...] = ()
     repairs: Mapping[str, int] = attrs.field(factory=dict)
@@ -161,6 +163,8 @@ class Report:
         endpoints: By network.
         audit: What the auditor did.
         cleanup: Endpoints and networks whose clean-up is due.
+        addresses: Addresses from Nuage, by what becomes of them: ``in_use`` by an endpoint, ``giving_back`` until the
+            VSD takes them, ``left_over`` by a crash. Empty where there is no VSD.
         problems: What is not well. The report is well if there is none.
     """
 
@@ -175,6 +179,7 @@ class Report:
     endpoints: tuple[EndpointSeen, ...]
     audit: AuditSeen
     cleanup: tuple[str, ...]
+    addresses: Mapping[str, int] = attrs.field(factory=dict)
     problems: tuple[Problem, ...]
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -38,6 +38,7 @@ class Reporter:
         ledger: How the endpoints do.
         account: What the auditor did.
         unfinished: Tells what is still to be cleaned up.
+        left: Counts the addresses from Nuage that nobody uses, by what becomes of them. None where there is no VSD.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Reporter:
         ledger: Ledger,
         account: Account,
         unfinished: Callable[[], Collection[str]],
+        left: Callable[[], Mapping[str, int]] | None = None,
     ) -> None:
         self._times = times
         self._scope = scope
@@ -58,6 +60,7 @@ class Reporter:
         self._ledger = ledger
         self._account = account
         self._unfinished = unfinished
+        self._left = left
         self._started = times.now()
 
     def report(self) -> Report:
@@ -79,6 +82,7 @@ class Reporter:
             endpoints=endpoints,
             audit=audit,
             cleanup=cleanup,
+            addresses=self._addresses(endpoints),
             problems=(
                 *self._away(),
                 *_unwell(endpoints, now, waiting=all(part.there for part in parts if part.key != "docker")),
@@ -99,16 +103,28 @@ class Reporter:
             else:
                 yield endpoint
 
+    def _addresses(self, endpoints: Iterable[EndpointSeen]) -> dict[str, int]:
+        if self._left is None:
+            return {}
+        networks = {network.id for network in self._ledger.networks().values() if network.ipam}
+        users = (each for each in endpoints if each.network_id in networks and not each.gone)
+        used = sum((each.address is not None) + (each.address_v6 is not None) for each in users)
+        return {"in_use": used, **self._left()}
+
     def _audit(self) -> AuditSeen:
         account = self._account
         return AuditSeen(
             runs=account.runs,
             failures=account.failures,
-            last=None if account.ended is None else self._times.at(account.ended),
+            last=self._at(account.ended),
+            succeeded=self._at(account.succeeded),
             problem=account.problem,
             proposals=tuple(map(str, account.findings.proposals)) if account.findings else (),
             repairs=dict(account.repairs),
         )
+
+    def _at(self, seconds: float | None) -> float | None:
+        return None if seconds is None else self._times.at(seconds)
 
     def _away(self) -> Iterator[Problem]:
         """Name what is away. Of what nobody can tell, the cause is named already."""
