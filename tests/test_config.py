@@ -91,6 +91,20 @@ class Reading(ConfigCase):
             with self.subTest(text):
                 self.assertEqual(self.load(text).vrs_remote, remote)
 
+    def test_status_endpoint(self) -> None:
+        cases = {
+            "": None,
+            "9680": "127.0.0.1:9680",
+            "'9680'": "127.0.0.1:9680",
+            "127.0.0.1:9680": "127.0.0.1:9680",
+            "0.0.0.0:80": "0.0.0.0:80",
+            "'[::1]:9680'": "[::1]:9680",
+        }
+        for text, address in cases.items():
+            with self.subTest(text):
+                config = self.load(f"status_endpoint: {text}" if text else "")
+                self.assertEqual(config.status_endpoint, address)
+
     def test_log_levels(self) -> None:
         for text, level in (("debug", "Debug"), ("WARNING", "Warn"), ("Warn", "Warn"), ("critical", "Critical")):
             with self.subTest(text):
@@ -137,6 +151,13 @@ class Refusing(ConfigCase):
             "Scope: [global]": "local or global",
             "plugin_socket: nuage.sock": "absolute path",
             f"plugin_socket: /{'x' * 107}": "107 bytes",
+            "status_endpoint: localhost:9680": 'an address of this machine before the port, not the name "localhost"',
+            "status_endpoint: 0": "no port",
+            "status_endpoint: 70000": "no port",
+            "status_endpoint: 127.0.0.1:x": "no port",
+            "status_endpoint: true": "a port, or address:port",
+            "status_endpoint: ':9680'": "no usable host name",
+            "status_endpoint: '::1:9680'": "brackets",
             "mtu: 1450.0": "whole number",
             "vrs_timeout: 0": "seconds",
             "vrs_timeout: .nan": "seconds",
@@ -383,6 +404,7 @@ class Environment(ConfigCase):
             "scope": "local",
             "plugin_socket": Path("/run/docker/plugins/other.sock"),
             "control_socket": Path("/run/other/control.sock"),
+            "status_endpoint": "0.0.0.0:9680",
             "mtu": 1500,
             "call_timeout": 60.5,
             "vrs_timeout": 1.0,

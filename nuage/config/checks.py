@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ MTU_MIN, MTU_MAX = 1280, 65535
 #: Where the VSD listens, by its documentation.
 _VSD_PORT = 8443
 _VSD_VERSION = re.compile(r"v[0-9]{1,2}(_[0-9]{1,2})?")
+#: Where a port is that comes without an address: nobody else should reach it unless the user says so.
+_LOOPBACK = "127.0.0.1"
 
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}(?<!-)")
 _DEVICE_NAME = re.compile(r"[!-.0-9;-~]{1,15}")
@@ -175,6 +177,18 @@ def boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError
     return value
+
+
+def listening_address(value: Any) -> str:
+    """Allow a port, which is one of 127.0.0.1, and ``address:port``. A name could come to mean another address."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError
+    host, port = _host_port(str(value) if ":" in str(value) else f"{_LOOPBACK}:{value}")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        raise ValueError(f'needs an address of this machine before the port, not the name "{host}"') from None
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def socket_path(value: Any) -> Path:

@@ -71,6 +71,9 @@ class Config:
         default=Path("/run/nuage/control.sock"),
         metadata=_key("control_socket", checks.socket_path, "an absolute path of up to 107 bytes"),
     )
+    status_endpoint: str | None = attrs.field(
+        default=None, metadata=_key("status_endpoint", checks.listening_address, "a port, or address:port")
+    )
     mtu: int = attrs.field(default=1450, metadata=_key("mtu", *checks.whole_number(checks.MTU_MIN, checks.MTU_MAX)))
     call_timeout: float = attrs.field(default=35.0, metadata=_key("call_timeout", checks.seconds, _SECONDS))
     vrs_timeout: float = attrs.field(default=10.0, metadata=_key("vrs_timeout", checks.seconds, _SECONDS))

@@ -25,7 +25,7 @@ _SOCKET_UMASK = 0o177
 _FOLDER_MODE = 0o700
 
 
-class _Connections(WrappingFactory):
+class Connections(WrappingFactory):
     """Knows the open connections, so that they can be closed at the end."""
 
     noisy = False
@@ -57,7 +57,7 @@ class UnixServer(Service):
         self._reactor = reactor
         self._key = key
         self._path = path
-        self._connections = _Connections(factory)
+        self._connections = Connections(factory)
         self._passed = passed
         self._accepting: PassedSocket | None = None
         self._port: IListeningPort | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from nuage.service.readiness import Readiness
 from nuage.status.alarms import Alarms
 from nuage.status.audits import Audits
 from nuage.status.control import ControlServer, Status, tree
+from nuage.status.endpoint import StatusEndpoint, StatusSite
 from nuage.status.events import Events
 from nuage.status.log_level import Levels, LogLevel
 from nuage.status.reporter import Reporter
@@ -70,8 +72,12 @@ class NuagePlugin(MultiService):
             left=self._daemon.addressing.left if self._daemon.addressing is not None else None,
         )
         Alarms(reactor, self.reporter.report).setServiceParent(self)
-        control = PluginSite(self._control(log), reactor)
+        status, visible = Status(self.reporter.report), self._visible()
+        control = PluginSite(tree(status, {**visible, **self._control(log)}), reactor)
         ControlServer(reactor, config.control_socket, control, passed.get("control_socket")).setServiceParent(self)
+        if config.status_endpoint is not None:
+            seen = StatusSite(tree(status, visible), reactor, [socket.gethostname()])
+            StatusEndpoint(reactor, config.status_endpoint, seen).setServiceParent(self)
         self._readiness = Readiness(
             reactor,
             watches,
@@ -103,16 +109,15 @@ class NuagePlugin(MultiService):
         """Finish the calls in flight, then everything else. This ends in time, whatever hangs."""
         return Deferred.fromCoroutine(self._stop())
 
-    def _control(self, log: Levels) -> IResource:
-        """Return all that the control socket serves."""
-        audits = Audits(self._daemon.times, self._daemon.auditor)
+    def _visible(self) -> dict[str, IResource]:
+        """Return what only shows something: that may be seen over TCP too."""
         events = Events(self._clock, self.reporter.report)
-        others = {
-            "audit": audits.resource(),
-            "events": events.resource(),
-            "log-level": LogLevel(log).resource(),
-        }
-        return tree(Status(self.reporter.report), others)
+        return {"events": events.resource()}
+
+    def _control(self, log: Levels) -> dict[str, IResource]:
+        """Return what changes something, or has the daemon do something."""
+        audits = Audits(self._daemon.times, self._daemon.auditor)
+        return {"audit": audits.resource(), "log-level": LogLevel(log).resource()}
 
     def audit(self) -> None:
         """Audit now."""
