@@ -8,7 +8,7 @@ project = "nuage-plugin"
 project_copyright = "the authors of nuage-plugin, Apache-2.0"
 version = release = __version__
 
-extensions = ["docs.configuration_keys"]
+extensions = ["docs.configuration_keys", "docs.metric_list"]
 highlight_language = "none"
 exclude_patterns = ["__pycache__"]
 # Each link is one within the documentation, and has to lead somewhere.

@@ -184,13 +184,16 @@ class Daemon(CommandCase):
 
     @asynchronous
     async def test_what_is_served(self) -> None:
-        """The status, and nothing that changes anything."""
+        """Metrics, with what has just happened, and the status, and nothing that changes anything."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.configure(status_endpoint=port)
         daemon = await self.started()
         url = f"http://127.0.0.1:{port}"
+        metrics = await self._get(f"{url}/metrics")
+        self.assertIn('nuage_calls_total{method="Plugin.Activate",outcome="ok"} 1.0', metrics)
+        self.assertIn("nuage_vrs_connected 0.0", metrics)
         self.assertIn('"scope": "global"', await self._get(f"{url}/status"))
         changing = await treq.put(f"{url}/log-level", b"{}", persistent=False)
         self.assertEqual(changing.code, 405)

@@ -35,8 +35,16 @@ class Answering:
     #: Where Docker looks for the message of an error. Where the status is not 200, it looks for "Err" with any driver.
     error_keys: tuple[str, ...] = ("Err",)
 
+    #: The routes of the derived class.
+    _app: Klein
+
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
+
+    @classmethod
+    def methods(cls) -> tuple[str, ...]:
+        """Return the names of all calls."""
+        return tuple(rule.rule.removeprefix("/") for rule in cls._app.url_map.iter_rules())
 
     def refuse_route(self, request: IRequest, failure: Failure) -> bytes:
         """Answer a call that this driver does not implement; Docker takes 404 for exactly that."""

@@ -96,6 +96,11 @@ def resource_of(driver: NetworkDriver, ipam: IpamDriver | None, calls: Calls) ->
     return _Both(Libnetwork(driver, calls, both).resource(), IpamResource(ipam, calls).resource())
 
 
+def methods_of(ipam: IpamDriver | None) -> tuple[str, ...]:
+    """Return the names of the calls that the resource of a plugin answers; see :func:`resource_of`."""
+    return Libnetwork.methods() + (IpamResource.methods() if ipam is not None else ())
+
+
 class _Both(Resource):
     """Has each call answered by the resource of its driver.
 

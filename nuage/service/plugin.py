@@ -15,7 +15,7 @@ from twisted.web.resource import IResource
 from nuage import __version__
 from nuage.config.settings import Config
 from nuage.libnetwork.calls import Calls
-from nuage.libnetwork.ipam_resource import resource_of
+from nuage.libnetwork.ipam_resource import methods_of, resource_of
 from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.service import systemd
 from nuage.service.daemon import Daemon
@@ -27,6 +27,7 @@ from nuage.status.control import ControlServer, Status, tree
 from nuage.status.endpoint import StatusEndpoint, StatusSite
 from nuage.status.events import Events
 from nuage.status.log_level import Levels, LogLevel
+from nuage.status.prometheus import Metrics, MetricsPage
 from nuage.status.reporter import Reporter
 from nuage.status.watched import Watch
 
@@ -72,7 +73,7 @@ class NuagePlugin(MultiService):
             left=self._daemon.addressing.left if self._daemon.addressing is not None else None,
         )
         Alarms(reactor, self.reporter.report).setServiceParent(self)
-        status, visible = Status(self.reporter.report), self._visible()
+        status, visible = Status(self.reporter.report), self._visible(calls)
         control = PluginSite(tree(status, {**visible, **self._control(log)}), reactor)
         ControlServer(reactor, config.control_socket, control, passed.get("control_socket")).setServiceParent(self)
         if config.status_endpoint is not None:
@@ -109,15 +110,26 @@ class NuagePlugin(MultiService):
         """Finish the calls in flight, then everything else. This ends in time, whatever hangs."""
         return Deferred.fromCoroutine(self._stop())
 
-    def _visible(self) -> dict[str, IResource]:
+    def _visible(self, calls: Calls) -> dict[str, IResource]:
         """Return what only shows something: that may be seen over TCP too."""
         events = Events(self._clock, self.reporter.report)
-        return {"events": events.resource()}
+        return {"events": events.resource(), "metrics": MetricsPage(self._counting(calls)).resource()}
 
     def _control(self, log: Levels) -> dict[str, IResource]:
         """Return what changes something, or has the daemon do something."""
         audits = Audits(self._daemon.times, self._daemon.auditor)
         return {"audit": audits.resource(), "log-level": LogLevel(log).resource()}
+
+    def _counting(self, calls: Calls) -> Metrics:
+        """Return the metrics, which are told of what happens from now on."""
+        metrics = Metrics(self.reporter.report, lambda: calls.in_flight, methods_of(self._daemon.ipam))
+        calls.watch(metrics.call_ended)
+        self._daemon.client.on_transaction(metrics.transaction_ended)
+        self._daemon.endpoints.resolutions.add(metrics.port_resolved)
+        self._daemon.docker.questions.add(metrics.docker_asked)
+        if self._daemon.vsd is not None:
+            self._daemon.vsd.asked.add(metrics.vsd_asked)
+        return metrics
 
     def audit(self) -> None:
         """Audit now."""
