@@ -7,8 +7,10 @@ import re
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from docs import metrics
 from docs.keys import SHIPPED, described, reference
 from nuage.config.settings import Config
+from nuage.status.metrics import METRICS
 from tests.test_tap import PROJECT
 
 FILE = """\
@@ -86,6 +88,26 @@ class Reference(SynchronousTestCase):
         """It is not left out in silence."""
         problem = self.assertRaises(ValueError, reference, SHIPPED.read_text().replace("\nmtu: 1450\n", "\n"))
         self.assertEqual(str(problem), "etc/nuage.yaml does not describe mtu")
+
+
+class Metrics(SynchronousTestCase):
+    """The reference of the metrics."""
+
+    def test_each(self) -> None:
+        """It has its name, its labels, its kind and its sentence."""
+        text = metrics.reference()
+        self.assertIn("``nuage_calls_in_flight``, a gauge\n    Calls from Docker that have not ended.\n", text)
+        self.assertIn("``nuage_calls_total`` {method, outcome}, a counter\n", text)
+        for metric in METRICS:
+            self.assertEqual(text.count(f"``{metric.full_name}``"), 1, metric.name)
+            self.assertIn(f"\n    {metric.text}\n", text)
+
+    def test_alerts(self) -> None:
+        """The page names each of those that are shipped, and no other."""
+        page = (PROJECT / "docs" / "monitoring.rst").read_text()
+        named = re.findall(r"^``(Nuage\w+)``", page, re.M)
+        shipped = re.findall(r"alert: (\w+)", (PROJECT / "examples" / "alerts.yaml").read_text())
+        self.assertEqual(named, shipped)
 
 
 class Readme(SynchronousTestCase):
