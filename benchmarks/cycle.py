@@ -15,6 +15,7 @@ import argparse
 import http.client
 import json
 import re
+import resource
 import socket
 import statistics
 import subprocess
@@ -113,7 +114,7 @@ class Plugin:
     def __init__(self, stack: ExitStack) -> None:
         vrs = Vrs()
         stack.callback(vrs.stop)
-        self._socket = vrs.folder / "nuage.sock"
+        self._socket, self._control = vrs.folder / "nuage.sock", vrs.folder / "control.sock"
         self.docker = Docker(vrs.folder / "docker.sock")
         stack.callback(self.docker.shutdown)
         config, log = vrs.folder / "nuage.yaml", vrs.folder / "nuage.log"
@@ -121,6 +122,7 @@ class Plugin:
             "VrsEndpoint": vrs.remote,
             "DockerEndpoint": f"unix://{vrs.folder}/docker.sock",
             "plugin_socket": str(self._socket),
+            "control_socket": str(self._control),
             "resolve_timeout": 0,
             "audit_interval": 600,
         }
@@ -167,11 +169,17 @@ class Plugin:
         self.docker.names[endpoint_id] = name
         return {"NetworkID": NETWORK, "EndpointID": endpoint_id}
 
-    def cycle(self, number: int) -> tuple[float, float]:
-        """Attach and detach an endpoint; return the seconds of processor time, and those that the Join took."""
-        before = self._spent()
+    def cycle(self, number: int, at_join: Callable[[], object] = lambda: None) -> tuple[float, float]:
+        """Attach and detach an endpoint; return the seconds of processor time, and those that the Join took.
+
+        Args:
+            number: Of the endpoint.
+            at_join: Is called just before the Join.
+        """
+        before = self.spent()
         ids = self.create(number)
         time.sleep(_BEFORE_JOIN)
+        at_join()
         start = time.perf_counter()
         self.call("Join", {**ids, "SandboxKey": "/var/run/docker/netns/x", "Options": {}})
         join = time.perf_counter() - start
@@ -180,7 +188,7 @@ class Plugin:
         self.call("DeleteEndpoint", ids)
         del self.docker.names[ids["EndpointID"]], self.docker.containers[f"web-{number}"]
         time.sleep(_BETWEEN)
-        return self._spent() - before, join
+        return self.spent() - before, join
 
     def _connects(self) -> bool:
         with suppress(OSError):
@@ -188,7 +196,17 @@ class Plugin:
             return True
         return False
 
-    def _spent(self) -> float:
+    def control(self) -> http.client.HTTPConnection:
+        """Return a connection to the control socket."""
+        return _UnixConnection(self._control)
+
+    def resident(self) -> int:
+        """Return the plugin's memory in KiB."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * resource.getpagesize() // 1024
+
+    def spent(self) -> float:
+        """Return the seconds of processor time that the plugin has taken."""
         tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
