@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
@@ -71,6 +71,7 @@ CONTAINERS: list[dict[str, Any]] = [
     {
         "Id": WEB,
         "Names": ["/other/alias", "/web.1"],
+        "State": "running",
         "Labels": {"tier": "front"},
         "NetworkSettings": {
             "Networks": {
@@ -95,8 +96,9 @@ PLUGINS: list[dict[str, Any]] = [
         ("acme/volumes:latest", True, "volumedriver/1.0", "nuage.sock"),
     )
 ]
-INSPECTED = {
+INSPECTED: dict[str, Any] = {
     "Id": WEB,
+    "State": {"Status": "running", "Error": ""},
     "NetworkSettings": {
         "Networks": {
             "MyNet": {"EndpointID": RUNNING, "DriverOpts": {"nuage.policy-group": "web"}},
@@ -229,6 +231,14 @@ class EngineContract:
         running = await self.engine.running_endpoints()
         assert (running.uses[self.running], running.complete) == (use, True)
 
+    async def test_containers_of_any_state(self) -> None:
+        listed = {each.container.id: each for each in await self.engine.containers()}
+        found = listed[self.container.id]
+        assert (found.container, found.state) == (self.container, "running")
+        endpoint = found.endpoints[self.network_name]
+        assert (endpoint.id, endpoint.container_id) == (self.running, self.container.id)
+        assert await self.engine.failure_of(self.container.id) == await self.engine.failure_of("0" * 64) == ""
+
     async def test_driver_options_of_an_endpoint(self) -> None:
         assert await self.engine.driver_options(self.container.id, self.running) == self.options
         for container_id, endpoint_id in ((self.container.id, "0" * 64), ("0" * 64, self.running)):
@@ -277,6 +287,41 @@ class FakeDaemon(EngineContract, DaemonCase):
         self.assertEqual(network.ipv6, (Pool(subnet="fd00::/64"),))
         self.assertEqual(network.endpoints[RUNNING].ipv4, "10.21.59.2/24")
         self.assertEqual(network.endpoints[JOINING], Endpoint(id=JOINING, container_name="web.1"))
+
+    async def test_a_container_that_did_not_start(self) -> None:
+        """Docker keeps the reason; its endpoints have no ids, and its networks are known by their names."""
+        answers = {
+            "/containers/json": [
+                {
+                    **CONTAINERS[1],
+                    "State": "created",
+                    "NetworkSettings": {"Networks": {"MyNet": {}, "a": {"EndpointID": "", "IPAddress": ""}}},
+                }
+            ],
+            f"/containers/{WEB}/json": {**INSPECTED, "State": {"Status": "created", "Error": "no answer"}},
+        }
+        self.daemon.answer = lambda target: http(answers[urlsplit(target).path])
+        (listed,) = await self.engine.containers()
+        self.assertEqual((listed.state, {*listed.endpoints}, listed.endpoints["a"].id), ("created", {"a"}, ""))
+        self.assertEqual(await self.engine.failure_of(WEB), "no answer")
+
+    async def test_address_of_a_listed_endpoint(self) -> None:
+        """It has the length of its prefix, as where a network describes it."""
+        endpoint = {
+            "EndpointID": RUNNING,
+            "IPAddress": "10.21.59.2",
+            "IPPrefixLen": 24,
+            "MacAddress": "7a:42:00:00:00:01",
+        }
+        container = {**CONTAINERS[1], "NetworkSettings": {"Networks": {"MyNet": endpoint}}}
+        self.daemon.answer = lambda _target: http([container])
+        (listed,) = await self.engine.containers()
+        self.assertEqual(listed.endpoints["MyNet"], (await self.described())[RUNNING])
+
+    async def described(self) -> Mapping[str, Endpoint]:
+        """Return the endpoints of the network, as Docker describes it by itself."""
+        self.daemon.answer = docker
+        return (await self.engine.network(NETWORK_ID)).endpoints
 
     async def test_nulls(self) -> None:
         (network,) = await self.engine.networks(lambda driver: driver == "null")

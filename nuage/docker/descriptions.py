@@ -48,6 +48,19 @@ class Endpoint:
 
 
 @attrs.frozen(kw_only=True)
+class Listed:
+    """A container of any state, as a list of containers shows it.
+
+    ``state`` is Docker's word, such as "running" or "exited". ``endpoints`` are by the name of their network. While a
+    container does not run, or is being started, they have no id.
+    """
+
+    container: Container
+    state: str
+    endpoints: Mapping[str, Endpoint] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
 class Network:
     """A network as the Engine describes it. A list of networks names no endpoints."""
 
@@ -140,6 +153,30 @@ def container(item: Any) -> tuple[Container, dict[str, str]]:
     described = Container(id=item["Id"], name=names[0] if names else "", labels=dict(item.get("Labels") or {}))
     joined = {each["EndpointID"]: each.get("NetworkID") or "" for each in networks if each and each.get("EndpointID")}
     return described, joined
+
+
+def listed(item: Any) -> Listed:
+    """Read a container of a list with its state and all its endpoints."""
+    described, _joined = container(item)
+    networks = ((item.get("NetworkSettings") or {}).get("Networks") or {}).items()
+    endpoints = {name: _listed_endpoint(described, each) for name, each in networks if each}
+    return Listed(container=described, state=item.get("State") or "", endpoints=endpoints)
+
+
+def _listed_endpoint(of: Container, item: Any) -> Endpoint:
+    address = item.get("IPAddress") or ""
+    return Endpoint(
+        id=item.get("EndpointID") or "",
+        container_id=of.id,
+        container_name=of.name,
+        mac=item.get("MacAddress") or "",
+        ipv4=f"{address}/{item.get('IPPrefixLen') or 0}" if address else "",
+    )
+
+
+def failure(item: Any) -> str:
+    """Return why a container did not start the last time, empty if it did."""
+    return str(item["State"].get("Error") or "")
 
 
 def driver_options(item: Any) -> dict[str, dict[str, str]]:

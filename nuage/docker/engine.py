@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from nuage.docker import descriptions
-from nuage.docker.descriptions import UNREADABLE, Network
+from nuage.docker.descriptions import UNREADABLE, Listed, Network
 from nuage.docker.exchange import LARGEST_ANSWER, Answer, Exchange
 from nuage.docker.presence import REACHING, Again, Presence
 from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable, NuageError
@@ -165,6 +165,27 @@ class Engine:
             for endpoint_id, network_id in networks.items()
         }
         return Running(uses, complete)
+
+    async def containers(self) -> list[Listed]:
+        """Return all containers, also those that do not run. Works during a Join.
+
+        Raises:
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
+        """
+        return (await self._list(_CONTAINERS, descriptions.listed, {"all": "1"}))[0]
+
+    async def failure_of(self, container_id: str) -> str:
+        """Return why a container did not start the last time, empty if it did or is gone. Does not work during a Join.
+
+        Raises:
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
+        """
+        path = f"/containers/{quote(container_id, safe='')}/json"
+
+        def read(answer: Answer) -> str:
+            return "" if answer.unknown else self._understood(path, answer, descriptions.failure)
+
+        return await self._ask("/containers/ID/json", path, read)
 
     async def driver_options(self, container_id: str, endpoint_id: str) -> Mapping[str, str]:
         """Return the driver options that an endpoint of a container was given. Does not work during its Join.
