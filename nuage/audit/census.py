@@ -38,11 +38,18 @@ class Census:
         Raises:
             DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
-        drivers = {PurePath(self._socket).stem, *await self._engine.managed_drivers(self._socket)}
-        listed = await self._engine.networks(drivers.__contains__)
-        networks, unreadable = _requests(listed)
+        networks, unreadable = _requests(await self.networks())
         running = await self._engine.running_endpoints()
         return Docker(in_use=running.uses, complete=running.complete, networks=networks, unreadable=unreadable)
+
+    async def networks(self) -> list[Network]:
+        """Return our networks as Docker describes them, without their endpoints.
+
+        Raises:
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
+        """
+        drivers = {PurePath(self._socket).stem, *await self._engine.managed_drivers(self._socket)}
+        return await self._engine.networks(drivers.__contains__)
 
     async def with_others(self, docker: Docker, networks: Collection[str]) -> Docker:
         """Add the endpoints on ``networks`` that belong to no running container: those being created, or Swarm's."""

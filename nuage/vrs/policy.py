@@ -68,6 +68,19 @@ def port_metadata(network: Network, endpoint: Endpoint, container: Container | N
     return named
 
 
+def origin(key: str, network: Network, endpoint: Endpoint, container: Container | None) -> str | None:
+    """Tell where an endpoint's policy comes from: ``endpoint``, ``label`` or ``network``; None if nothing names one.
+
+    ``key`` is POLICY_GROUP or REDIRECTION_TARGET.
+    """
+    places = {
+        "endpoint": endpoint.options.get(key),
+        "label": container.labels.get(key) if container else None,
+        "network": network.policy_group if key == POLICY_GROUP else network.redirection_target,
+    }
+    return next((place for place, name in places.items() if name), None)
+
+
 def entity_metadata(
     network: Network, endpoint: Endpoint, container: Container | None, site_id: str | None
 ) -> dict[str, str]:

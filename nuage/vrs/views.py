@@ -53,6 +53,26 @@ class Attachment:
         return (self.error or "it does not say why") if failed else None
 
 
+@attrs.frozen(kw_only=True)
+class ToldPort:
+    """What the VRS was told of an endpoint's port. ``policy`` is as :func:`nuage.vrs.policy.port_metadata` says."""
+
+    mac: str
+    domain: str | None
+    zone: str | None
+    subnet: str | None
+    address: str | None
+    policy: Mapping[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class ToldEntity:
+    """What the VRS was told of an endpoint's container."""
+
+    name: str
+    organization: str | None
+
+
 def failure_of(interface: Row) -> str | None:
     """Return why the switch could not open an interface's device, None if it did or has not tried yet."""
     ofport = interface["ofport"]
@@ -89,6 +109,24 @@ def resolution_of(row: Row) -> Resolution | None:
         vrf_id=int(str(row.get("vrf_id", 0))),
         evpn_id=int(str(row.get("evpn_id", 0))),
     )
+
+
+def told_port_of(row: Row) -> ToldPort:
+    """Read a row of the port table that a driver wrote."""
+    told = _map(row["metadata"])
+    return ToldPort(
+        mac=str(row["mac"]),
+        domain=told.get(tables.DOMAIN),
+        zone=told.get(tables.ZONE),
+        subnet=told.get(tables.SUBNET),
+        address=told.get(tables.STATIC_IP),
+        policy=policy_of(row),
+    )
+
+
+def told_entity_of(row: Row) -> ToldEntity:
+    """Read a row of the entity table that a driver wrote."""
+    return ToldEntity(name=str(row["vm_name"]), organization=_map(row["metadata"]).get(tables.ORGANIZATION))
 
 
 def is_master(controller: Row) -> bool:
