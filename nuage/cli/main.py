@@ -13,9 +13,12 @@ import click
 from nuage import __version__
 from nuage.cli.audit import audit
 from nuage.cli.control import Control, NotReachable, Refusal
+from nuage.cli.diagnose import diagnose
+from nuage.cli.explain import explain
 from nuage.cli.lists import endpoints, networks
 from nuage.cli.log_level import log_level
 from nuage.cli.status import status
+from nuage.cli.topology import topology
 from nuage.config.loading import load
 from nuage.errors import ConfigurationError
 
@@ -45,7 +48,7 @@ def commands(context: click.Context, config: Path, socket: Path | None) -> None:
         context.obj = Control(socket or _configured(config))
 
 
-for command in (status, endpoints, networks, audit, log_level):
+for command in (status, endpoints, networks, explain, topology, audit, diagnose, log_level):
     commands.add_command(command)
 
 

@@ -34,6 +34,7 @@ from nuage.ovsdb.remote import Remote, TlsFiles, parse_remote
 from nuage.service.addressing import Addressing
 from nuage.status.judgement import Judge
 from nuage.status.ledger import Ledger
+from nuage.status.recent import RecentCalls
 from nuage.status.times import Times
 from nuage.status.watched import Watched
 from nuage.vrs import tables
@@ -83,6 +84,8 @@ class Daemon:
         self.links = Links(reactor, reactor)
         self.cleanup = Cleanup(reactor, turns)
         self.docker = docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)
+        self.census = Census(docker, config.plugin_socket.name)
+        self.recent = RecentCalls(reactor)
         self.containers = Containers(reactor, docker, self._found_late)
         self.vsd = _vsd(reactor, config)
         self.places = None
@@ -131,7 +134,7 @@ class Daemon:
             config.audit_interval,
             switch=self.switch,
             links=self.links,
-            census=Census(docker, config.plugin_socket.name),
+            census=self.census,
             endpoints=self.endpoints,
             networks=networks,
             turns=turns,
@@ -268,6 +271,8 @@ class Daemon:
         return Deferred.fromCoroutine(end).addTimeout(seconds, self._clock).addErrback(cut_off)
 
     def _found_late(self, endpoint_id: str, container: Container | None) -> None:
+        if self.switch.trace(endpoint_id).attached:
+            self.recent.note_late(endpoint_id)
         naming = Deferred.fromCoroutine(self.endpoints.name_endpoint(endpoint_id, container))
         naming.addErrback(
             lambda failure: self._log.warn(

@@ -18,6 +18,8 @@ from twisted.logger import (
 )
 from twisted.python import logfile, syslog
 
+from nuage.status.recent import RecentLines
+
 _LEVELS = {
     "Debug": LogLevel.debug,
     "Info": LogLevel.info,
@@ -43,7 +45,12 @@ class Log:
         self._predicate = LogLevelFilterPredicate()
         self.set_level(level)
         self._file = _file(options)
-        self.observer: ILogObserver = FilteringLogObserver(_unfiltered(options, self._file), [self._predicate])
+        self._recent = RecentLines(_unfiltered(options, self._file))
+        self.observer: ILogObserver = FilteringLogObserver(self._recent, [self._predicate])
+
+    def lines(self) -> list[str]:
+        """Return the last lines, the oldest first."""
+        return self._recent.lines()
 
     def level(self) -> str:
         """Return the least level that is logged, as the configuration spells it."""

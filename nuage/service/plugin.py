@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -20,13 +20,15 @@ from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.service import systemd
 from nuage.service.daemon import Daemon
 from nuage.service.ending import GRACE, LAST_STEPS
+from nuage.service.inspection import inspection
+from nuage.service.logs import Log
 from nuage.service.readiness import Readiness
 from nuage.status.alarms import Alarms
 from nuage.status.audits import Audits
 from nuage.status.control import ControlServer, Status, tree
 from nuage.status.endpoint import StatusEndpoint, StatusSite
 from nuage.status.events import Events
-from nuage.status.log_level import Levels, LogLevel
+from nuage.status.log_level import LogLevel
 from nuage.status.prometheus import Metrics, MetricsPage
 from nuage.status.reporter import Reporter
 from nuage.status.watched import Watch
@@ -39,7 +41,7 @@ class NuagePlugin(MultiService):
         reactor: Does all input and output, keeps the time.
         config: What the user configured.
         environ: This process's environment, through which systemd may pass it sockets and ask for notices.
-        log: The log, whose level can be changed.
+        log: The log, whose level can be changed and whose last lines are known.
 
     Raises:
         ConfigurationError: A socket that was passed is not a configured one.
@@ -47,7 +49,7 @@ class NuagePlugin(MultiService):
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, config: Config, environ: Mapping[str, str], log: Levels) -> None:
+    def __init__(self, reactor: Any, config: Config, environ: Mapping[str, str], log: Log) -> None:
         super().__init__()
         self._clock = reactor
         self._config = config
@@ -62,6 +64,7 @@ class NuagePlugin(MultiService):
         PluginServer(reactor, config.plugin_socket, site, calls, passed.get("plugin_socket")).setServiceParent(self)
         watches = [Watch(each, self._daemon.times.now) for each in self._daemon.watched()]
         calls.watch(self._daemon.ledger.call_ended)
+        calls.watch(self._daemon.recent.note)
         self.reporter = Reporter(
             self._daemon.times,
             scope=config.scope,
@@ -74,7 +77,7 @@ class NuagePlugin(MultiService):
         )
         Alarms(reactor, self.reporter.report).setServiceParent(self)
         status, visible = Status(self.reporter.report), self._visible(calls)
-        control = PluginSite(tree(status, {**visible, **self._control(log)}), reactor)
+        control = PluginSite(tree(status, {**visible, **self._control(log, watches)}), reactor)
         ControlServer(reactor, config.control_socket, control, passed.get("control_socket")).setServiceParent(self)
         if config.status_endpoint is not None:
             seen = StatusSite(tree(status, visible), reactor, [socket.gethostname()])
@@ -115,10 +118,13 @@ class NuagePlugin(MultiService):
         events = Events(self._clock, self.reporter.report)
         return {"events": events.resource(), "metrics": MetricsPage(self._counting(calls)).resource()}
 
-    def _control(self, log: Levels) -> dict[str, IResource]:
+    def _control(self, log: Log, watches: Sequence[Watch]) -> dict[str, IResource]:
         """Return what changes something, or has the daemon do something."""
         audits = Audits(self._daemon.times, self._daemon.auditor)
-        return {"audit": audits.resource(), "log-level": LogLevel(log).resource()}
+        looking = inspection(
+            self._clock, self._config, self._daemon, watches=watches, report=self.reporter.report, lines=log.lines
+        )
+        return {"audit": audits.resource(), "log-level": LogLevel(log).resource(), **looking}
 
     def _counting(self, calls: Calls) -> Metrics:
         """Return the metrics, which are told of what happens from now on."""
