@@ -32,3 +32,16 @@ def did_you_mean(unknown: str, known: Iterable[str]) -> str:
 def joined(*sentences: str) -> str:
     """Join sentences with semicolons. Sentences from elsewhere may end with a full stop, or not."""
     return "; ".join(filter(None, (sentence.strip().rstrip(".;") for sentence in sentences)))
+
+
+def age(seconds: float) -> str:
+    """Show a time span by its two largest units: ``3 d 4 h``."""
+    left = int(max(seconds, 0))
+    parts: list[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2])

@@ -24,7 +24,6 @@ from nuage.audit import rules
 from nuage.audit.auditor import Account, Findings
 from nuage.cli import output
 from nuage.cli.lists import _endpoints
-from nuage.cli.output import age
 from nuage.cli.status import drawn
 from nuage.libnetwork.server import PluginSite
 from nuage.status.audits import Audits
@@ -32,6 +31,7 @@ from nuage.status.control import ControlServer, Status, tree
 from nuage.status.log_level import LogLevel
 from nuage.status.report import AuditSeen, Report, State
 from nuage.status.times import Times
+from nuage.text import age
 from tests.driver_support import ENDPOINT, NETWORK
 from tests.http_support import asynchronous
 from tests.report_support import (

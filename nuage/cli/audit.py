@@ -10,7 +10,8 @@ import click
 from rich.console import Group, RenderableType
 
 from nuage.cli.control import Control
-from nuage.cli.output import age, as_json, plain, show
+from nuage.cli.output import as_json, plain, show
+from nuage.text import age
 
 #: Seconds for an audit, which asks Docker.
 _TIMEOUT = 60.0

@@ -9,7 +9,8 @@ import click
 from rich.console import RenderableType
 
 from nuage.cli.control import Control
-from nuage.cli.output import again, age, as_json, show, table
+from nuage.cli.output import again, as_json, show, table
+from nuage.text import age
 
 Rows = Sequence[Mapping[str, Any]]
 

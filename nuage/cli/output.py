@@ -87,19 +87,6 @@ def plain(value: object) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
-def age(seconds: float) -> str:
-    """Show a time span by its two largest units: ``3 d 4 h``."""
-    left = int(max(seconds, 0))
-    parts: list[str] = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count or (unit == "s" and not parts):
-            parts.append(f"{count} {unit}")
-        elif parts:
-            break
-    return " ".join(parts[:2])
-
-
 def counted(number: int, singular: str, plural: str) -> str:
     """Return a number with its noun."""
     return f"{number} {singular if number == 1 else plural}"

@@ -9,7 +9,8 @@ import click
 from rich.console import Group, RenderableType
 
 from nuage.cli.control import Control
-from nuage.cli.output import again, age, as_json, counted, pairs, plain, show
+from nuage.cli.output import again, as_json, counted, pairs, plain, show
+from nuage.text import age
 
 Report = Mapping[str, Any]
 
