@@ -9,7 +9,12 @@ from setuptools import find_packages, setup
 
 setup(
     packages=[*find_packages(include=["nuage", "nuage.*"]), "twisted.plugins"],
-    package_data={"nuage": ["py.typed"], "nuage.ovsdb": ["README.rst"], "twisted.plugins": ["nuage_plugin.py"]},
+    package_data={
+        "nuage": ["py.typed"],
+        "nuage.ovsdb": ["README.rst"],
+        "nuage.status": ["page.*"],
+        "twisted.plugins": ["nuage_plugin.py"],
+    },
     data_files=[
         ("share/nuage-plugin", ["etc/nuage.yaml"]),
         ("share/nuage-plugin/systemd", ["etc/systemd/nuage-plugin.service", "etc/systemd/nuage-plugin.socket"]),

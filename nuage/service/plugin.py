@@ -29,6 +29,7 @@ from nuage.status.control import ControlServer, Status, tree
 from nuage.status.endpoint import StatusEndpoint, StatusSite
 from nuage.status.events import Events
 from nuage.status.log_level import LogLevel
+from nuage.status.page import Page
 from nuage.status.prometheus import Metrics, MetricsPage
 from nuage.status.reporter import Reporter
 from nuage.status.watched import Watch
@@ -115,8 +116,12 @@ class NuagePlugin(MultiService):
 
     def _visible(self, calls: Calls) -> dict[str, IResource]:
         """Return what only shows something: that may be seen over TCP too."""
-        events = Events(self._clock, self.reporter.report)
-        return {"events": events.resource(), "metrics": MetricsPage(self._counting(calls)).resource()}
+        report = self.reporter.report
+        return {
+            "": Page(report).resource(),
+            "events": Events(self._clock, report).resource(),
+            "metrics": MetricsPage(self._counting(calls)).resource(),
+        }
 
     def _control(self, log: Log, watches: Sequence[Watch]) -> dict[str, IResource]:
         """Return what changes something, or has the daemon do something."""
