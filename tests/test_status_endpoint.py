@@ -16,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
-from nuage.status.endpoint import StatusEndpoint, StatusSite
-from tests.http_support import Answer, asynchronous, read_answers
+from nuage.status.endpoint import NamedSite, StatusEndpoint, StatusSite
+from tests.http_support import Answer, Wire, asynchronous, read_answers
 from tests.test_tap import CommandCase
 
 ADDRESS = IPv4Address("TCP", "127.0.0.1", 40000)
@@ -116,6 +116,14 @@ class WhoIsAnswered(EndpointCase):
         for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
             self.assertEqual(self.ask(host="localhost", method=method, path="/log-level"), 405)
         self.assertEqual(self.seen.asked, [])
+
+    def test_the_control_socket(self) -> None:
+        """It looks at the name too, and answers all methods."""
+        for host, expected in (("localhost:8080", 200), ("evil.example:8080", 403)):
+            site = NamedSite(cast(IResource, self.seen), self.reactor, [])
+            (answer,) = Wire(site).send(f"PUT /log-level HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            self.assertEqual(answer.status, expected)
+        self.assertEqual(self.seen.asked, [b"PUT /log-level"])
 
     def test_too_many_connections(self) -> None:
         """Docker needs the descriptors that are left: more are closed at once, until others are."""

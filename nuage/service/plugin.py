@@ -26,7 +26,7 @@ from nuage.service.readiness import Readiness
 from nuage.status.alarms import Alarms
 from nuage.status.audits import Audits
 from nuage.status.control import ControlServer, Status, tree
-from nuage.status.endpoint import StatusEndpoint, StatusSite
+from nuage.status.endpoint import NamedSite, StatusEndpoint, StatusSite
 from nuage.status.events import Events
 from nuage.status.log_level import LogLevel
 from nuage.status.page import Page
@@ -78,10 +78,11 @@ class NuagePlugin(MultiService):
         )
         Alarms(reactor, self.reporter.report).setServiceParent(self)
         status, visible = Status(self.reporter.report), self._visible(calls)
-        control = PluginSite(tree(status, {**visible, **self._control(log, watches)}), reactor)
+        names = [socket.gethostname()]
+        control = NamedSite(tree(status, {**visible, **self._control(log, watches)}), reactor, names)
         ControlServer(reactor, config.control_socket, control, passed.get("control_socket")).setServiceParent(self)
         if config.status_endpoint is not None:
-            seen = StatusSite(tree(status, visible), reactor, [socket.gethostname()])
+            seen = StatusSite(tree(status, visible), reactor, names)
             StatusEndpoint(reactor, config.status_endpoint, seen).setServiceParent(self)
         self._readiness = Readiness(
             reactor,

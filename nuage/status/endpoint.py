@@ -2,7 +2,8 @@
 
 There is no password, so nothing can be changed here. A page of another site could have a browser ask here by a name of
 its own that it made mean this address (DNS rebinding), and read the answer. So only those are answered who ask for an
-address, for ``localhost`` or for this machine by its name.
+address, for ``localhost`` or for this machine by its name. The control socket does the same: a browser reaches it too,
+where somebody forwards a port to it.
 """
 
 from __future__ import annotations
@@ -35,24 +36,21 @@ _AGAIN = 10.0
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:]+))(?::\d+)?", re.IGNORECASE)
 
 
-class StatusSite(PluginSite):
-    """HTTP for those who only look.
+class NamedSite(PluginSite):
+    """HTTP for those who mean this machine.
 
     Args:
-        resource: What there is to see.
-        reactor: Measures how long a client is idle.
+        resource: What answers them.
+        reactor: Keeps the time.
         names: This machine's names.
     """
 
     def __init__(self, resource: IResource, reactor: Any, names: Collection[str]) -> None:
         super().__init__(resource, reactor)
-        self.timeOut = _IDLE
         self._names = {"localhost", *(name.lower() for name in names)}
 
     def getResourceFor(self, request: Any) -> IResource:
         """See twisted.web.server.Site."""
-        if request.method not in (b"GET", b"HEAD"):
-            return _Refusal(405, "nothing can be changed here; use nuage-plugin on this machine")
         host = str(request.getHeader(b"host") or b"", "ascii", "replace")
         if not self._means_this_machine(host):
             return _Refusal(403, f"this machine is not called {host!r}; ask for its address, or for localhost")
@@ -65,6 +63,26 @@ class StatusSite(PluginSite):
             return False
         address, name = parts.groups()
         return _is_address(address or name) or (address is None and name.lower().rstrip(".") in self._names)
+
+
+class StatusSite(NamedSite):
+    """HTTP for those who only look.
+
+    Args:
+        resource: What there is to see.
+        reactor: Measures how long a client is idle.
+        names: This machine's names.
+    """
+
+    def __init__(self, resource: IResource, reactor: Any, names: Collection[str]) -> None:
+        super().__init__(resource, reactor, names)
+        self.timeOut = _IDLE
+
+    def getResourceFor(self, request: Any) -> IResource:
+        """See twisted.web.server.Site."""
+        if request.method not in (b"GET", b"HEAD"):
+            return _Refusal(405, "nothing can be changed here; use nuage-plugin on this machine")
+        return super().getResourceFor(request)
 
 
 class StatusEndpoint(Service):

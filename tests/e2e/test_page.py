@@ -23,9 +23,6 @@ from tests.e2e.host_support import HostTestCase, demand_programs
 from tests.http_support import Answer
 from tests.test_page import HOSTILE, NETWORK, REPORT, WEB, wire
 
-#: Its path inside a host.
-CONTROL_SOCKET = Path("/run/nuage/control.sock")
-
 
 class PageTests(HostTestCase):
     """The page of a host whose containers come and go. Chromium sees it as through ``ssh -L``."""
@@ -34,9 +31,10 @@ class PageTests(HostTestCase):
         """Open the page of the host."""
         demand_programs("chromium")
         super().setUp()
-        address = forward(self, self.host.namespace.outside(CONTROL_SOCKET))
+        self.address = forward(self, self.host.plugin.control_socket)
         self.browser = browser(self)
-        self.browser.open(address)
+        self.browser.open(self.address)
+        self.browser.wait("it is told what changes", "liveness.textContent === 'live'")
 
     def test_the_life_of_containers(self) -> None:
         """One appears when it starts, turns from waiting to resolved, and disappears. Another one is refused."""
@@ -66,6 +64,13 @@ class PageTests(HostTestCase):
         self.remove_network("seen")
         self.browser.wait("the network is gone", f"!picture.innerHTML.includes('{network[:12]}')")
         self.assertEqual(self.browser.complaints, [])
+
+    def test_a_page_of_another_site(self) -> None:
+        """A name that somebody made mean this address is not answered."""
+        self.browser.open(self.address.replace("127.0.0.1", "localhost"))
+        self.assertIn("nuage-plugin", self.browser.value("document.title"))
+        self.browser.open(self.address.replace("127.0.0.1", "evil.localhost"))
+        self.assertIn("this machine is not called 'evil.localhost", self.browser.value("document.body.textContent"))
 
     def explanation(self, name: str) -> str:
         """Choose an endpoint, and return what is said beside the picture."""
