@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from socket import gethostname
 
 from vspk import v6
 
@@ -68,6 +69,8 @@ def show_use(pair: Pair) -> None:
         print(f"       less {log}")
         if host.plugin.process.pid:
             print(f"       {COMMAND} --socket {host.plugin.control_socket} status")
+            print(f"       ssh -L localhost:8080:{host.plugin.control_socket} root@{gethostname()}", end="")
+            print("    # from your desk, then http://localhost:8080/ in its browser")
     print(f"Change the topology:  edit {pair.topology}; kill -HUP {pair.vsc.process.pid}")
     print(f"                      less {pair.vsc.process.log}")
     access = pair.vsc.vsd

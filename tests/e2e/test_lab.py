@@ -88,6 +88,7 @@ class DemonstrationTests(SynchronousTestCase):
         self.assertRegex(shown, r"vm_name +: web\n")
         self.assertIn("Endpoints   2 resolved\n", re.sub(" +\n", "\n", shown))
         self.assertRegex(shown, r"vport: name nu\w+, type CONTAINER, operational_state UP\n")
+        self.assertRegex(shown, rf"ssh -L localhost:8080:{self.pair.hosts[0].plugin.control_socket} root@\S+ +#")
         self.assertRegex(shown, r"https://localhost:\d+/nuage/api/v6/me")
 
     def test_swarm(self) -> None:
