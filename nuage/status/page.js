@@ -80,8 +80,16 @@ function frame() {
   picture.replaceChildren(make("div", { id: "tools" }, make("div", { id: "states" }), search), make("div", { id: "topology" }));
 }
 
+// Replaces the buttons of a list, and leaves the focus on the one that has it.
+function renew(list, items) {
+  const focused = [...list.children].findIndex((each) => each.contains(document.activeElement));
+  list.replaceChildren(...items);
+  const next = items[focused];
+  (next?.querySelector("button") ?? next)?.focus();
+}
+
 function drawStates() {
-  byId("states").replaceChildren(...Object.keys(STATES).map((state) => {
+  renew(byId("states"), Object.keys(STATES).map((state) => {
     const count = report.endpoint_states[state] ?? 0;
     // They do not count any more, but one may want to see why they were refused.
     const gone = report.endpoints.filter((each) => each.gone && each.state === state).length;
@@ -90,7 +98,6 @@ function drawStates() {
     button.addEventListener("click", () => {
       if (!wanted.delete(state)) wanted.add(state);
       draw();
-      byId("states").children[Object.keys(STATES).indexOf(state)].focus();
     });
     return button;
   }));
@@ -289,12 +296,14 @@ function explainNetwork(seen) {
 }
 
 function explainPart(part) {
+  const { seconds, ...details } = part.details;
   return [
     make("h2", { class: health(part) }, icon(iconOf(part)), short(part.name)),
     make("p", {}, part.status),
     ...remedies(problemsOf(part.key)),
     make("p", {}, part.there === null ? "unknown for " : part.there ? "there for " : "away for ", time(part.since)),
-    facts({ address: part.address, "came back": part.returns ? `${part.returns} times` : null, ...part.details }),
+    facts({ address: part.address, "came back": part.returns ? `${part.returns} times` : null, ...details,
+      "answers in": seconds ? `${Math.ceil(seconds * 1000)} ms` : null }),
   ];
 }
 
@@ -349,7 +358,7 @@ const health = (part) => (part.there === null ? "unknown" : part.there ? "well" 
 const iconOf = (part) => ({ unknown: "waiting", well: "resolved", away: "refused" })[health(part)];
 
 function drawParts() {
-  byId("parts").replaceChildren(...report.parts.map((part) => {
+  renew(byId("parts"), report.parts.map((part) => {
     const button = make("button", { title: part.status }, icon(iconOf(part)), short(part.name),
       make("span", { class: "spoken" }, `: ${health(part)}`));
     button.addEventListener("click", () => choose(`part-${part.key}`));

@@ -146,7 +146,7 @@ class DrawnTests(SynchronousTestCase):
         self.assertTrue(self.browser.value("document.querySelector('.cards') !== null"))
 
     def test_with_the_keyboard(self) -> None:
-        """Arrow keys go from one endpoint to the next; Enter chooses, Escape lets go."""
+        """Arrow keys go from one endpoint to the next; Enter chooses, Escape lets go. What is new takes no focus."""
         self.show(endpoints=tuple(attrs.evolve(WEB, id=each * 64, container=each) for each in "abc"))
         self.browser.value("document.querySelector('.tile').focus()")
         for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "Enter"):
@@ -154,6 +154,10 @@ class DrawnTests(SynchronousTestCase):
         self.assertEqual(self.browser.value("explained.querySelector('h2').textContent"), "b")
         self.press("Escape")
         self.assertEqual(self.browser.value("explained.querySelector('h2').textContent"), "No problem")
+        for each in ("#states .waiting", "#parts button", ".tile"):
+            self.browser.value(f"document.querySelector('{each}').focus()")
+            self.browser.value("take({...report})")
+            self.assertTrue(self.browser.value(f"document.activeElement === document.querySelector('{each}')"), each)
 
     def test_a_daemon_that_ends(self) -> None:
         """The page says that what it shows is old, and goes on when there is one again."""
