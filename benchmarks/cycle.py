@@ -217,7 +217,7 @@ class Plugin:
 
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
-        super().__init__("plugin")
+        super().__init__("localhost")
         self._path = path
 
     def connect(self) -> None:
