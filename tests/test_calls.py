@@ -57,7 +57,7 @@ class WatchedCalls(SynchronousTestCase):
         (bug,) = self.flushLoggedErrors(ValueError)
         self.assertEqual(str(bug.value), "a bug of a watcher")
         self.assertEqual(
-            len([event for event in events if "watcher of {method} failed" in str(event["log_format"])]), 1
+            len([event for event in events if "a watcher of {what} failed" in str(event["log_format"])]), 1
         )
         self.assertEqual(
             self.ended,

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nuage.cli.control import Control
-from nuage.cli.output import again, age, as_json, plain, show, table
+from nuage.cli.output import again, as_json, plain, show, table
+from nuage.text import age
 
 #: Docker and the kernel are asked, each within its own time-out, Docker for four answers at most.
 _PATIENCE = 30.0
