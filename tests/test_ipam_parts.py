@@ -74,6 +74,17 @@ class Ids(SynchronousTestCase):
             assert str(problem).isprintable(), repr(str(problem))
 
 
+class CountingSet(set[int]):
+    """Counts how often it is asked for a member."""
+
+    looks = 0
+
+    def __contains__(self, member: object) -> bool:
+        """See set."""
+        self.looks += 1
+        return super().__contains__(member)
+
+
 class Choice(SynchronousTestCase):
     """Which address is chosen."""
 
@@ -103,6 +114,14 @@ class Choice(SynchronousTestCase):
         """Both addresses of a /31 are usable (RFC 3021), and the one of a /32."""
         assert usable(IPv4Network("10.0.0.0/31"), [span(IPv4Network("10.0.0.0/31"))]) == [(0x0A000000, 0x0A000001)]
         assert usable(IPv4Network("10.0.0.7/32"), [span(IPv4Network("10.0.0.0/8"))]) == [(0x0A000007, 0x0A000007)]
+
+    def test_a_subnet_of_which_most_is_taken(self) -> None:
+        """Not all of its addresses are looked at: that would take longer the larger it is."""
+        taken = CountingSet(range(10_000))
+        found = choose([(0, 16_383)], taken, Random(1))
+        assert found is not None
+        assert found >= 10_000
+        assert taken.looks < 100
 
     def test_a_large_subnet(self) -> None:
         """A free address is found at once where 2**64 are free."""

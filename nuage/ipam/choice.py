@@ -15,6 +15,9 @@ from nuage.ipam.pool import Prefix
 
 Interval = tuple[int, int]
 
+#: Addresses that are drawn before all are looked at. Few draws are in vain unless nearly all of them are taken.
+_DRAWS = 30
+
 
 def span(prefix: Prefix) -> Interval:
     """Return the first and the last address of a prefix."""
@@ -45,11 +48,10 @@ def choose(where: Sequence[Interval], taken: AbstractSet[int], random: Random) -
         random: Chance.
     """
     size = sum(high - low + 1 for low, high in where)
-    if size > 2 * len(taken):
-        # At least every second one is free.
-        while (address := _nth(where, random.randrange(size))) in taken:
-            pass
-        return address
+    for _ in range(_DRAWS if size else 0):
+        address = _nth(where, random.randrange(size))
+        if address not in taken:
+            return address
     free = [address for low, high in where for address in range(low, high + 1) if address not in taken]
     return random.choice(free) if free else None
 
