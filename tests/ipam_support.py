@@ -19,6 +19,7 @@ from nuage.driver.cleanup import Cleanup
 from nuage.driver.turns import Turns
 from nuage.errors import SwitchError, VsdRefused, VsdUnavailable
 from nuage.http import NoAnswer, Response
+from nuage.ipam.abandoned import Abandoned
 from nuage.ipam.addresses import Addresses
 from nuage.ipam.driver import Ipam
 from nuage.ipam.handed_out import HandedOut
@@ -177,6 +178,7 @@ class Plugin:
             random=Random(seed),
         )
         repetitions = Repetitions(self.clock)
+        self.abandoned = Abandoned(self.records, self.addresses)
         self.handed_out = HandedOut(self.clock, self.records, places, repetitions)
         self.ipam = Ipam(
             directory=directory,
@@ -184,6 +186,7 @@ class Plugin:
             addresses=self.addresses,
             handed_out=self.handed_out,
             repetitions=repetitions,
+            abandoned=self.abandoned,
         )
 
     def run(self, coroutine: Any, seconds: float = 10.0) -> Any:

@@ -16,6 +16,7 @@ from nuage.driver.options import network_of
 from nuage.errors import DockerUnavailable
 from nuage.ipam.leftovers import Leftovers
 from nuage.ipam.unfinished import Unfinished
+from nuage.libnetwork.ipam_payloads import PoolCall
 from nuage.model import Endpoint, Network
 from tests.driver_support import ENDPOINT, NETWORK, network_request
 from tests.ipam_support import MemoryRecords, Plugin
@@ -30,13 +31,15 @@ class Users:
     told: DockersNetwork = attrs.field(factory=lambda: DockersNetwork(id=NETWORK, name="n1", driver="nuage"))
     silent: bool = False
     unknown: bool = False
+    removed: bool = False
 
     async def ready(self) -> None:
         """See nuage.ipam.leftovers.Users."""
 
     def networks(self) -> Iterator[Network]:
         """See nuage.ipam.leftovers.Users."""
-        yield attrs.evolve(network_of(network_request()), ipam=True)
+        if not self.removed:
+            yield attrs.evolve(network_of(network_request()), ipam=True)
         yield attrs.evolve(network_of(network_request()), id="o" * 64, domain="Testing")
 
     def endpoints_of(self, _network_id: str) -> list[str]:
@@ -67,7 +70,13 @@ class LeftoversCase(IpamCase):
 
     def started(self, plugin: Plugin) -> Leftovers:
         """Return what looks on a host, started."""
-        leftovers = Leftovers(plugin.clock, addresses=plugin.addresses, users=self.users, docker=self.users)
+        leftovers = Leftovers(
+            plugin.clock,
+            addresses=plugin.addresses,
+            abandoned=plugin.abandoned,
+            users=self.users,
+            docker=self.users,
+        )
         leftovers.start()
         self.addCleanup(leftovers.stop)
         return leftovers
@@ -156,6 +165,40 @@ class Looks(LeftoversCase):
         self.started(after)
         after.clock.pump([1] * 1200)
         assert self.held() == set()
+
+    def test_a_network_that_was_removed(self) -> None:
+        """What a crash left of it is found all the same, by the next daemon too, and then nothing is remembered."""
+        address = self.take(self.pool_id)
+        after = self.killed()
+        after.run(after.ipam.release_pool(PoolCall(self.pool_id)))
+        self.users.removed = True
+        last = self.killed()
+        leftovers = self.started(last)
+        assert [str(each.address) for each in last.run(leftovers.look())] == [address]
+        last.clock.pump([1] * 1200)
+        assert self.held() == set()
+        last.clock.pump([1] * 600)
+        assert last.records.texts == {}
+
+    def test_a_network_that_was_made_again(self) -> None:
+        """What it uses is not given back."""
+        address = self.take(self.pool_id)
+        after = self.killed()
+        after.run(after.ipam.release_pool(PoolCall(self.pool_id)))
+        endpoint = Endpoint(id=ENDPOINT, network_id=NETWORK, mac="m", address=IPv4Interface(f"{address}/24"))
+        self.users.endpoints[ENDPOINT] = endpoint
+        self.started(after)
+        after.clock.pump([1] * 1200)
+        assert self.held() == {address}
+
+    def test_a_network_that_is_removed_while_the_vsd_is_away(self) -> None:
+        """It is forgotten as soon as the VSD tells that nothing is left."""
+        self.vsd.away = True
+        self.plugin.run(self.plugin.ipam.release_pool(PoolCall(self.pool_id)))
+        assert len(self.plugin.abandoned.all()) == 1
+        self.vsd.away = False
+        self.plugin.run(self.plugin.abandoned.settle())
+        assert self.plugin.records.texts == {}
 
     def test_its_end(self) -> None:
         """No timer is left."""

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, ip
 
 from nuage.driver.options import place_of
 from nuage.errors import Refused, VsdRefused
+from nuage.ipam.abandoned import Abandoned
 from nuage.ipam.addresses import Addresses
 from nuage.ipam.handed_out import SPACE, HandedOut
 from nuage.ipam.pool import Address, Pool, Prefix
@@ -40,6 +41,7 @@ class Ipam:
         addresses: Takes addresses, and gives them back.
         handed_out: Tells a network its pool.
         repetitions: Notices that Docker asks for ever.
+        abandoned: Remembers pools in which a crash left something.
 
     Its methods are named after the calls. They raise :class:`nuage.errors.NuageError`.
     """
@@ -52,12 +54,14 @@ class Ipam:
         addresses: Addresses,
         handed_out: HandedOut,
         repetitions: Repetitions,
+        abandoned: Abandoned,
     ) -> None:
         self._directory = directory
         self._places = places
         self._addresses = addresses
         self._handed_out = handed_out
         self._repetitions = repetitions
+        self._abandoned = abandoned
 
     async def capabilities(self) -> IpamCapabilities:
         """Tell what has to be in a request."""
@@ -83,9 +87,11 @@ class Ipam:
         return GivenPool(pool.id, pool.prefix, _interface(gateway, pool) if gateway is not None else None)
 
     async def release_pool(self, request: PoolCall) -> Empty:
-        """Forget a pool that no network was made of. There is nothing else to give back."""
+        """Forget a pool. All that Docker had of it was given back before; what else is held was left by a crash."""
+        pool = Pool.from_id(request.pool_id)
         self._repetitions.ended(request.pool_id)
         await self._handed_out.forget(request.pool_id)
+        await self._abandoned.note(pool)
         return Empty()
 
     async def request_address(self, request: RequestAddress) -> GivenAddress:

@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from nuage.docker.descriptions import Network as DockersNetwork
 from nuage.docker.engine import NetworkUnknown
 from nuage.errors import NotInDirectory, NuageError
+from nuage.ipam.abandoned import Abandoned
 from nuage.ipam.addresses import Addresses
 from nuage.ipam.pool import Address, Pool
 from nuage.model import Endpoint, Network, parse_address
@@ -75,15 +76,19 @@ class Leftovers:
     Args:
         clock: Measures the time.
         addresses: Knows what is held.
+        abandoned: Knows pools of networks that are gone.
         users: Knows what is used by the switch.
         docker: Knows what is used by Docker.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, *, addresses: Addresses, users: Users, docker: Docker) -> None:
+    def __init__(
+        self, clock: IReactorTime, *, addresses: Addresses, abandoned: Abandoned, users: Users, docker: Docker
+    ) -> None:
         self._clock = clock
         self._addresses = addresses
+        self._abandoned = abandoned
         self._users = users
         self._docker = docker
         self._since: dict[Leftover, float] = {}
@@ -114,13 +119,16 @@ class Leftovers:
             NuageError: The switch, Docker or the VSD does not tell all that has to be known.
         """
         await self._users.ready()
-        found = []
+        found, places = [], set()
         for network in [network for network in self._users.networks() if network.ipam]:
+            places.add(network.location())
             for pool in _pools(network):
                 held = await self._held(pool)
                 # Whoever came to use one meanwhile is asked after that.
                 used = await self._used(network) if held else set()
                 found += [Leftover(pool, address) for address in sorted(held - used, key=int)]
+        for pool in [pool for pool in self._abandoned.all() if pool.location() not in places]:
+            found += [Leftover(pool, address) for address in sorted(await self._held(pool), key=int)]
         return found
 
     async def audit(self) -> None:
@@ -133,6 +141,7 @@ class Leftovers:
             self._log.warn("{leftover} is held at the VSD and used by nobody: it is given back", leftover=str(leftover))
             await self._addresses.give_back(leftover.pool, leftover.address)
             del self._since[leftover]
+        await self._abandoned.settle()
 
     async def _held(self, pool: Pool) -> set[Address]:
         try:

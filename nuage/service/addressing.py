@@ -13,6 +13,7 @@ from nuage.docker.engine import Engine
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.turns import Turns
 from nuage.errors import NuageError, SwitchError, VsdRefused, VsdUnavailable
+from nuage.ipam.abandoned import Abandoned
 from nuage.ipam.addresses import Addresses
 from nuage.ipam.driver import Ipam
 from nuage.ipam.handed_out import HandedOut
@@ -74,15 +75,18 @@ class Addressing:
             random=SystemRandom(),
         )
         self.handed_out = HandedOut(reactor, switch, places, repetitions)
+        self._abandoned = Abandoned(switch, self.addresses)
         self.ipam = Ipam(
             directory=directory,
             places=places,
             addresses=self.addresses,
             handed_out=self.handed_out,
             repetitions=repetitions,
+            abandoned=self._abandoned,
         )
-
-        self._leftovers = Leftovers(reactor, addresses=self.addresses, users=switch, docker=docker)
+        self._leftovers = Leftovers(
+            reactor, addresses=self.addresses, abandoned=self._abandoned, users=switch, docker=docker
+        )
 
     @property
     def unfinished(self) -> frozenset[str]:
@@ -99,12 +103,16 @@ class Addressing:
 
     def resume(self) -> None:
         """Give back what could not be given back. To be called when the switch or the VSD is there again."""
-        Deferred.fromCoroutine(self.addresses.resume()).addErrback(self._put_off)
+        Deferred.fromCoroutine(self._resumed()).addErrback(self._put_off)
 
     def stop(self) -> None:
         """Try no more. What is left is remembered by the switch, or found at the VSD by its mark."""
         self._leftovers.stop()
         self._cleanup.stop()
+
+    async def _resumed(self) -> None:
+        await self.addresses.resume()
+        await self._abandoned.settle()
 
     def _put_off(self, failure: Failure) -> None:
         # Whatever is away now will be back, and this is called then.

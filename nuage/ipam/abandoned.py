@@ -1,0 +1,71 @@
+"""Pools that Docker gave back while something in them was held: what a crash left of a network that is gone.
+
+No network names such a pool any more, so the switch remembers it until nothing in it is held for this host.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from hashlib import sha256
+
+from nuage.errors import NotInDirectory, NuageError, Refused, SwitchError
+from nuage.ipam.addresses import Addresses
+from nuage.ipam.handed_out import PoolRecords
+from nuage.ipam.pool import Pool
+
+#: What the keys of these records start with.
+_START = "gone-"
+
+
+class Abandoned:
+    """Remembers these pools.
+
+    Args:
+        records: Keeps them.
+        addresses: Knows what is held.
+    """
+
+    def __init__(self, records: PoolRecords, addresses: Addresses) -> None:
+        self._records = records
+        self._addresses = addresses
+
+    async def note(self, pool: Pool) -> None:
+        """Remember a pool that was given back, unless nothing in it is held."""
+        if not await self._is_free(pool):
+            # If the switch is away, the next network of this place finds what is held.
+            with suppress(SwitchError):
+                await self._records.remember_pool(_key(pool), pool.id)
+
+    def all(self) -> list[Pool]:
+        """Return them."""
+        found = []
+        for key, text in self._records.pool_records().items():
+            if key.startswith(_START):
+                # What is none of ours was written by hand.
+                with suppress(Refused):
+                    found.append(Pool.from_id(text))
+        return found
+
+    async def settle(self) -> None:
+        """Forget those in which nothing is held any more.
+
+        Raises:
+            SwitchError: The switch is away.
+        """
+        for pool in self.all():
+            if await self._is_free(pool):
+                await self._records.forget_pools([_key(pool)])
+
+    async def _is_free(self, pool: Pool) -> bool:
+        """Tell whether nothing is held; a VSD that does not answer leaves that open."""
+        try:
+            return not await self._addresses.held(pool)
+        except NotInDirectory:
+            # With the subnet went all that was on it.
+            return True
+        except NuageError:
+            return False
+
+
+def _key(pool: Pool) -> str:
+    return _START + sha256(pool.id.encode()).hexdigest()[:16]
