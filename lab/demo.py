@@ -16,7 +16,7 @@ from lab.shell import CommandFailed, NeverHappened
 
 @attrs.frozen
 class _Network:
-    """A network on one host: each host assigns addresses from a range of its own."""
+    """A network on one host."""
 
     host: int
     name: str
@@ -29,32 +29,39 @@ class _Network:
 
 @attrs.frozen
 class _Container:
-    """A container on one host."""
+    """A container on one host. Its address is chosen by whoever has those of its network, unless it is ``like`` one."""
 
     host: int
     name: str
     network: str
-    address: str
+    like: _Container | None = None
+
+
+def _place(organization: str, option: str) -> tuple[str, ...]:
+    """Return the options that name the subnet of an organization."""
+    names = {"organization": organization, "domain": "Domain", "zone": "Zone", "subnet": "Subnet 2", "user": "admin"}
+    return tuple(word for key, value in names.items() for word in (option, f"{key}={value}"))
 
 
 def place(organization: str) -> tuple[str, ...]:
-    """Return the options of a network on the subnet of an organization."""
-    return (
-        *("-o", f"organization={organization}", "-o", "domain=Domain", "-o", "zone=Zone", "-o", "subnet=Subnet 2"),
-        *("-o", "user=admin", "--subnet=10.21.59.0/24"),
-    )
+    """Return the options of a network on the subnet of an organization, with addresses from Docker."""
+    return (*_place(organization, "-o"), "--subnet=10.21.59.0/24")
+
+
+#: CIDR, gateway and addresses are Nuage's own.
+_MY_NET = ("--ipam-driver=nuage", *_place("Enterprise", "--ipam-opt"))
 
 
 _NETWORKS = (
-    _Network(0, "MyNet", (*place("Enterprise"), "--gateway=10.21.59.1", "--ip-range=10.21.59.0/25")),
-    _Network(1, "MyNet", (*place("Enterprise"), "--gateway=10.21.59.1", "--ip-range=10.21.59.128/26")),
-    _Network(1, "AcmeNet", (*place("Acme"), "--gateway=10.21.59.254", "--ip-range=10.21.59.192/26")),
+    _Network(0, "MyNet", _MY_NET),
+    _Network(1, "MyNet", _MY_NET),
+    _Network(1, "AcmeNet", (*place("Acme"), "--gateway=10.21.59.254")),
 )
-_WEB = _Container(0, "web", "MyNet", "10.21.59.2")
-_DB = _Container(0, "db", "MyNet", "10.21.59.3")
-_CACHE = _Container(1, "cache", "MyNet", "10.21.59.130")
+_WEB = _Container(0, "web", "MyNet")
+_DB = _Container(0, "db", "MyNet")
+_CACHE = _Container(1, "cache", "MyNet")
 #: In another organization, on the other host, with the address of db.
-_ACME = _Container(1, "acme", "AcmeNet", "10.21.59.3")
+_ACME = _Container(1, "acme", "AcmeNet", like=_DB)
 _CONTAINERS = (_WEB, _DB, _CACHE, _ACME)
 
 
@@ -67,7 +74,7 @@ def up(pair: Pair) -> None:
     _show_networks(pair)
     _show_containers(pair)
     _show_traffic(pair)
-    show_rows(pair.hosts[_WEB.host], _WEB.name, _WEB.address)
+    show_rows(pair.hosts[_WEB.host], _WEB.name, _address(pair, _WEB))
     show_vport(pair, _WEB.name)
     show_status(pair.hosts[_WEB.host])
     show_use(pair)
@@ -86,10 +93,10 @@ def report_failure(pair: Pair) -> Iterator[None]:
 
 def _start(pair: Pair) -> None:
     print("Starting two Docker hosts, each with ovsdb-server, ovs-vswitchd, twistd nuage-plugin and dockerd,")
-    print("and a stand-in for the controller …")
+    print("and a stand-in for controller and VSD …")
     start = time.monotonic()
     with report_failure(pair):
-        pair.start()
+        pair.start(**pair.vsc.vsd.configuration())
     print(f"They are up after {time.monotonic() - start:.1f} s, in {pair.folder}.")
 
 
@@ -105,17 +112,22 @@ def _show_containers(pair: Pair) -> None:
     for each in _CONTAINERS:
         host = pair.hosts[each.host]
         if host.docker("container", "inspect", each.name, check=False).returncode:
-            where = ("--net", each.network, "--ip", each.address)
+            where = ("--net", each.network, *(() if each.like is None else ("--ip", _address(pair, each.like))))
             type_docker(host, "run", "-d", "--name", each.name, *where, IMAGE, "sleep", "infinity")
+
+
+def _address(pair: Pair, container: _Container) -> str:
+    template = f"{{{{.NetworkSettings.Networks.{container.network}.IPAddress}}}}"
+    return pair.hosts[container.host].docker("inspect", f"--format={template}", container.name).stdout.strip()
 
 
 def _show_traffic(pair: Pair) -> None:
     print("\nWithin a host, from host to host, and out of the subnet:")
-    _ping(pair, _WEB, _DB.address)
-    _ping(pair, _WEB, _CACHE.address)
+    _ping(pair, _WEB, _address(pair, _DB))
+    _ping(pair, _WEB, _address(pair, _CACHE))
     _ping(pair, _WEB, "10.21.60.1")
     print("\nAnother organization may use the same addresses, but cannot reach this one:")
-    _ping(pair, _ACME, _WEB.address, check=False)
+    _ping(pair, _ACME, _address(pair, _WEB), check=False)
 
 
 def _ping(pair: Pair, container: _Container, address: str, *, check: bool = True) -> None:

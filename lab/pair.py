@@ -65,9 +65,11 @@ class Pair:
 
     def boot(self, **configuration: object) -> None:
         """Start everything on them; see :meth:`start`."""
+        self.vsc.start()
+        # A plugin that is to know the VSD reads its certificate.
+        assert self.vsc.vsd_url
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda host: host.boot(**configuration), self.hosts))
-        self.vsc.start()
         for host in self.hosts:
             self.fabric.join(host)
             self.vsc.control(host)

@@ -53,6 +53,8 @@ class Plugin:
             "Scope": "local",
         }
         self.config.write_text(yaml.safe_dump({**keys, **changes}))
+        # It may have a password.
+        self.config.chmod(0o600)
 
     def start(self, activation: Activation | None = None) -> None:
         """Start the daemon, without waiting until it listens; ``activation``, if given, passes the socket."""

@@ -31,13 +31,23 @@ class VsdAccess:
     user: str = PROVIDER_USER
     password: str = PROVIDER_USER
 
+    def configuration(self) -> dict[str, object]:
+        """Return the keys by which a host's plugin knows the VSD."""
+        return {
+            "vsd_url": self.url,
+            "vsd_organization": self.organization,
+            "vsd_user": self.user,
+            "vsd_password": self.password,
+            "vsd_ca_certificate": str(self.ca),
+        }
+
 
 class StandIn:
     """``python -m lab.vrs`` for some hosts.
 
     Args:
         folder: Folder for its files. It has to exist when the stand-in starts.
-        hosts: The hosts that it serves. They have to run when it starts.
+        hosts: The hosts that it serves. Their namespaces have to be there when it starts.
         topology: The topology file.
         delay: Seconds that it takes to resolve a port.
         vsd: Further options for the VSD, such as ``--vsd-delay=0.02``.
@@ -125,6 +135,10 @@ class StandIn:
         """Have it accept connections again. All that it had is there."""
         self.process.send(signal.SIGRTMAX)
         wait_until("the VSD listens", self._listens, 20)
+
+    def expire_keys(self) -> None:
+        """End all keys for the API of the VSD."""
+        self.process.send(signal.SIGALRM)
 
     def stop(self) -> None:
         """End the daemon."""

@@ -3,6 +3,7 @@
 It is the controller of the switches and the VSD, whose API it serves. SIGHUP makes it read the topology again. SIGUSR1
 makes it leave its switches, as if the controller were lost; SIGUSR2 makes it come back. SIGRTMIN makes the VSD's API
 break all connections and accept none, as if the VSD were killed; SIGRTMAX makes it come back with all that it had.
+SIGALRM ends all keys for the API.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def main(arguments: list[str]) -> int:
         (signal.SIGUSR2, vsc.come_back),
         (signal.SIGRTMIN, vsd.leave),
         (signal.SIGRTMAX, vsd.come_back),
+        (signal.SIGALRM, vsd.keys.expire),
     ):
         signal.signal(number, _in_reactor(loop, action))
     loop.run()
