@@ -4,56 +4,24 @@ from __future__ import annotations
 
 import json
 import signal
-import ssl
-from base64 import b64encode
 from collections.abc import Sequence
-from typing import Any, ClassVar
-from urllib.request import Request, urlopen
+from pathlib import Path
+from typing import ClassVar
+
+import yaml
 
 from lab.controlled import ControlledHost
 from lab.dockerd import IMAGE
-from lab.shell import wait_until
+from lab.shell import run, wait_until
 from tests.e2e.host_support import PLACE, HostTestCase, controlled_host, demand_programs
+from tests.e2e.ipam_support import Vsd, ipam_options
 
-
-def ipam_options(**options: str) -> list[str]:
-    """Return the options by which Docker takes addresses from the place of these tests."""
-    return [
-        "--ipam-driver=nuage",
-        *(f"--ipam-opt={key}={value}" for key, value in {**PLACE, **options}.items() if value),
-    ]
-
-
-class Vsd:
-    """The host's VSD, asked from outside of it."""
-
-    def __init__(self, host: ControlledHost) -> None:
-        access = host.vsc.vsd
-        self._url = f"{host.vsc.vsd_url}/nuage/api/v6"
-        self._context = ssl.create_default_context(cafile=str(access.ca))
-        self._organization = access.organization
-        self._user = access.user
-        self._secret = access.password
-        (me,) = self.get("me")
-        self._secret = me["APIKey"]
-
-    def get(self, path: str) -> list[dict[str, Any]]:
-        """Return the objects of a path."""
-        key = b64encode(f"{self._user}:{self._secret}".encode()).decode()
-        headers = {"Authorization": f"XREST {key}", "X-Nuage-Organization": self._organization}
-        request = Request(f"{self._url}/{path}", headers={**headers, "X-Nuage-PageSize": "500"})
-        with urlopen(request, context=self._context, timeout=10) as response:
-            content = response.read()
-        found: list[dict[str, Any]] = json.loads(content) if content else []
-        return found
-
-    def held(self) -> set[str]:
-        """Return the addresses that are held on any subnet, by a reservation or an interface."""
-        reservations = [
-            each for subnet in self.get("subnets") for each in self.get(f"subnets/{subnet['ID']}/vmipreservations")
-        ]
-        interfaces = self.get("containerinterfaces")
-        return {each["IPV4Address"] for each in reservations} | {each["IPAddress"] for each in interfaces}
+_COMPOSE = "/usr/bin/docker-compose"
+_STACK = {
+    "version": "3.8",
+    "services": {"web": {"image": IMAGE, "command": "sleep 1000", "stop_signal": "SIGKILL", "networks": ["front"]}},
+    "networks": {"front": {"driver": "nuage", "ipam": {"driver": "nuage", "options": PLACE}}},
+}
 
 
 class IpamTests(HostTestCase):
@@ -69,16 +37,8 @@ class IpamTests(HostTestCase):
             cls._host = host = controlled_host("ipam-")
             host.start()
             host.plugin.stop()
-            vsd = host.vsc.vsd
             assert host.vsc.vsd_url
-            host.plugin.configure(
-                vsd_url=vsd.url,
-                vsd_organization=vsd.organization,
-                vsd_user=vsd.user,
-                vsd_password=vsd.password,
-                vsd_ca_certificate=str(vsd.ca),
-            )
-            host.plugin.config.chmod(0o600)
+            host.plugin.configure(**host.vsc.vsd.configuration())
             host.plugin.start()
             host.plugin.wait()
         return cls._host
@@ -86,7 +46,7 @@ class IpamTests(HostTestCase):
     def setUp(self) -> None:
         """Ask the VSD."""
         super().setUp()
-        self.vsd = Vsd(self.host)
+        self.vsd = Vsd(self.host.vsc)
 
     def tearDown(self) -> None:
         """Nothing may be left at the VSD either."""
@@ -151,10 +111,34 @@ class IpamTests(HostTestCase):
         self.host.plugin.stop(signal.SIGKILL)
         self.start_plugin()
         self.host.vsc.come_back_vsd()
-        self.vsd = Vsd(self.host)
+        self.vsd = Vsd(self.host.vsc)
         wait_until("the address is given back", lambda: self.vsd.held() == self.addresses("n1", "c2"), 45)
+        self.run_container("always", "n1", "--restart=always")
         self.host.dockerd.kill()
         self.host.dockerd.kill_containers()
         self.host.dockerd.start()
         self.host.dockerd.wait()
-        wait_until("the address is given back", lambda: self.vsd.held() == set(), 15)
+        # What runs again has an address, perhaps another one.
+        wait_until("it runs again", lambda: self.docker("ps", "-q", "--filter=name=always"), 15)
+        wait_until("c2's is given back", lambda: self.vsd.held() == self.addresses("n1", "always"), 15)
+
+    def test_compose(self) -> None:
+        """A file says where addresses are from; what it starts, scales and ends has and gives back its own."""
+        demand_programs(_COMPOSE)
+        file = Path(self.mktemp())
+        file.write_text(yaml.safe_dump(_STACK))
+
+        def compose(*words: str) -> None:
+            environment = f"DOCKER_HOST=unix://{self.host.dockerd.socket}"
+            run("env", environment, _COMPOSE, "--project-name=shop", f"--file={file}", *words, timeout=100)
+
+        self.addCleanup(compose, "down")
+        compose("up", "-d", "--scale=web=3")
+        webs = [f"shop_web_{number}" for number in (1, 2, 3)]
+        self.assertEqual(self.vsd.held(), self.addresses("shop_front", *webs))
+        self.assertEqual(len(self.vsd.held()), 3)
+        self.assert_reaches("shop_web_1", "shop_web_3")
+        compose("restart")
+        self.assertEqual(self.vsd.held(), self.addresses("shop_front", *webs))
+        compose("down")
+        self.assertEqual(self.vsd.held(), set())
