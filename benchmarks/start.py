@@ -181,8 +181,8 @@ class Bench:
         try:
             connection.ask("Plugin.Activate", {})
             took = (time.perf_counter() - start) * 1000
-            processor, resident = _processor(process.pid), _resident(process.pid)
-            yield process, {"start, ms": took, "processor, ms": processor, "memory, MiB": resident}, connection
+            used, resident = processor(process.pid), _resident(process.pid)
+            yield process, {"start, ms": took, "processor, ms": used, "memory, MiB": resident}, connection
         finally:
             connection.close()
             process.terminate()
@@ -190,7 +190,7 @@ class Bench:
             self._socket.unlink(missing_ok=True)
 
 
-def _processor(pid: int) -> float:
+def processor(pid: int) -> float:
     """Return the milliseconds of the processor that a process's threads have had, see proc(5)."""
     statistics_of = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(path.read_text().split()[0]) for path in statistics_of) / 1e6
