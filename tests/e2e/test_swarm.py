@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 
 from lab.dockerd import IMAGE
+from lab.host import Host
 from lab.managed import NAME
 from lab.shell import wait_until
+from tests.e2e.host_support import PLACE
+from tests.e2e.ipam_support import Vsd
 from tests.e2e.swarm_support import SwarmTestCase
 
 STACK = Path(__file__).parent.parent.parent / "examples" / "stack.yaml"
@@ -113,3 +116,53 @@ class OptionTests(SwarmTestCase):
         (web, *_), (db,) = (self.wait_for_tasks(f"shop_{name}", count) for name, count in (("web", 3), ("db", 1)))
         web.host.docker("exec", web.container, "ping", "-c", "1", "-w", "5", "db")
         db.host.docker("exec", db.container, "ping", "-c", "1", "-w", "5", "tasks.web")
+
+
+class AddressTests(SwarmTestCase):
+    """Addresses from the VSD, which the manager takes and the nodes use."""
+
+    def setUp(self) -> None:
+        """Have both plugins know the VSD."""
+        super().setUp()
+        vsc = self.swarm.pair.vsc
+        self.vsd = Vsd(vsc)
+        password = self.swarm.pair.folder / "vsd-password"
+        password.write_text(f"{vsc.vsd.password}\n")
+        password.chmod(0o600)
+        keys = ("URL", "USER", "PASSWORD_FILE", "CA_CERTIFICATE")
+        without = ("vsd-password.source=/dev/null", "vsd-ca.source=/dev/null", *(f"NUAGE_VSD_{key}=" for key in keys))
+        for host in self.hosts:
+            self.addCleanup(self.configure, host, *without)
+            self.configure(
+                host,
+                f"vsd-password.source={password}",
+                f"vsd-ca.source={vsc.vsd.ca}",
+                f"NUAGE_VSD_URL={vsc.vsd.url}",
+                f"NUAGE_VSD_USER={vsc.vsd.user}",
+                f"NUAGE_VSD_ORGANIZATION={vsc.vsd.organization}",
+                "NUAGE_VSD_PASSWORD_FILE=/run/vsd/password",
+                "NUAGE_VSD_CA_CERTIFICATE=/run/vsd/ca.pem",
+            )
+
+    def configure(self, host: Host, *settings: str) -> None:
+        """Change a host's plugin."""
+        host.docker("plugin", "disable", "--force", NAME)
+        host.docker("plugin", "set", NAME, *settings)
+        host.docker("plugin", "enable", NAME)
+
+    def test_twenty_tasks(self) -> None:
+        """All have addresses of their own, which are held as long as they run, and are all given back."""
+        self._networks.append("VsdNet")
+        options = [f"--ipam-opt={key}={value}" for key, value in PLACE.items()]
+        self.docker("network", "create", f"--driver={NAME}", f"--ipam-driver={NAME}", *options, "VsdNet")
+        self.create_service("web", "VsdNet", 20)
+        tasks = self.settle("web", 20)
+        self.assertEqual({task.host for task in tasks}, set(self.hosts))
+        self.assertEqual(
+            (len({task.address for task in tasks}), {task.address for task in tasks}), (20, self.vsd.held())
+        )
+        self.docker("service", "scale", "--detach", "web=2")
+        tasks = self.settle("web", 2)
+        wait_until("the others' are given back", lambda: self.vsd.held() == {task.address for task in tasks}, 20)
+        self.remove_service("web")
+        wait_until("all are given back", lambda: not self.vsd.held(), 20)
