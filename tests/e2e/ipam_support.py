@@ -11,7 +11,7 @@ import tempfile
 from base64 import b64encode
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -93,6 +93,14 @@ def _pair() -> Pair:
     return pair
 
 
+def _remove_all(host: Host) -> bool:
+    """Remove a host's containers; Docker gives up some if it kills a hundred at once. Tell whether none is left."""
+    left = host.docker("ps", "-aq").stdout.split()
+    if left:
+        host.docker("rm", "-f", *left, check=False, timeout=100)
+    return not left
+
+
 class IpamPairTestCase(SynchronousTestCase):
     """A test on two hosts whose plugins know the VSD. It has to leave hosts and VSD as it found them."""
 
@@ -168,10 +176,9 @@ class IpamPairTestCase(SynchronousTestCase):
         return host.docker(*command, check=check, timeout=200)
 
     def remove_containers(self) -> None:
-        """Remove all containers of all hosts."""
+        """Remove all containers of all hosts, which has to work in the end."""
         for host, names in self._containers.items():
-            if names:
-                host.docker("rm", "-f", *names, check=False, timeout=200)
+            wait_until(f"the containers of {host.name} are removed", partial(_remove_all, host), 120)
             names.clear()
 
     def addresses(self, host: Host, network: str) -> list[str]:
