@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -43,7 +43,7 @@ URL = "https://vsd:8443/nuage/api/v6"
 class LabVsd:
     """The lab's VSD, asked in memory. ``away`` makes it not answer, ``lose`` answers that are lost on the way back.
 
-    While it is ``slow``, requests wait for :meth:`let_in`.
+    While it is ``slow``, requests wait for :meth:`let_in`. It takes the first text of ``replaced`` for the second one.
     """
 
     def __init__(self, folder: Path, *, reservations: bool = True, topology: Path = TOPOLOGY) -> None:
@@ -53,6 +53,7 @@ class LabVsd:
         self.away = False
         self.lose = 0
         self.slow = False
+        self.replaced = ("", "")
         self._waiting: list[Deferred[None]] = []
         self.asked: list[str] = []
 
@@ -69,6 +70,8 @@ class LabVsd:
         if not split.path.endswith("/me"):
             self.asked.append(f"{method} {split.path.removeprefix('/nuage/api/v6')}")
         body = details.get("data") or b""
+        if all(self.replaced):
+            body = body.replace(*(text.encode() for text in self.replaced))
         lines = [f"{method} {target} HTTP/1.1", "Host: vsd", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in details["headers"].items()]
         (answer,) = Wire(self.vsd.site).send("\r\n".join([*lines, "", ""]).encode() + body)  # type: ignore[arg-type]
@@ -117,7 +120,7 @@ class MemoryRecords:
     """What a switch keeps of pools and networks."""
 
     texts: dict[str, str] = attrs.field(factory=dict)
-    networks: dict[str, Network] = attrs.field(factory=dict)
+    known: dict[str, Network] = attrs.field(factory=dict)
     away: bool = False
 
     async def ready(self) -> None:
@@ -140,7 +143,11 @@ class MemoryRecords:
 
     def network(self, network_id: str) -> Network | None:
         """See nuage.ipam.handed_out.PoolRecords."""
-        return self.networks.get(network_id)
+        return self.known.get(network_id)
+
+    def networks(self) -> Iterator[Network]:
+        """See nuage.ipam.handed_out.PoolRecords."""
+        yield from self.known.values()
 
 
 class Plugin:
@@ -165,6 +172,7 @@ class Plugin:
         self.cleanup = Cleanup(self.clock, turns, (SwitchError, VsdUnavailable, VsdRefused), "addresses")
         places = PoolPlaces(directory)
         self.addresses = Addresses(
+            self.clock,
             session=self.session,
             account=account,
             places=places,

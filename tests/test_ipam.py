@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from nuage.driver.mac import mac_of
 from nuage.driver.options import network_of
 from nuage.errors import NotInDirectory, Refused, VsdRefused, VsdUnavailable
-from nuage.ipam.marks import Mark
+from nuage.ipam.marks import Mark, Use
 from nuage.ipam.pool import Pool
 from nuage.libnetwork.ipam_payloads import (
     ADDRESS_TYPE,
@@ -72,6 +72,12 @@ class IpamCase(SynchronousTestCase):
         """Release an address."""
         plugin = plugin or self.plugin
         plugin.run(plugin.ipam.release_address(ReleaseAddress(pool_id, IPv4Address(address))))
+
+    def make_network(self) -> None:
+        """Have a network made of the pool that was handed out last."""
+        network = attrs.evolve(network_of(network_request()), ipam=True)
+        self.plugin.records.known[NETWORK] = network
+        self.plugin.run(self.plugin.handed_out.used(network))
 
     def place(self) -> Place:
         """Return where the subnet is at the VSD."""
@@ -240,7 +246,7 @@ class Networks(IpamCase):
         """The network is known by then, its pool is not any more."""
         self.pool()
         network = self.completed()
-        self.plugin.records.networks[NETWORK] = network
+        self.plugin.records.known[NETWORK] = network
         self.plugin.run(self.plugin.handed_out.used(network))
         assert self.completed() == network
 
@@ -362,17 +368,63 @@ class ReservedAddresses(IpamCase):
     def test_the_one_that_was_asked_for(self) -> None:
         """And again, by a daemon that was killed meanwhile too: it is one hold."""
         pool_id = self.pool()
+        self.make_network()
         after = self.host("one")
-        for plugin in (self.plugin, self.plugin, after):
+        for plugin in (self.plugin, after):
             assert self.take(pool_id, "10.21.59.9", plugin) == "10.21.59.9"
         assert self.held() == {"10.21.59.9"}
         self.give_back(pool_id, "10.21.59.9", after)
+        assert self.held() == set()
+
+    def test_two_containers_that_ask_for_the_same(self) -> None:
+        """The second one does not get it, also before the first one has an endpoint; a repetition gets it later."""
+        pool_id = self.pool()
+        self.make_network()
+        self.take(pool_id, "10.21.59.9")
+        refused = self.refused(self.take, pool_id, "10.21.59.9")
+        assert "taken by another container of this host, which is being started" in refused
+        self.plugin.clock.advance(5)
+        assert self.take(pool_id, "10.21.59.9") == "10.21.59.9"
+        self.give_back(pool_id, "10.21.59.9")
+        assert self.take(pool_id, "10.21.59.9") == "10.21.59.9"
+
+    def test_what_is_set_aside(self) -> None:
+        """No container gets an auxiliary address of its network, and no second network does, which is not made."""
+        pool_id = self.pool()
+        for plugin in (self.plugin, self.host("one", records=self.plugin.records)):
+            assert self.take(pool_id, "10.21.59.9", plugin) == "10.21.59.9"
+        self.make_network()
+        assert "is set aside by --aux-address" in self.refused(self.take, pool_id, "10.21.59.9")
+        self.pool()
+        assert "is set aside by --aux-address" in self.refused(self.take, pool_id, "10.21.59.9")
+        self.give_back(pool_id, "10.21.59.9")
+        assert self.take(pool_id, "10.21.59.9") == "10.21.59.9"
+
+    def test_what_runs_already(self) -> None:
+        """After a restart too, no container gets the address of another, whatever answers are lost."""
+        pool_id = self.pool(sub_pool=ip_network("10.21.59.128/31"))
+        running = self.take(pool_id)
+        self.plugin.host.used[running] = 'container "web"'
+        for seed in range(4):
+            after = self.host(self.plugin.host, seed=seed)
+            self.vsd.lose = 1
+            other = self.take(pool_id, plugin=after)
+            assert {running, other} == {"10.21.59.128", "10.21.59.129"}
+            self.vsd.lose = 0
+            self.give_back(pool_id, other, after)
+
+    def test_another_address_than_the_one_asked_for(self) -> None:
+        """The VSD decides, but a container that has another address than its port has reaches nobody."""
+        pool_id = self.pool()
+        self.vsd.replaced = ('"10.21.59.9"', '"10.21.59.8"')
+        assert 'gave "10.21.59.8" instead of 10.21.59.9' in self.refused(self.take, pool_id, "10.21.59.9")
         assert self.held() == set()
 
     def test_what_cannot_be_had(self) -> None:
         """The message says why, and by whom it is taken."""
         self.make_vm("10.21.59.77", "vm-7")
         pool_id = self.pool()
+        self.make_network()
         self.take(pool_id, "10.21.59.9")
         for address, reason in (
             ("10.21.60.2", "not one of 10.21.59.0/24"),
@@ -499,7 +551,7 @@ class ReservedAddresses(IpamCase):
         addresses = {self.take(pool_id), self.take(pool_id, options=MANAGER)}
         marks = [Mark.parse(each["externalID"]) for each in self.marked()]
         assert {mark.address for mark in marks if mark} == addresses
-        assert {(mark.host, mark.managers) for mark in marks if mark} == {("one", False), ("one", True)}
+        assert {(mark.host, mark.use) for mark in marks if mark} == {("one", Use.CONTAINER), ("one", Use.TASK)}
 
     def marked(self) -> list[dict[str, Any]]:
         """Return what holds addresses."""
@@ -595,6 +647,16 @@ class Forms(IpamCase):
         self.plugin.run(self.plugin.session.delete(place.path))
         self.assertRaises(NotInDirectory, self.take, pool_id, None, after)
         assert after.addresses._form is None
+
+    def test_another_form_than_before(self) -> None:
+        """What was held in the former one is known and given back, whether the key or the VSD has changed."""
+        for former, later in (("container", "reservation"), ("reservation", "container")):
+            pool_id = self.pool(self.host("one", form=former))
+            address = self.take(pool_id, plugin=self.host("one", form=former))
+            after = self.host("one", form=later)
+            assert after.run(after.addresses.held(Pool.from_id(pool_id))) == {IPv4Address(address)}
+            self.give_back(pool_id, address, after)
+            assert self.held() == set()
 
     def test_an_older_vsd(self) -> None:
         """Containers otherwise."""

@@ -15,6 +15,7 @@ from random import Random
 from typing import Protocol
 
 import attrs
+from twisted.internet.interfaces import IReactorTime
 
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.mac import mac_of
@@ -22,7 +23,7 @@ from nuage.driver.turns import Turns
 from nuage.errors import NotInDirectory, Refused, VsdRefused
 from nuage.ipam.choice import choose, span, usable
 from nuage.ipam.knowledge import Knowledge
-from nuage.ipam.marks import Mark
+from nuage.ipam.marks import Mark, Use
 from nuage.ipam.pool import Address, Pool
 from nuage.ipam.pool_places import PoolPlaces
 from nuage.ipam.unfinished import Unfinished
@@ -34,6 +35,9 @@ from nuage.vsd.session import Session
 
 #: Characters of the name of a vPort, which has that of its Container (VSD API, vport.name).
 _NAME_LENGTH = 64
+
+#: Seconds from when Docker is told an address until it brings the endpoint that has it.
+_STARTING = 5.0
 
 #: Addresses that are tried before the VSD is asked which are taken, and after it.
 _GUESSES, _TRIES = 3, 20
@@ -53,6 +57,7 @@ class Addresses:
     """Takes addresses and gives them back.
 
     Args:
+        clock: Measures how long ago Docker was told an address.
         session: Asks the VSD.
         account: Whose session it is, "user@organization".
         places: Where pools are at the VSD.
@@ -67,6 +72,7 @@ class Addresses:
 
     def __init__(
         self,
+        clock: IReactorTime,
         *,
         session: Session,
         account: str,
@@ -79,6 +85,7 @@ class Addresses:
         turns: Turns,
         random: Random,
     ) -> None:
+        self._clock = clock
         self._session = session
         self._account = account
         self._places = places
@@ -93,6 +100,8 @@ class Addresses:
         self._knowledge = Knowledge(session)
         #: What this process took, by address: it need not be looked for at the VSD.
         self._held: dict[str, Hold] = {}
+        #: When Docker was told those that no endpoint has yet.
+        self._promised: dict[str, float] = {}
         #: Addresses of Swarm's manager, taken here, that the same host's own Docker uses as well.
         self._lent: set[str] = set()
 
@@ -116,7 +125,7 @@ class Addresses:
             self._form = await reservations.choose_form(self._session, self._account, place, self._wanted)
         return self._form
 
-    async def take_any(self, pool: Pool, place: Place, name: str, *, managers: bool) -> Address:
+    async def take_any(self, pool: Pool, place: Place, name: str, use: Use) -> Address:
         """Take an address that is free, and return it.
 
         Raises:
@@ -131,17 +140,21 @@ class Addresses:
                     break
                 known.taken.add(number)
                 address = _address(number, pool)
+                if self._host.user_of(pool, address):
+                    # The VSD would refuse it, but its answer may be lost.
+                    continue
                 try:
                     async with self._turns.turn(_subject(pool, address)):
-                        await self._take(pool, place, address, name, managers=managers)
+                        await self._take(pool, place, address, name, use)
                 except AddressTaken:
                     continue
+                self._promise(pool, address, use)
                 return address
             if tries == _GUESSES:
                 known = await self._knowledge.learnt(pool, place, split=split)
         raise Refused(_full(pool))
 
-    async def take(self, pool: Pool, place: Place, address: Address, name: str, *, managers: bool) -> None:
+    async def take(self, pool: Pool, place: Place, address: Address, name: str, use: Use) -> None:
         """Take the address that was asked for. It is no error if it was taken before, for the same host's Docker.
 
         Raises:
@@ -154,13 +167,14 @@ class Addresses:
             # It is looked for first: what fails after that has made nothing that was there before.
             hold = await form.find(place, address)
             if hold is not None:
-                await self._take_again(pool, place, address, hold, managers=managers)
+                await self._take_again(pool, place, address, hold, use)
             elif form.split and (who := await reservations.holder(self._session, place, address)):
                 # The VSD would give it the address of a reservation.
                 raise Refused(_taken(address, who))
             else:
-                await self._take_asked(pool, place, address, name, managers=managers)
+                await self._take_asked(pool, place, address, name, use)
         self._knowledge.note(pool, address, taken=True)
+        self._promise(pool, address, use)
 
     async def give_back(self, pool: Pool, address: Address) -> None:
         """Give an address back, now or later."""
@@ -182,7 +196,7 @@ class Addresses:
         """Return the addresses of a pool that are held for this host's own Docker, and not being given back."""
         place, host = await self._places.of(pool), await self._host.identity()
         holds = await (await self.form(place)).marked(place, Mark.start_of(host))
-        marks = [mark for mark in (Mark.parse(hold.mark) for hold in holds) if mark and not mark.managers]
+        marks = [mark for mark in (Mark.parse(hold.mark) for hold in holds) if mark and mark.use is not Use.TASK]
         addresses = {each for mark in marks if (each := _parsed(mark.address)) and each in pool.prefix}
         return {each for each in addresses if _subject(pool, each) not in self._cleanup.unfinished}
 
@@ -195,6 +209,7 @@ class Addresses:
         pool = Pool.of(network)
         place = await self._places.of(pool)
         form, subject = await self.form(place), _subject(pool, address)
+        self._promised.pop(subject, None)
         if not form.split:
             return False
         async with self._turns.turn(subject):
@@ -218,18 +233,26 @@ class Addresses:
         self._note(_subject(pool, address), hold)
         return hold
 
+    def _promise(self, pool: Pool, address: Address, use: Use) -> None:
+        if use is Use.CONTAINER:
+            self._promised[_subject(pool, address)] = self._clock.seconds()
+
+    def _is_promised(self, subject: str) -> bool:
+        """Tell whether Docker was told an address just now, and is about to bring its endpoint."""
+        return self._clock.seconds() - self._promised.get(subject, -_STARTING) < _STARTING
+
     def _note(self, subject: str, hold: Hold) -> None:
         """Remember what this host holds; not what another manager may take over."""
         mark = Mark.parse(hold.mark)
-        if mark is not None and not mark.managers:
+        if mark is not None and mark.use is not Use.TASK:
             self._held[subject] = hold
 
-    async def _take(self, pool: Pool, place: Place, address: Address, name: str, *, managers: bool) -> None:
+    async def _take(self, pool: Pool, place: Place, address: Address, name: str, use: Use) -> None:
         form, host, subject = await self.form(place), await self._host.identity(), _subject(pool, address)
         claim = Claim(
             address=address,
             mac=mac_of(pool, address) if isinstance(address, IPv4Address) else "",
-            mark=str(Mark.of(host, place.network_id, address, managers=managers)),
+            mark=str(Mark.of(host, place.network_id, address, use)),
             name=(name or f"{self._host_name}-{address}")[:_NAME_LENGTH],
             user=pool.user,
         )
@@ -247,30 +270,43 @@ class Addresses:
         self._cleanup.cancel(subject)
         await self._unfinished.clear(pool, address)
 
-    async def _take_asked(self, pool: Pool, place: Place, address: Address, name: str, *, managers: bool) -> None:
+    async def _take_asked(self, pool: Pool, place: Place, address: Address, name: str, use: Use) -> None:
         try:
-            await self._take(pool, place, address, name, managers=managers)
+            await self._take(pool, place, address, name, use)
         except AddressTaken:
             raise Refused(_taken(address, await reservations.holder(self._session, place, address))) from None
 
-    async def _take_again(self, pool: Pool, place: Place, address: Address, hold: Hold, *, managers: bool) -> None:
+    async def _take_again(self, pool: Pool, place: Place, address: Address, hold: Hold, use: Use) -> None:
         """Have an address that is held already, if whoever holds it is the one who asks."""
         form, host, subject = await self.form(place), await self._host.identity(), _subject(pool, address)
         mark = Mark.parse(hold.mark)
-        if mark is None or not (mark.host == host or mark.managers):
+        if mark is None or not (mark.host == host or mark.use is Use.TASK):
             raise Refused(_taken(address, await reservations.holder(self._session, place, address)))
-        if not managers and (user := self._host.user_of(pool, address)):
-            raise Refused(_taken(address, f"{user} on this host"))
+        if use is not Use.TASK:
+            self._demand_unused(pool, address, mark, use)
         self._cleanup.cancel(subject)
         await self._unfinished.clear(pool, address)
-        if managers and mark.host != host:
+        if use is Use.TASK and mark.host != host:
             # Another manager leads now, and will give it back.
-            hold = attrs.evolve(hold, mark=str(attrs.evolve(mark, host=host, managers=True)))
+            hold = attrs.evolve(hold, mark=str(attrs.evolve(mark, host=host)))
             await form.mark(hold, hold.mark)
-        if mark.managers and not managers and mark.host == host:
+        if mark.use is Use.TASK and use is not Use.TASK and mark.host == host:
             self._lent.add(subject)
         if mark.host == host:
             self._note(subject, hold)
+
+    def _demand_unused(self, pool: Pool, address: Address, mark: Mark, use: Use) -> None:
+        """Make sure that an address that this host holds is not another's. The request does not say whose it is.
+
+        Raises:
+            Refused: It is another's.
+        """
+        if user := self._host.user_of(pool, address):
+            raise Refused(_taken(address, f"{user} on this host"))
+        if use is Use.CONTAINER and mark.use is Use.ASIDE:
+            raise Refused(f"address {address} is set aside by --aux-address or --gateway; choose another")
+        if use is Use.CONTAINER and mark.use is Use.CONTAINER and self._is_promised(_subject(pool, address)):
+            raise Refused(_taken(address, "another container of this host, which is being started"))
 
     async def _free(self, pool: Pool, address: Address) -> None:
         """End the hold of an address, if it is this host's."""
@@ -290,6 +326,7 @@ class Addresses:
         if hold and mark and mark.host == await self._host.identity():
             await form.give_back(hold)
         self._held.pop(subject, None)
+        self._promised.pop(subject, None)
         self._knowledge.note(pool, address, taken=False)
         await self._unfinished.clear(pool, address)
 

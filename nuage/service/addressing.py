@@ -62,6 +62,7 @@ class Addressing:
         turns, places, repetitions = Turns(reactor), PoolPlaces(directory), Repetitions(reactor)
         self._cleanup = Cleanup(reactor, turns, (SwitchError, VsdUnavailable, VsdRefused), "addresses")
         self.addresses = Addresses(
+            reactor,
             session=session,
             account=account,
             places=places,

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 import attrs
 
-from nuage.errors import NuageError, VsdRefused
+from nuage.errors import NuageError, Refused, VsdRefused
 from nuage.text import shown
 from nuage.vsd.answers import Entity
 from nuage.vsd.directory import Place
@@ -134,7 +134,7 @@ class Reservations:
         if made.get("externalID") != claim.mark:
             # The answer was lost, and what was found in its stead is another's.
             raise AddressTaken(f"address {address} is reserved already")
-        return _hold(made)
+        return await _agreed(self, made, claim, made.get(f"{family}Address"))
 
     async def find(self, place: Place, address: Address) -> Hold | None:
         """See :class:`Holds`."""
@@ -196,7 +196,9 @@ class Containers:
             if problem.status == _CONFLICT and await self.find(place, claim.address):
                 raise AddressTaken(str(problem)) from problem
             raise
-        return _hold(made)
+        interfaces = made.get("interfaces")
+        given = interfaces[0] if isinstance(interfaces, list) and interfaces else None
+        return await _agreed(self, made, claim, given.get("IPAddress") if isinstance(given, dict) else None)
 
     async def find(self, place: Place, address: Address) -> Hold | None:
         """See :class:`Holds`."""
@@ -279,6 +281,19 @@ async def holder(session: Session, place: Place, address: Address) -> str:
             if _address(each.get(key)) == address:
                 return _called(what, each)
     return ""
+
+
+async def _agreed(form: Holds, made: Entity, claim: Claim, given: object) -> Hold:
+    """Return the hold that the VSD made, if it has the address that was asked for, as far as the answer tells.
+
+    Raises:
+        Refused: It has another, and was given back.
+    """
+    hold = _hold(made)
+    if given is not None and _address(given) != claim.address:
+        await form.give_back(hold)
+        raise Refused(f"the VSD gave {shown(given)} instead of {claim.address}, which was asked for")
+    return hold
 
 
 async def _marked(session: Session, path: str, start: str) -> list[Hold]:
