@@ -71,7 +71,8 @@ class LabVsd:
             self.asked.append(f"{method} {split.path.removeprefix('/nuage/api/v6')}")
         body = details.get("data") or b""
         if all(self.replaced):
-            body = body.replace(*(text.encode() for text in self.replaced))
+            asked, given = self.replaced
+            body = body.replace(asked.encode(), given.encode())
         lines = [f"{method} {target} HTTP/1.1", "Host: vsd", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in details["headers"].items()]
         (answer,) = Wire(self.vsd.site).send("\r\n".join([*lines, "", ""]).encode() + body)  # type: ignore[arg-type]

@@ -646,7 +646,7 @@ class Forms(IpamCase):
         after.run(after.directory.find(*OPTIONS_IN_ORDER))
         self.plugin.run(self.plugin.session.delete(place.path))
         self.assertRaises(NotInDirectory, self.take, pool_id, None, after)
-        assert after.addresses._form is None
+        assert after.addresses._forms is None
 
     def test_another_form_than_before(self) -> None:
         """What was held in the former one is known and given back, whether the key or the VSD has changed."""

@@ -96,7 +96,7 @@ class Addresses:
         self._unfinished = unfinished
         self._turns = turns
         self._random = random
-        self._form: Holds | None = None
+        self._forms: tuple[Holds, Holds] | None = None
         self._knowledge = Knowledge(session)
         #: What this process took, by address: it need not be looked for at the VSD.
         self._held: dict[str, Hold] = {}
@@ -121,9 +121,13 @@ class Addresses:
 
     async def form(self, place: Place) -> Holds:
         """Return the form in which addresses are held."""
-        if self._form is None:
-            self._form = await reservations.choose_form(self._session, self._account, place, self._wanted)
-        return self._form
+        return (await self._all_forms(place))[0]
+
+    async def _all_forms(self, place: Place) -> tuple[Holds, Holds]:
+        """Return the form in which addresses are held, and the one in which a former daemon may have held some."""
+        if self._forms is None:
+            self._forms = await reservations.choose_form(self._session, self._account, place, self._wanted)
+        return self._forms
 
     async def take_any(self, pool: Pool, place: Place, name: str, use: Use) -> Address:
         """Take an address that is free, and return it.
@@ -195,7 +199,8 @@ class Addresses:
     async def held(self, pool: Pool) -> set[Address]:
         """Return the addresses of a pool that are held for this host's own Docker, and not being given back."""
         place, host = await self._places.of(pool), await self._host.identity()
-        holds = await (await self.form(place)).marked(place, Mark.start_of(host))
+        start = Mark.start_of(host)
+        holds = [hold for form in await self._all_forms(place) for hold in await form.marked(place, start)]
         marks = [mark for mark in (Mark.parse(hold.mark) for hold in holds) if mark and mark.use is not Use.TASK]
         addresses = {each for mark in marks if (each := _parsed(mark.address)) and each in pool.prefix}
         return {each for each in addresses if _subject(pool, each) not in self._cleanup.unfinished}
@@ -225,7 +230,7 @@ class Addresses:
         """Hold an address anew, with the MAC address that the user gave: Docker tells it only after the address."""
         form = await self.form(place)
         claim = Claim(address=address, mac=mac, mark=hold.mark, name=hold.name, user=pool.user)
-        await form.give_back(hold)
+        await reservations.give_back(self._session, hold)
         try:
             hold = await form.take(place, claim)
         except AddressTaken:
@@ -278,7 +283,7 @@ class Addresses:
 
     async def _take_again(self, pool: Pool, place: Place, address: Address, hold: Hold, use: Use) -> None:
         """Have an address that is held already, if whoever holds it is the one who asks."""
-        form, host, subject = await self.form(place), await self._host.identity(), _subject(pool, address)
+        host, subject = await self._host.identity(), _subject(pool, address)
         mark = Mark.parse(hold.mark)
         if mark is None or not (mark.host == host or mark.use is Use.TASK):
             raise Refused(_taken(address, await reservations.holder(self._session, place, address)))
@@ -289,7 +294,7 @@ class Addresses:
         if use is Use.TASK and mark.host != host:
             # Another manager leads now, and will give it back.
             hold = attrs.evolve(hold, mark=str(attrs.evolve(mark, host=host)))
-            await form.mark(hold, hold.mark)
+            await reservations.mark(self._session, hold, hold.mark)
         if mark.use is Use.TASK and use is not Use.TASK and mark.host == host:
             self._lent.add(subject)
         if mark.host == host:
@@ -313,8 +318,7 @@ class Addresses:
         subject = _subject(pool, address)
         try:
             place = await self._places.of(pool)
-            form = await self.form(place)
-            hold = self._held.get(subject) or await form.find(place, address)
+            hold = self._held.get(subject) or await self._found(place, address)
         except NotInDirectory:
             # With the subnet went all that was on it.
             hold = None
@@ -324,11 +328,18 @@ class Addresses:
             hold = None
         mark = Mark.parse(hold.mark) if hold else None
         if hold and mark and mark.host == await self._host.identity():
-            await form.give_back(hold)
+            await reservations.give_back(self._session, hold)
         self._held.pop(subject, None)
         self._promised.pop(subject, None)
         self._knowledge.note(pool, address, taken=False)
         await self._unfinished.clear(pool, address)
+
+    async def _found(self, place: Place, address: Address) -> Hold | None:
+        """Return who holds an address in either form, None where nobody does."""
+        for form in await self._all_forms(place):
+            if hold := await form.find(place, address):
+                return hold
+        return None
 
 
 def _subject(pool: Pool, address: Address) -> str:

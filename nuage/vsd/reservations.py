@@ -54,9 +54,9 @@ class AddressTaken(NuageError):
 
 @attrs.frozen(kw_only=True)
 class Hold:
-    """An address that is held. ``id`` is the VSD's, ``mark`` its ``externalID``, ``name`` what people read of it."""
+    """An address that is held. ``path`` is where, ``mark`` its ``externalID``, ``name`` what people read of it."""
 
-    id: str
+    path: str
     mark: str
     name: str = ""
 
@@ -98,14 +98,8 @@ class Holds(Protocol):
     async def find(self, place: Place, address: Address) -> Hold | None:
         """Return who holds an address in this form, None where nobody does."""
 
-    async def mark(self, hold: Hold, mark: str) -> None:
-        """Give a hold another mark."""
-
     async def bind(self, hold: Hold, *, uuid: str) -> None:
         """Tell the VSD which port has the address."""
-
-    async def give_back(self, hold: Hold) -> None:
-        """End a hold; it is no error if it was not there."""
 
     async def marked(self, place: Place, start: str) -> list[Hold]:
         """Return the holds of a place whose mark starts with a text."""
@@ -134,28 +128,21 @@ class Reservations:
         if made.get("externalID") != claim.mark:
             # The answer was lost, and what was found in its stead is another's.
             raise AddressTaken(f"address {address} is reserved already")
-        return await _agreed(self, made, claim, made.get(f"{family}Address"))
+        hold = _hold("vmipreservations", made)
+        return await _agreed(self._session, hold, claim, made.get(f"{family}Address"))
 
     async def find(self, place: Place, address: Address) -> Hold | None:
         """See :class:`Holds`."""
         key = f"IPV{address.version}Address"
-        found = await self._session.get(f"{place.path}/vmipreservations", filter=equals(key, str(address)))
-        return next((_hold(each) for each in found if _address(each.get(key)) == address), None)
-
-    async def mark(self, hold: Hold, mark: str) -> None:
-        """See :class:`Holds`."""
-        await self._session.put(f"/vmipreservations/{hold.id}", {"externalID": mark})
+        found = await _list(self._session, f"{place.path}/vmipreservations", equals(key, str(address)))
+        return next((_hold("vmipreservations", each) for each in found if _address(each.get(key)) == address), None)
 
     async def bind(self, hold: Hold, *, uuid: str) -> None:
         """Do nothing: the VSD learns from the VRS which port has the address."""
 
-    async def give_back(self, hold: Hold) -> None:
-        """See :class:`Holds`."""
-        await self._session.delete(f"/vmipreservations/{hold.id}")
-
     async def marked(self, place: Place, start: str) -> list[Hold]:
         """See :class:`Holds`."""
-        return await _marked(self._session, f"{place.path}/vmipreservations", start)
+        return await _marked(self._session, place, "vmipreservations", start)
 
 
 class Containers:
@@ -198,7 +185,8 @@ class Containers:
             raise
         interfaces = made.get("interfaces")
         given = interfaces[0] if isinstance(interfaces, list) and interfaces else None
-        return await _agreed(self, made, claim, given.get("IPAddress") if isinstance(given, dict) else None)
+        address = given.get("IPAddress") if isinstance(given, dict) else None
+        return await _agreed(self._session, _hold("containers", made), claim, address)
 
     async def find(self, place: Place, address: Address) -> Hold | None:
         """See :class:`Holds`."""
@@ -207,28 +195,30 @@ class Containers:
             container_id = interface.get("parentID")
             if _address(interface.get("IPAddress")) == address and isinstance(container_id, str):
                 container = await self._session.first(f"/containers/{quote(container_id, safe='')}")
-                return _hold(container) if container else None
+                return _hold("containers", container) if container else None
         return None
-
-    async def mark(self, hold: Hold, mark: str) -> None:
-        """See :class:`Holds`."""
-        await self._session.put(f"/containers/{hold.id}", {"externalID": mark})
 
     async def bind(self, hold: Hold, *, uuid: str) -> None:
         """Give the Container the UUID that the VRS will tell."""
-        await self._session.put(f"/containers/{hold.id}", {"UUID": uuid})
-
-    async def give_back(self, hold: Hold) -> None:
-        """See :class:`Holds`."""
-        await self._session.delete(f"/containers/{hold.id}")
+        await self._session.put(hold.path, {"UUID": uuid})
 
     async def marked(self, place: Place, start: str) -> list[Hold]:
         """See :class:`Holds`."""
-        return await _marked(self._session, f"{place.path}/containers", start)
+        return await _marked(self._session, place, "containers", start)
 
 
-async def choose_form(session: Session, account: str, place: Place, wanted: str) -> Holds:
-    """Return the form in which addresses are held.
+async def mark(session: Session, hold: Hold, mark: str) -> None:
+    """Give a hold another mark."""
+    await session.put(hold.path, {"externalID": mark})
+
+
+async def give_back(session: Session, hold: Hold) -> None:
+    """End a hold; it is no error if it was not there."""
+    await session.delete(hold.path)
+
+
+async def choose_form(session: Session, account: str, place: Place, wanted: str) -> tuple[Holds, Holds]:
+    """Return the form in which addresses are held, and the other one, in which they may have been before.
 
     Args:
         session: Asks the VSD.
@@ -236,11 +226,10 @@ async def choose_form(session: Session, account: str, place: Place, wanted: str)
         place: A place, by which is found out what this VSD offers.
         wanted: "reservation", "container", or "auto": reservations where the VSD has them.
     """
-    if wanted == "container":
-        return Containers(session, account)
-    if wanted == "auto" and not await _offers_reservations(session, place):
-        return Containers(session, account)
-    return Reservations(session)
+    containers, reservations = Containers(session, account), Reservations(session)
+    if wanted == "container" or (wanted == "auto" and not await _offers_reservations(session, place)):
+        return containers, reservations
+    return reservations, containers
 
 
 async def taken(session: Session, place: Place, version: int, *, reserved_only: bool = False) -> set[int]:
@@ -283,22 +272,22 @@ async def holder(session: Session, place: Place, address: Address) -> str:
     return ""
 
 
-async def _agreed(form: Holds, made: Entity, claim: Claim, given: object) -> Hold:
+async def _agreed(session: Session, hold: Hold, claim: Claim, given: object) -> Hold:
     """Return the hold that the VSD made, if it has the address that was asked for, as far as the answer tells.
 
     Raises:
         Refused: It has another, and was given back.
     """
-    hold = _hold(made)
     if given is not None and _address(given) != claim.address:
-        await form.give_back(hold)
+        await give_back(session, hold)
         raise Refused(f"the VSD gave {shown(given)} instead of {claim.address}, which was asked for")
     return hold
 
 
-async def _marked(session: Session, path: str, start: str) -> list[Hold]:
-    found = await session.get(path, filter=f'externalID BEGINSWITH "{start}"')
-    return [hold for hold in map(_hold, found) if hold.mark.startswith(start)]
+async def _marked(session: Session, place: Place, resource: str, start: str) -> list[Hold]:
+    found = await _list(session, f"{place.path}/{resource}", f'externalID BEGINSWITH "{start}"')
+    holds = [_hold(resource, each) for each in found]
+    return [hold for hold in holds if hold.mark.startswith(start)]
 
 
 def _called(what: str, entity: Entity) -> str:
@@ -339,9 +328,10 @@ def _refusing_taken() -> Iterator[None]:
         raise AddressTaken(str(problem)) from problem
 
 
-def _hold(entity: Entity) -> Hold:
+def _hold(resource: str, entity: Entity) -> Hold:
     mark, name = entity.get("externalID"), entity.get("name")
-    return Hold(id=entity["ID"], mark=mark if isinstance(mark, str) else "", name=name if isinstance(name, str) else "")
+    path = f"/{resource}/{entity['ID']}"
+    return Hold(path=path, mark=mark if isinstance(mark, str) else "", name=name if isinstance(name, str) else "")
 
 
 def _address(value: object) -> Address | None:
