@@ -126,7 +126,7 @@ class Plugin:
         self.places = None
         if self.vsd is not None:
             directory = Directory(self.vsd, reactor)
-            self.places = Places(reactor, directory, 1.0, switch=self.switch, turns=turns)
+            self.places = Places(reactor, self.vsd, directory, 1.0, switch=self.switch, turns=turns)
             self.vsd.presence.on_return(self.places.resume)
         self.late: list[tuple[str, Container | None]] = []
         self.containers = Containers(reactor, self.docker, lambda *found: self.late.append(found))

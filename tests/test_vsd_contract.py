@@ -12,6 +12,7 @@ from twisted.trial.unittest import TestCase
 
 from lab.vsd import service
 from nuage.errors import NotInDirectory, VsdRefused, VsdUnavailable
+from nuage.vsd import reservations
 from nuage.vsd.connection import Settings, connect
 from nuage.vsd.directory import Directory
 from nuage.vsd.predicates import equals
@@ -130,9 +131,9 @@ class Contract(TestCase):
         body = {"UUID": uuid, "name": "web", "interfaces": [interface]}
         made = await self.session.post("/containers", body, as_user="admin@Enterprise")
         self.assertEqual((made["name"], made["userName"]), ("web", "admin"))
-        self.assertIsNone(await self.directory.holder(place, IPv4Address("10.21.59.7"), "7A:42:00:00:00:02"))
-        holder = await self.directory.holder(place, IPv4Address("10.21.59.7"), "7a:42:00:00:00:03")
-        self.assertEqual(holder, 'another container with the MAC "7a:42:00:00:00:02"')
+        address = IPv4Address("10.21.59.7")
+        for mac, expected in (("7A:42:00:00:00:02", ""), ("7a:42:00:00:00:03", f'container "{uuid}"')):
+            self.assertEqual(await reservations.holder(self.session, place, address, besides=mac), expected)
         problem = await failure_of(self.session.post("/containers", body), VsdRefused)
         self.assertEqual(problem.status, 409)
         self.assertIsNotNone(problem.code)

@@ -92,7 +92,7 @@ class Daemon:
         self.addressing: Addressing | None = None
         if self.vsd is not None:
             directory = Directory(self.vsd, reactor)
-            self.places = Places(reactor, directory, config.vsd_timeout, switch=self.switch, turns=turns)
+            self.places = Places(reactor, self.vsd, directory, config.vsd_timeout, switch=self.switch, turns=turns)
             self.addressing = Addressing(
                 reactor,
                 session=self.vsd,

@@ -262,12 +262,19 @@ async def ranges(session: Session, place: Place, version: int) -> list[tuple[int
     return sorted(found)
 
 
-async def holder(session: Session, place: Place, address: Address) -> str:
-    """Say who has an address, "" where that is not known."""
+async def holder(session: Session, place: Place, address: Address, *, besides: str | None = None) -> str:
+    """Say who has an address, "" where that is not known.
+
+    Args:
+        session: Asks the VSD.
+        place: The subnet.
+        address: The address.
+        besides: A MAC address. Only what has another one is meant then; a reservation for nobody has none.
+    """
     for resource, *fields, what in _HOLDERS:
         key = fields[address.version == 6]
         for each in await _list(session, f"{place.path}/{resource}", equals(key, str(address))) if key else ():
-            if _address(each.get(key)) == address:
+            if _address(each.get(key)) == address and _is_besides(each, besides):
                 return _called(what, each)
     return ""
 
@@ -288,6 +295,11 @@ async def _marked(session: Session, place: Place, resource: str, start: str) -> 
     found = await _list(session, f"{place.path}/{resource}", f'externalID BEGINSWITH "{start}"')
     holds = [_hold(resource, each) for each in found]
     return [hold for hold in holds if hold.mark.startswith(start)]
+
+
+def _is_besides(entity: Entity, mac: str | None) -> bool:
+    other = entity.get("MAC")
+    return mac is None or (isinstance(other, str) and other.lower() != mac.lower())
 
 
 def _called(what: str, entity: Entity) -> str:
