@@ -100,7 +100,7 @@ class Addresses:
         self._knowledge = Knowledge(session)
         #: What this process took, by address: it need not be looked for at the VSD.
         self._held: dict[str, Hold] = {}
-        #: When Docker was told those that no endpoint has yet.
+        #: When Docker was told them.
         self._promised: dict[str, float] = {}
         #: Addresses of Swarm's manager, taken here, that the same host's own Docker uses as well.
         self._lent: set[str] = set()
@@ -184,6 +184,7 @@ class Addresses:
         """Give an address back, now or later."""
         subject = _subject(pool, address)
         async with self._turns.turn(subject):
+            self._promised.pop(subject, None)
             if subject in self._lent:
                 self._lent.discard(subject)
             elif not await self._cleanup.finish(subject, partial(self._free, pool, address)):
@@ -197,13 +198,19 @@ class Addresses:
                 await self.give_back(pool, address)
 
     async def held(self, pool: Pool) -> set[Address]:
-        """Return the addresses of a pool that are held for this host's own Docker, and not being given back."""
+        """Return the addresses of a pool that are held for this host's own Docker, but not those on their way."""
         place, host = await self._places.of(pool), await self._host.identity()
         start = Mark.start_of(host)
         holds = [hold for form in await self._all_forms(place) for hold in await form.marked(place, start)]
         marks = [mark for mark in (Mark.parse(hold.mark) for hold in holds) if mark and mark.use is not Use.TASK]
         addresses = {each for mark in marks if (each := _parsed(mark.address)) and each in pool.prefix}
-        return {each for each in addresses if _subject(pool, each) not in self._cleanup.unfinished}
+        return {each for each in addresses if not self._is_passing(_subject(pool, each))}
+
+    async def is_held(self, pool: Pool, address: Address) -> bool:
+        """Tell whether an address is held for this host's use, also by a Swarm manager on another host."""
+        hold, host = await self._found(await self._places.of(pool), address), await self._host.identity()
+        mark = Mark.parse(hold.mark) if hold else None
+        return mark is not None and (mark.host == host or mark.use is Use.TASK)
 
     async def bind(self, network: Network, address: IPv4Address, *, mac: str, endpoint_id: str) -> bool:
         """Tell the VSD which endpoint has an address; return whether the VRS is to be told in the split way.
@@ -214,7 +221,6 @@ class Addresses:
         pool = Pool.of(network)
         place = await self._places.of(pool)
         form, subject = await self.form(place), _subject(pool, address)
-        self._promised.pop(subject, None)
         if not form.split:
             return False
         async with self._turns.turn(subject):
@@ -241,6 +247,10 @@ class Addresses:
     def _promise(self, pool: Pool, address: Address, use: Use) -> None:
         if use is Use.CONTAINER:
             self._promised[_subject(pool, address)] = self._clock.seconds()
+
+    def _is_passing(self, subject: str) -> bool:
+        """Tell whether an address is on its way to an endpoint, or back to the VSD."""
+        return self._is_promised(subject) or subject in self._cleanup.unfinished
 
     def _is_promised(self, subject: str) -> bool:
         """Tell whether Docker was told an address just now, and is about to bring its endpoint."""
@@ -330,7 +340,6 @@ class Addresses:
         if hold and mark and mark.host == await self._host.identity():
             await reservations.give_back(self._session, hold)
         self._held.pop(subject, None)
-        self._promised.pop(subject, None)
         self._knowledge.note(pool, address, taken=False)
         await self._unfinished.clear(pool, address)
 

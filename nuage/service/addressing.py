@@ -16,6 +16,7 @@ from nuage.errors import NuageError, SwitchError, VsdRefused, VsdUnavailable
 from nuage.ipam.addresses import Addresses
 from nuage.ipam.driver import Ipam
 from nuage.ipam.handed_out import HandedOut
+from nuage.ipam.holdings import Holdings
 from nuage.ipam.host import SwitchHost
 from nuage.ipam.leftovers import Leftovers
 from nuage.ipam.pool_places import PoolPlaces
@@ -43,6 +44,7 @@ class Addressing:
         ipam: Answers Docker's calls.
         addresses: Tells the VSD which endpoint has an address.
         handed_out: Tells a network its pool.
+        holdings: Compares what is held with what is used.
     """
 
     _log = Logger()
@@ -83,7 +85,8 @@ class Addressing:
             repetitions=repetitions,
         )
 
-        self._leftovers = Leftovers(reactor, addresses=self.addresses, users=switch, docker=docker)
+        self.holdings = Holdings(addresses=self.addresses, users=switch, docker=docker)
+        self._leftovers = Leftovers(reactor, self.holdings)
 
     @property
     def unfinished(self) -> frozenset[str]:
