@@ -7,12 +7,15 @@ import signal
 import ssl
 from base64 import b64encode
 from collections.abc import Sequence
+from ipaddress import IPv4Network
 from typing import Any, ClassVar
 from urllib.request import Request, urlopen
 
 from lab.controlled import ControlledHost
 from lab.dockerd import IMAGE
 from lab.shell import wait_until
+from nuage.cli.control import Control
+from nuage.ipam.pool import Pool
 from tests.e2e.host_support import PLACE, HostTestCase, controlled_host, demand_programs
 
 
@@ -102,6 +105,12 @@ class IpamTests(HostTestCase):
         """Return the addresses of containers."""
         return {self.inspect(container, network, "IPAddress") for container in containers}
 
+    def request_address(self) -> None:
+        """Ask the plugin for an address as a Docker does that is killed then."""
+        pool = Pool.at(PLACE, IPv4Network("10.21.59.0/24"))
+        body = json.dumps({"PoolID": pool.id, "Address": "", "Options": {}})
+        Control(self.host.plugin.socket).ask("POST", "/IpamDriver.RequestAddress", body)
+
     def test_addresses_from_the_vsd(self) -> None:
         """CIDR and gateway need not be said; what runs is held at the VSD, and given back, also after a kill."""
         self.create("n1")
@@ -113,10 +122,15 @@ class IpamTests(HostTestCase):
         self.assertEqual(self.addresses("n1", "c1", "c2"), self.vsd.held())
         self.assert_reaches("c1", self.inspect("c2", "n1", "IPAddress"))
         self.assertIn("default via 10.21.59.1 ", self.inside("c1", "ip", "route"))
+        self.request_address()
         self.host.plugin.stop(signal.SIGKILL)
         self.start_plugin()
         self.remove_container("c1")
+        self.assertEqual(len(self.vsd.held() - self.addresses("n1", "c2")), 1)
+        done = self.host.plugin.ask("ipam", "check", "--release", "--yes")
+        self.assertEqual((done.returncode, done.stderr), (0, "1 address given back\n"), done.stdout)
         self.assertEqual(self.addresses("n1", "c2"), self.vsd.held())
+        self.assertEqual(self.host.plugin.ask("ipam", "check").returncode, 0)
 
     def test_what_the_user_gives(self) -> None:
         """It has to agree; what is asked for is granted once, and what is set aside is held."""
@@ -138,6 +152,9 @@ class IpamTests(HostTestCase):
         self.run_container("c4", "n2")
         self.assertIn("default via 10.21.59.1 ", self.inside("c4", "ip", "route"))
         self._containers.append("c3")
+        aside = self.refused("run", "--name=c3", "--net=n1", "--ip=10.21.59.17", IMAGE, "true")
+        self.assertIn("10.21.59.17 is set aside by --aux-address", aside)
+        self.docker("rm", "c3")
         taken = self.refused("run", "--name=c3", "--net=n1", "--ip=10.21.59.77", IMAGE, "true")
         self.assertIn('10.21.59.77 is taken by container "c1" on this host', taken)
 
