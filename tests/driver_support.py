@@ -10,7 +10,7 @@ import attrs
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver
-from nuage.driver.endpoints import AddressKeeper, Endpoints
+from nuage.driver.endpoints import Endpoints, VsdPorts
 from nuage.driver.networks import Networks
 from nuage.driver.places import Places
 from nuage.driver.turns import Turns
@@ -113,7 +113,7 @@ class Plugin:
         wire_timeout: float = 2,
         owner: str | None = None,
         vsd: PlayedVsd | None = None,
-        addresses: AddressKeeper | None = None,
+        ports: VsdPorts | None = None,
         **client_options: Any,
     ) -> None:
         turns = Turns(reactor)
@@ -141,7 +141,7 @@ class Plugin:
             turns=turns,
             clock=reactor,
             places=self.places,
-            addresses=addresses,
+            ports=ports,
         )
         self.networks = Networks(
             reactor,

@@ -24,6 +24,7 @@ from nuage.ipam.driver import Ipam
 from nuage.ipam.handed_out import HandedOut
 from nuage.ipam.pool import Address, Pool
 from nuage.ipam.pool_places import PoolPlaces
+from nuage.ipam.ports import Ports
 from nuage.ipam.repetitions import Repetitions
 from nuage.ipam.unfinished import Unfinished
 from nuage.libnetwork.ipam_payloads import RequestAddress, RequestPool
@@ -185,6 +186,7 @@ class Plugin:
             turns=turns,
             random=Random(seed),
         )
+        self.ports = Ports(session=self.session, directory=directory, places=places, addresses=self.addresses)
         repetitions = Repetitions(self.clock)
         self.handed_out = HandedOut(self.clock, self.records, places, repetitions)
         self.ipam = Ipam(

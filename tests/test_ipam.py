@@ -33,6 +33,7 @@ from tests.ipam_support import LabVsd, MemoryHost, Plugin, pool_request, shown
 
 CIDR = IPv4Network("10.21.59.0/24")
 L2 = {"organization": "Enterprise", "domain": "Flat", "user": "admin"}
+POLICIES = ("policygroups", "redirectiontargets")
 MANAGER = {SERIAL: "true"}
 OPTIONS_IN_ORDER = ("Enterprise", "Domain", "Zone", "Subnet 2", "admin")
 
@@ -561,7 +562,7 @@ class ReservedAddresses(IpamCase):
         """Have an endpoint made that has an address."""
         network = network_of(network_request())
         pool_mac = mac_of(network, IPv4Address(address))
-        binding = self.plugin.addresses.bind(network, IPv4Address(address), mac=mac or pool_mac, endpoint_id=ENDPOINT)
+        binding = self.plugin.ports.bind(network, IPv4Address(address), mac=mac or pool_mac, endpoint_id=ENDPOINT)
         return bool(self.plugin.run(binding))
 
     def test_binding(self) -> None:
@@ -615,6 +616,28 @@ class ContainedAddresses(ReservedAddresses):
         self.give_back(pool_id, address)
         assert self.held() == set()
 
+    def test_the_name_of_the_container(self) -> None:
+        """It is the Container's once Docker has told it, whatever its length."""
+        address = IPv4Address(self.take(self.pool()))
+        network = network_of(network_request())
+        self.plugin.run(self.plugin.ports.name(network, address, name="w" * 70, orchestration_id="task-1"))
+        (container,) = self.at_vsd("containers")
+        assert (container["name"], container["orchestrationID"]) == ("w" * 64, "task-1")
+
+    def test_a_policy(self) -> None:
+        """It is assigned to the vPort; what the domain does not have is refused with the nearest name."""
+        address = IPv4Address(self.take(self.pool()))
+        network = network_of(network_request())
+        after = self.host("one")
+        after.run(after.ports.assign(network, address, "web", None))
+        (vport,) = self.at_vsd("vports")
+        path = f"/vports/{vport['ID']}"
+        assert [each["name"] for each in self.plugin.run(self.plugin.session.get(f"{path}/policygroups"))] == ["web"]
+        self.plugin.run(self.plugin.ports.assign(network, address, None, "firewall"))
+        assert [len(self.plugin.run(self.plugin.session.get(f"{path}/{each}"))) for each in POLICIES] == [1, 1]
+        with self.assertRaisesRegex(NotInDirectory, 'no policy group "wbe".*did you mean "web"'):
+            self.plugin.run(self.plugin.ports.assign(network, address, "wbe", None))
+
     def test_the_mac_address_of_the_user(self) -> None:
         """It is the VSD's as well, though Docker tells it after the address only."""
         address = self.take(self.pool())
@@ -623,6 +646,11 @@ class ContainedAddresses(ReservedAddresses):
             assert self.bind(address, mac)
             (interface,) = self.at_vsd("containerinterfaces")
             assert (interface["MAC"], interface["IPAddress"]) == (mac, address)
+        # It is not made again, also by a daemon that finds it there: its vPort may have a policy by now.
+        (container,) = self.at_vsd("containers")
+        self.plugin = self.host("one")
+        self.bind(address, mac.upper())
+        assert [each["ID"] for each in self.at_vsd("containers")] == [container["ID"]]
 
     def test_an_address_that_is_held_no_more(self) -> None:
         """An endpoint without one is not made."""

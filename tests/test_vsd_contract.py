@@ -60,7 +60,7 @@ class Contract(TestCase):
         place = await self.directory.find("Enterprise", "Domain", "Zone", "Subnet 2", "admin")
         self.assertEqual((place.pool, place.gateway), (IPv4Network("10.21.59.0/24"), IPv4Address("10.21.59.1")))
         await self.directory.demand_permission(place, "admin")
-        await self.directory.demand_policy(place, "web", "firewall")
+        await self.directory.policy(place, "web", "firewall")
         flat = await self.directory.find("Enterprise", "Flat", None, None, "admin")
         self.assertEqual((flat.kind, flat.pool, flat.gateway), ("L2DOMAIN", IPv4Network("10.21.61.0/24"), None))
         await self.directory.demand_permission(flat, "admin")
@@ -72,7 +72,7 @@ class Contract(TestCase):
         directory = Directory(session, Hurried())
         place = await directory.find("Enterprise", "Domain", "Zone", "Subnet 2", "developer")
         await directory.demand_permission(place, "developer")
-        await directory.demand_policy(place, "web", "firewall")
+        await directory.policy(place, "web", "firewall")
         problem = await failure_of(directory.find("Acme", "Domain", "Zone", "Subnet 2", "admin"), NotInDirectory)
         self.assertIn('no organization "Acme"; it has "Enterprise"', str(problem))
 
@@ -89,7 +89,7 @@ class Contract(TestCase):
             problem = await failure_of(self.directory.find(*names), NotInDirectory)
             self.assertIn(part, str(problem))
         place = await self.directory.find("Enterprise", "Domain", "Zone", "Subnet 2", "admin")
-        problem = await failure_of(self.directory.demand_policy(place, "wbe", None), NotInDirectory)
+        problem = await failure_of(self.directory.policy(place, "wbe", None), NotInDirectory)
         self.assertIn('did you mean "web"?', str(problem))
 
     @asynchronous

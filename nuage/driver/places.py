@@ -99,7 +99,7 @@ class Places:
         Args:
             network: The network.
             endpoint: The endpoint.
-            policy: What the port's metadata say of its policy; see :func:`nuage.vrs.policy.port_metadata`.
+            policy: Its policy; see :func:`nuage.vrs.policy.named_policy`.
         """
         try:
             return await self._in_time(self._reason(network, endpoint, policy))
@@ -147,7 +147,7 @@ class Places:
         try:
             place = await self._place(network, fresh=True)
             await self._directory.demand_permission(place, network.user)
-            await self._directory.demand_policy(place, group, target)
+            await self._directory.policy(place, group, target)
         except (NotInDirectory, Refused) as problem:
             return str(problem)
         return _differences(network, place)

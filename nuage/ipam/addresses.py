@@ -9,6 +9,7 @@ Nothing is remembered that has to survive this process. A mark at the VSD tells 
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from random import Random
@@ -27,14 +28,14 @@ from nuage.ipam.marks import Mark, Use
 from nuage.ipam.pool import Address, Pool
 from nuage.ipam.pool_places import PoolPlaces
 from nuage.ipam.unfinished import Unfinished
-from nuage.model import Network, parse_address
+from nuage.model import parse_address
 from nuage.vsd import reservations
 from nuage.vsd.directory import Place
 from nuage.vsd.reservations import AddressTaken, Claim, Hold, Holds
 from nuage.vsd.session import Session
 
 #: Characters of the name of a vPort, which has that of its Container (VSD API, vport.name).
-_NAME_LENGTH = 64
+NAME_LENGTH = 64
 
 #: Seconds from when Docker is told an address until it brings the endpoint that has it.
 _STARTING = 5.0
@@ -148,7 +149,7 @@ class Addresses:
                     # The VSD would refuse it, but its answer may be lost.
                     continue
                 try:
-                    async with self._turns.turn(_subject(pool, address)):
+                    async with self.turn(pool, address):
                         await self._take(pool, place, address, name, use)
                 except AddressTaken:
                     continue
@@ -167,7 +168,7 @@ class Addresses:
         if not any(low <= int(address) <= high for low, high in usable(pool.prefix, [span(pool.prefix)])):
             raise Refused(f"address {address} is not one of {pool}; choose another")
         form = await self.form(place)
-        async with self._turns.turn(_subject(pool, address)):
+        async with self.turn(pool, address):
             # It is looked for first: what fails after that has made nothing that was there before.
             hold = await form.find(place, address)
             if hold is not None:
@@ -212,28 +213,27 @@ class Addresses:
         mark = Mark.parse(hold.mark) if hold else None
         return mark is not None and (mark.host == host or mark.use is Use.TASK)
 
-    async def bind(self, network: Network, address: IPv4Address, *, mac: str, endpoint_id: str) -> bool:
-        """Tell the VSD which endpoint has an address; return whether the VRS is to be told in the split way.
+    async def hold(self, pool: Pool, place: Place, address: Address) -> Hold:
+        """Return what holds an address for this host.
 
         Raises:
-            Refused: The address is held no more.
+            Refused: Nothing does any more.
         """
-        pool = Pool.of(network)
-        place = await self._places.of(pool)
-        form, subject = await self.form(place), _subject(pool, address)
-        if not form.split:
-            return False
-        async with self._turns.turn(subject):
-            hold = self._held.get(subject) or await form.find(place, address)
-            if hold is None:
-                raise Refused(f"address {address} is not held at the VSD any more; start the container again")
-            if mac != mac_of(pool, address):
-                hold = await self._with_mac(pool, place, address, hold, mac)
-            await form.bind(hold, uuid=endpoint_id)
-        return True
+        hold = self._held.get(_subject(pool, address)) or await (await self.form(place)).find(place, address)
+        if hold is None:
+            raise Refused(f"address {address} is not held at the VSD any more; start the container again")
+        return hold
 
-    async def _with_mac(self, pool: Pool, place: Place, address: IPv4Address, hold: Hold, mac: str) -> Hold:
-        """Hold an address anew, with the MAC address that the user gave: Docker tells it only after the address."""
+    def turn(self, pool: Pool, address: Address) -> AbstractAsyncContextManager[None]:
+        """Return the turn of an address, which keeps calls about it apart."""
+        return self._turns.turn(_subject(pool, address))
+
+    async def hold_anew(self, pool: Pool, place: Place, address: Address, hold: Hold, mac: str) -> Hold:
+        """Hold an address anew, with another MAC address. The caller has to have its turn.
+
+        Raises:
+            Refused: Somebody else was quicker.
+        """
         form = await self.form(place)
         claim = Claim(address=address, mac=mac, mark=hold.mark, name=hold.name, user=pool.user)
         await reservations.give_back(self._session, hold)
@@ -268,7 +268,7 @@ class Addresses:
             address=address,
             mac=mac_of(pool, address) if isinstance(address, IPv4Address) else "",
             mark=str(Mark.of(host, place.network_id, address, use)),
-            name=(name or f"{self._host_name}-{address}")[:_NAME_LENGTH],
+            name=(name or f"{self._host_name}-{address}")[:NAME_LENGTH],
             user=pool.user,
         )
         refused: AddressTaken | None = None

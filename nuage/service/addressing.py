@@ -20,6 +20,7 @@ from nuage.ipam.holdings import Holdings
 from nuage.ipam.host import SwitchHost
 from nuage.ipam.leftovers import Leftovers
 from nuage.ipam.pool_places import PoolPlaces
+from nuage.ipam.ports import Ports
 from nuage.ipam.repetitions import Repetitions
 from nuage.ipam.unfinished import Unfinished
 from nuage.vrs.switch import Switch
@@ -42,7 +43,8 @@ class Addressing:
 
     Attributes:
         ipam: Answers Docker's calls.
-        addresses: Tells the VSD which endpoint has an address.
+        addresses: Takes them, and gives them back.
+        ports: Tells the VSD which endpoint has one.
         handed_out: Tells a network its pool.
         holdings: Compares what is held with what is used.
     """
@@ -76,6 +78,7 @@ class Addressing:
             turns=turns,
             random=SystemRandom(),
         )
+        self.ports = Ports(session=session, directory=directory, places=places, addresses=self.addresses)
         self.handed_out = HandedOut(reactor, switch, places, repetitions)
         self.ipam = Ipam(
             directory=directory,

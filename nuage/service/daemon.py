@@ -117,7 +117,7 @@ class Daemon:
             turns=turns,
             clock=reactor,
             places=self.places,
-            addresses=self.addressing.addresses if self.addressing is not None else None,
+            ports=self.addressing.ports if self.addressing is not None else None,
         )
         networks = Networks(
             reactor,

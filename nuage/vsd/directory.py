@@ -113,17 +113,16 @@ class Directory:
             self._known[key] = place, self._clock.seconds() + _FRESH
         return place
 
-    async def demand_policy(self, place: Place, policy_group: str | None, redirection_target: str | None) -> None:
-        """Make sure that a place's domain has what a policy names.
+    async def policy(
+        self, place: Place, policy_group: str | None, redirection_target: str | None
+    ) -> tuple[str | None, str | None]:
+        """Return the IDs of what a policy names in a place's domain, None for what it does not name.
 
         Raises:
-            NotInDirectory: It has not.
+            NotInDirectory: The domain has no such.
         """
-        where = f'domain "{place.domain}"'
-        if policy_group is not None:
-            await self._one("policy group", policy_group, f"{place.policy_path}/policygroups", where)
-        if redirection_target is not None:
-            await self._one("redirection target", redirection_target, f"{place.policy_path}/redirectiontargets", where)
+        group = await self._policy_id("policy group", policy_group, "policygroups", place)
+        return group, await self._policy_id("redirection target", redirection_target, "redirectiontargets", place)
 
     async def demand_permission(self, place: Place, user: str) -> None:
         """Make sure that a user may do more in a place's domain and zone than to read them.
@@ -162,6 +161,12 @@ class Directory:
             return [each for path in paths for each in await self._session.get(f"{path}/permissions")]
         except VsdRefused:
             return []
+
+    async def _policy_id(self, what: str, name: str | None, resource: str, place: Place) -> str | None:
+        if name is None:
+            return None
+        found = await self._one(what, name, f"{place.policy_path}/{resource}", f'domain "{place.domain}"')
+        return _text(found, "ID")
 
     async def _find(self, organization: str, domain: str, zone: str | None, subnet: str | None, user: str) -> Place:
         enterprise = await self._one("organization", organization, "/enterprises", "")

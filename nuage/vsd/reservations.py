@@ -23,7 +23,7 @@ import attrs
 
 from nuage.errors import NuageError, Refused, VsdRefused
 from nuage.text import shown
-from nuage.vsd.answers import Entity
+from nuage.vsd.answers import Entity, is_id
 from nuage.vsd.directory import Place
 from nuage.vsd.predicates import equals
 from nuage.vsd.session import Session
@@ -54,11 +54,21 @@ class AddressTaken(NuageError):
 
 @attrs.frozen(kw_only=True)
 class Hold:
-    """An address that is held. ``path`` is where, ``mark`` its ``externalID``, ``name`` what people read of it."""
+    """An address that is held.
+
+    Attributes:
+        path: Where.
+        mark: Its ``externalID``.
+        name: What people read of it.
+        mac: The MAC address that goes with it; "" where none does.
+        vport: The ID of the vPort that has it; "" where that is not known.
+    """
 
     path: str
     mark: str
     name: str = ""
+    mac: str = ""
+    vport: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -185,8 +195,9 @@ class Containers:
             raise
         interfaces = made.get("interfaces")
         given = interfaces[0] if isinstance(interfaces, list) and interfaces else None
-        address = given.get("IPAddress") if isinstance(given, dict) else None
-        return await _agreed(self._session, _hold("containers", made), claim, address)
+        given = given if isinstance(given, dict) else {}
+        hold = attrs.evolve(_contained(made, given), mac=claim.mac)
+        return await _agreed(self._session, hold, claim, given.get("IPAddress"))
 
     async def find(self, place: Place, address: Address) -> Hold | None:
         """See :class:`Holds`."""
@@ -195,7 +206,7 @@ class Containers:
             container_id = interface.get("parentID")
             if _address(interface.get("IPAddress")) == address and isinstance(container_id, str):
                 container = await self._session.first(f"/containers/{quote(container_id, safe='')}")
-                return _hold("containers", container) if container else None
+                return _contained(container, interface) if container else None
         return None
 
     async def bind(self, hold: Hold, *, uuid: str) -> None:
@@ -205,6 +216,24 @@ class Containers:
     async def marked(self, place: Place, start: str) -> list[Hold]:
         """See :class:`Holds`."""
         return await _marked(self._session, place, "containers", start)
+
+
+async def name(session: Session, hold: Hold, *, name: str, orchestration_id: str) -> None:
+    """Give a Container that holds an address another name."""
+    await session.put(hold.path, {"name": name, "orchestrationID": orchestration_id})
+
+
+async def assign(session: Session, hold: Hold, *, policy_group: str | None, redirection_target: str | None) -> None:
+    """Put the vPort of a hold into a policy group and under a redirection target, by their IDs; None leaves it alone.
+
+    Raises:
+        Refused: Its vPort is not known.
+    """
+    if not is_id(hold.vport):
+        raise Refused(f"the VSD does not tell the vPort of {hold.path}, which a policy would be assigned to")
+    for resource, member in (("policygroups", policy_group), ("redirectiontargets", redirection_target)):
+        if member is not None:
+            await session.put(f"/vports/{hold.vport}/{resource}", [member])
 
 
 async def mark(session: Session, hold: Hold, mark: str) -> None:
@@ -338,6 +367,16 @@ def _refusing_taken() -> Iterator[None]:
         if problem.code not in _TAKEN and problem.code != _FULL:
             raise
         raise AddressTaken(str(problem)) from problem
+
+
+def _contained(container: Entity, interface: Entity) -> Hold:
+    """Return the hold that is a Container with an interface."""
+    mac, vport = (interface.get(key) for key in ("MAC", "VPortID"))
+    return attrs.evolve(
+        _hold("containers", container),
+        mac=mac if isinstance(mac, str) else "",
+        vport=vport if isinstance(vport, str) else "",
+    )
 
 
 def _hold(resource: str, entity: Entity) -> Hold:
