@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -29,7 +29,7 @@ from nuage.libnetwork.ipam_payloads import (
 )
 from nuage.vsd.directory import Place
 from tests.driver_support import ENDPOINT, NETWORK, OPTIONS, network_body, network_request
-from tests.ipam_support import LabVsd, MemoryHost, Plugin, pool_request, shown
+from tests.ipam_support import DualStackVsd, LabVsd, MemoryHost, Plugin, pool_request, shown
 
 CIDR = IPv4Network("10.21.59.0/24")
 L2 = {"organization": "Enterprise", "domain": "Flat", "user": "admin"}
@@ -185,6 +185,49 @@ class Pools(IpamCase):
         for pool_id in ("", "x", "nuage:", f"{start}10.0.0.0/24", f"{start}x&domain=y", start + "9" * 30_000):
             refused = self.refused(self.take, pool_id)
             assert re.match("pool .* is none of this plugin's: .*create the network again", refused), refused
+
+
+class BothFamilies(IpamCase):
+    """A subnet that has IPv6 addresses as well."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.vsd = DualStackVsd(Path(folder.name))
+        self.plugin = self.host("one")
+        place = self.place()
+        dual = {"name": "Dual", "IPType": "DUALSTACK", "address": "10.21.62.0", "netmask": "255.255.255.0"}
+        body = {**dual, "gateway": "10.21.62.1", "IPv6Address": "fd00:62::/64", "IPv6Gateway": "fd00:62::1"}
+        self.dual = self.plugin.run(self.plugin.session.post(f"/zones/{place.zone_id}/subnets", body))
+        self.options = {**OPTIONS, "subnet": "Dual"}
+
+    def test_reservations(self) -> None:
+        """Each family has its pool; both addresses are held, and found if nobody uses them."""
+        four = self.pool(options=self.options)
+        six = self.plugin.run(self.plugin.ipam.request_pool(pool_request(self.options, v6=True)))
+        assert shown(six)["Pool"] == "fd00:62::/64"
+        assert shown(six)["Data"] == {GATEWAY: "fd00:62::1/64"}
+        chosen = self.plugin.run(self.plugin.ipam.request_address(RequestAddress(six.id, None, {}))).address
+        asked = RequestAddress(six.id, IPv6Address("fd00:62::9"), {})
+        assert str(self.plugin.run(self.plugin.ipam.request_address(asked)).address) == "fd00:62::9/64"
+        two, after = self.host("two"), self.host("one")
+        assert "is taken" in self.refused(two.run, two.ipam.request_address(asked))
+        assert IPv4Address(self.take(four)) in IPv4Network("10.21.62.0/24")
+        path = f"/subnets/{self.dual['ID']}/vmipreservations"
+        assert len(self.plugin.run(self.plugin.session.get(path))) == 3
+        assert after.run(after.addresses.held(Pool.from_id(six.id))) == {chosen.ip, asked.address}
+        for address in (chosen.ip, asked.address):
+            self.plugin.run(self.plugin.ipam.release_address(ReleaseAddress(six.id, address)))
+        assert len(self.plugin.run(self.plugin.session.get(path))) == 1
+
+    def test_containers(self) -> None:
+        """They have one address each; the message has the remedy, and IPv4 alone is well."""
+        plugin = self.host("one", form="container")
+        refused = self.refused(plugin.run, plugin.ipam.request_pool(pool_request(self.options, v6=True)))
+        assert "IPv6 addresses are held by reservations" in refused
+        assert refused.endswith("leave out --ipv6")
+        assert self.take(self.pool(plugin, options=self.options), None, plugin).startswith("10.21.62.")
 
 
 class Networks(IpamCase):
