@@ -726,6 +726,11 @@ class Forms(IpamCase):
             address = self.take(pool_id, plugin=self.host("one", form=former))
             after = self.host("one", form=later)
             assert after.run(after.addresses.held(Pool.from_id(pool_id))) == {IPv4Address(address)}
+            network = network_of(network_request())
+            mac = mac_of(network, IPv4Address(address))
+            bound = after.run(after.ports.bind(network, IPv4Address(address), mac=mac, endpoint_id=ENDPOINT))
+            # The VRS is told of it as before.
+            assert bound == (former == "container")
             self.give_back(pool_id, address, after)
             assert self.held() == set()
 

@@ -10,13 +10,13 @@ from typing import Any
 import attrs
 from twisted.internet.defer import ensureDeferred
 
-from nuage.errors import Refused
+from nuage.errors import NuageError, Refused, VsdUnavailable
 from nuage.ipam.host import SwitchHost
 from nuage.ipam.pool import Pool
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
 from nuage.model import Container, Network
-from nuage.ovsdb.operations import Insert
+from nuage.ovsdb.operations import Delete, Insert
 from nuage.vrs import transactions
 from tests.driver_support import ENDPOINT, NETWORK, Plugin, endpoint_body, network_request
 from tests.http_support import asynchronous
@@ -33,7 +33,7 @@ class Keeper:
     bound: list[tuple[str, str, str]] = attrs.field(factory=list)
     assigned: list[tuple[str, str | None, str | None]] = attrs.field(factory=list)
     named: list[tuple[str, str]] = attrs.field(factory=list)
-    failure: Refused | None = None
+    failure: NuageError | None = None
     no_such_group: Refused | None = None
 
     async def bind(self, network: Network, address: IPv4Address, *, mac: str, endpoint_id: str) -> bool:
@@ -211,6 +211,21 @@ class Split(DriverTestCase):
         await plugin.switch.forget_endpoint(ENDPOINT)
         await plugin.restore(attrs.evolve(endpoint, split=False), None)
         assert self.row(plugin, "Nuage_VM_Table", "vm_uuid", ENDPOINT)["metadata"] == {"nuage-extension": "true"}
+
+    @test
+    async def test_what_is_put_back_while_the_vsd_is_away(self) -> None:
+        """What the record says has to do; without a record nobody knows how the VRS is to be told."""
+        keeper = Keeper(split=True)
+        plugin = await self.started(keeper)
+        endpoint = plugin.switch.endpoint(ENDPOINT)
+        assert endpoint is not None
+        keeper.failure = VsdUnavailable("away")
+        await plugin.client.transact(Delete("Nuage_VM_Table", [("vm_uuid", "==", ENDPOINT)]))
+        await plugin.restore(attrs.evolve(endpoint, split=False), None)
+        assert self.row(plugin, "Nuage_VM_Table", "vm_uuid", ENDPOINT)["metadata"] == {"nuage-extension": "true"}
+        await plugin.switch.forget_endpoint(ENDPOINT)
+        with self.assertRaisesRegex(VsdUnavailable, "away"):
+            await plugin.restore(endpoint, None)
 
     @test
     async def test_who_has_an_address(self) -> None:

@@ -39,7 +39,7 @@ from nuage.driver.mac import mac_of
 from nuage.driver.places import Places
 from nuage.driver.resolution import check_resolution, unresolved
 from nuage.driver.turns import Turns
-from nuage.errors import NuageError, Refused, SwitchError
+from nuage.errors import NuageError, Refused, SwitchError, VsdUnavailable
 from nuage.libnetwork.payloads import CreateEndpoint
 from nuage.model import Container, Endpoint, Network
 from nuage.vrs.errors import NotConnected, NotResolved
@@ -169,7 +169,7 @@ class Endpoints:
         async with self._turns.turn(endpoint.id):
             if not self._switch.trace(endpoint.id).waiting:
                 known = container or self._containers.known(endpoint.id)
-                endpoint = await self._bound(network, endpoint)
+                endpoint = await self._bound_again(network, endpoint)
                 await self._switch.adopt(endpoint, known)
                 await self._open(network, endpoint, known)
 
@@ -206,6 +206,16 @@ class Endpoints:
         address = endpoint.address.ip
         split = await self._ports.bind(network, address, mac=endpoint.mac, endpoint_id=endpoint.id)
         return attrs.evolve(endpoint, split=split)
+
+    async def _bound_again(self, network: Network, endpoint: Endpoint) -> Endpoint:
+        """Bind an endpoint that is in use. While the VSD is away, its record tells how the VRS was told of it."""
+        try:
+            return await self._bound(network, endpoint)
+        except VsdUnavailable:
+            known = self._switch.endpoint(endpoint.id)
+            if known is None:
+                raise
+            return attrs.evolve(endpoint, split=known.split)
 
     async def _assign(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
         """Have the VSD assign the policy of an endpoint, if it does not take it from the VRS."""

@@ -213,16 +213,9 @@ class Addresses:
         mark = Mark.parse(hold.mark) if hold else None
         return mark is not None and (mark.host == host or mark.use is Use.TASK)
 
-    async def hold(self, pool: Pool, place: Place, address: Address) -> Hold:
-        """Return what holds an address for this host.
-
-        Raises:
-            Refused: Nothing does any more.
-        """
-        hold = self._held.get(_subject(pool, address)) or await (await self.form(place)).find(place, address)
-        if hold is None:
-            raise Refused(f"address {address} is not held at the VSD any more; start the container again")
-        return hold
+    async def hold(self, pool: Pool, place: Place, address: Address) -> Hold | None:
+        """Return what holds an address, None if nothing does."""
+        return self._held.get(_subject(pool, address)) or await self._found(place, address)
 
     def turn(self, pool: Pool, address: Address) -> AbstractAsyncContextManager[None]:
         """Return the turn of an address, which keeps calls about it apart."""

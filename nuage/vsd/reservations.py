@@ -47,6 +47,9 @@ _HOLDERS = (
     ("ipreservations", "IPAddress", "", "DHCP reservation"),
 )
 
+#: Where Containers are.
+_CONTAINERS = "/containers/"
+
 
 class AddressTaken(NuageError):
     """Somebody has the address, or may not have it."""
@@ -69,6 +72,11 @@ class Hold:
     name: str = ""
     mac: str = ""
     vport: str = ""
+
+    @property
+    def split(self) -> bool:
+        """Whether the VRS is told of the port without its place, because the VSD has it already."""
+        return self.path.startswith(_CONTAINERS)
 
 
 @attrs.frozen(kw_only=True)
@@ -108,9 +116,6 @@ class Holds(Protocol):
     async def find(self, place: Place, address: Address) -> Hold | None:
         """Return who holds an address in this form, None where nobody does."""
 
-    async def bind(self, hold: Hold, *, uuid: str) -> None:
-        """Tell the VSD which port has the address."""
-
     async def marked(self, place: Place, start: str) -> list[Hold]:
         """Return the holds of a place whose mark starts with a text."""
 
@@ -146,9 +151,6 @@ class Reservations:
         key = f"IPV{address.version}Address"
         found = await _list(self._session, f"{place.path}/vmipreservations", equals(key, str(address)))
         return next((_hold("vmipreservations", each) for each in found if _address(each.get(key)) == address), None)
-
-    async def bind(self, hold: Hold, *, uuid: str) -> None:
-        """Do nothing: the VSD learns from the VRS which port has the address."""
 
     async def marked(self, place: Place, start: str) -> list[Hold]:
         """See :class:`Holds`."""
@@ -209,13 +211,14 @@ class Containers:
                 return _contained(container, interface) if container else None
         return None
 
-    async def bind(self, hold: Hold, *, uuid: str) -> None:
-        """Give the Container the UUID that the VRS will tell."""
-        await self._session.put(hold.path, {"UUID": uuid})
-
     async def marked(self, place: Place, start: str) -> list[Hold]:
         """See :class:`Holds`."""
         return await _marked(self._session, place, "containers", start)
+
+
+async def bind(session: Session, hold: Hold, *, uuid: str) -> None:
+    """Give a Container that holds an address the UUID that the VRS will tell."""
+    await session.put(hold.path, {"UUID": uuid})
 
 
 async def name(session: Session, hold: Hold, *, name: str, orchestration_id: str) -> None:
