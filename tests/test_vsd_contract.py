@@ -12,7 +12,7 @@ from twisted.trial.unittest import TestCase
 
 from lab.vsd import service
 from nuage.errors import NotInDirectory, VsdRefused, VsdUnavailable
-from nuage.vsd import reservations
+from nuage.vsd import in_use
 from nuage.vsd.connection import Settings, connect
 from nuage.vsd.directory import Directory
 from nuage.vsd.predicates import equals
@@ -133,7 +133,7 @@ class Contract(TestCase):
         self.assertEqual((made["name"], made["userName"]), ("web", "admin"))
         address = IPv4Address("10.21.59.7")
         for mac, expected in (("7A:42:00:00:00:02", ""), ("7a:42:00:00:00:03", f'container "{uuid}"')):
-            self.assertEqual(await reservations.holder(self.session, place, address, besides=mac), expected)
+            self.assertEqual(await in_use.holder(self.session, place, address, besides=mac), expected)
         problem = await failure_of(self.session.post("/containers", body), VsdRefused)
         self.assertEqual(problem.status, 409)
         self.assertIsNotNone(problem.code)

@@ -22,7 +22,7 @@ from nuage.model import Endpoint, Network
 from nuage.text import joined
 from nuage.told import Told
 from nuage.vrs.switch import Switch
-from nuage.vsd import reservations
+from nuage.vsd import in_use
 from nuage.vsd.directory import Directory, Place
 from nuage.vsd.session import Session
 
@@ -158,7 +158,7 @@ class Places:
         if objections or endpoint.address is None:
             return objections
         place = await self._place(network, fresh=False)
-        holder = await reservations.holder(self._session, place, endpoint.address.ip, besides=endpoint.mac)
+        holder = await in_use.holder(self._session, place, endpoint.address.ip, besides=endpoint.mac)
         if holder:
             return f"{holder} has the address {endpoint.address.ip} by the VSD; give the container another --ip"
         return await self._directory.permission_doubt(place, network.user) or _NOTHING_WRONG

@@ -29,7 +29,7 @@ from nuage.ipam.pool import Address, Pool
 from nuage.ipam.pool_places import PoolPlaces
 from nuage.ipam.unfinished import Unfinished
 from nuage.model import parse_address
-from nuage.vsd import reservations
+from nuage.vsd import in_use, reservations
 from nuage.vsd.directory import Place
 from nuage.vsd.reservations import AddressTaken, Claim, Hold, Holds
 from nuage.vsd.session import Session
@@ -173,7 +173,7 @@ class Addresses:
             hold = await form.find(place, address)
             if hold is not None:
                 await self._take_again(pool, place, address, hold, use)
-            elif form.split and (who := await reservations.holder(self._session, place, address)):
+            elif form.split and (who := await in_use.holder(self._session, place, address)):
                 # The VSD would give it the address of a reservation.
                 raise Refused(_taken(address, who))
             else:
@@ -233,7 +233,7 @@ class Addresses:
         try:
             hold = await form.take(place, claim)
         except AddressTaken:
-            raise Refused(_taken(address, await reservations.holder(self._session, place, address))) from None
+            raise Refused(_taken(address, await in_use.holder(self._session, place, address))) from None
         self._note(_subject(pool, address), hold)
         return hold
 
@@ -282,14 +282,14 @@ class Addresses:
         try:
             await self._take(pool, place, address, name, use)
         except AddressTaken:
-            raise Refused(_taken(address, await reservations.holder(self._session, place, address))) from None
+            raise Refused(_taken(address, await in_use.holder(self._session, place, address))) from None
 
     async def _take_again(self, pool: Pool, place: Place, address: Address, hold: Hold, use: Use) -> None:
         """Have an address that is held already, if whoever holds it is the one who asks."""
         host, subject = await self._host.identity(), _subject(pool, address)
         mark = Mark.parse(hold.mark)
         if mark is None or not (mark.host == host or mark.use is Use.TASK):
-            raise Refused(_taken(address, await reservations.holder(self._session, place, address)))
+            raise Refused(_taken(address, await in_use.holder(self._session, place, address)))
         if use is not Use.TASK:
             self._demand_unused(pool, address, mark, use)
         self._cleanup.cancel(subject)

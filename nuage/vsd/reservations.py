@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Protocol, TypeAlias
+from typing import Protocol
 from urllib.parse import quote
 
 import attrs
@@ -25,10 +24,9 @@ from nuage.errors import NuageError, Refused, VsdRefused
 from nuage.text import shown
 from nuage.vsd.answers import Entity, is_id
 from nuage.vsd.directory import Place
+from nuage.vsd.in_use import UNKNOWN, Address, address_of, listed
 from nuage.vsd.predicates import equals
 from nuage.vsd.session import Session
-
-Address: TypeAlias = IPv4Address | IPv6Address
 
 #: The VSD's own errors where somebody has an address, or an object that another one is equal to: see NEUTRON's and
 #: TEMPEST's clients: the object exists, address in use, UUID in use, reserved already.
@@ -36,17 +34,6 @@ _TAKEN = frozenset({2510, 2704, 2748, 7205})
 #: Its error where a subnet has no address left.
 _FULL = 2702
 _CONFLICT = 409
-#: Statuses by which a release says that it has no such resource.
-_UNKNOWN = (404, 405)
-
-#: What has addresses of a subnet, the field of each family, and what it is called. Some releases lack some of them.
-_HOLDERS = (
-    ("containerinterfaces", "IPAddress", "IPv6Address", "container"),
-    ("vminterfaces", "IPAddress", "IPv6Address", "VM"),
-    ("vmipreservations", "IPV4Address", "IPV6Address", "reservation"),
-    ("ipreservations", "IPAddress", "", "DHCP reservation"),
-)
-
 #: Where Containers are.
 _CONTAINERS = "/containers/"
 
@@ -149,8 +136,8 @@ class Reservations:
     async def find(self, place: Place, address: Address) -> Hold | None:
         """See :class:`Holds`."""
         key = f"IPV{address.version}Address"
-        found = await _list(self._session, f"{place.path}/vmipreservations", equals(key, str(address)))
-        return next((_hold("vmipreservations", each) for each in found if _address(each.get(key)) == address), None)
+        found = await listed(self._session, f"{place.path}/vmipreservations", equals(key, str(address)))
+        return next((_hold("vmipreservations", each) for each in found if address_of(each.get(key)) == address), None)
 
     async def marked(self, place: Place, start: str) -> list[Hold]:
         """See :class:`Holds`."""
@@ -206,7 +193,7 @@ class Containers:
         path = f"{place.path}/containerinterfaces"
         for interface in await self._session.get(path, filter=equals("IPAddress", str(address))):
             container_id = interface.get("parentID")
-            if _address(interface.get("IPAddress")) == address and isinstance(container_id, str):
+            if address_of(interface.get("IPAddress")) == address and isinstance(container_id, str):
                 container = await self._session.first(f"/containers/{quote(container_id, safe='')}")
                 return _contained(container, interface) if container else None
         return None
@@ -264,97 +251,29 @@ async def choose_form(session: Session, account: str, place: Place, wanted: str)
     return reservations, containers
 
 
-async def taken(session: Session, place: Place, version: int, *, reserved_only: bool = False) -> set[int]:
-    """Return the addresses of one family that anybody has on a subnet, as numbers.
-
-    Args:
-        session: Asks the VSD.
-        place: The subnet.
-        version: The family, 4 or 6.
-        reserved_only: Leave out those of interfaces.
-    """
-    found: set[int] = set()
-    for resource, *fields, _what in _HOLDERS:
-        key = fields[version == 6]
-        if key and (not reserved_only or resource.endswith("reservations")):
-            for each in await _list(session, f"{place.path}/{resource}"):
-                address = _address(each.get(key))
-                if address is not None:
-                    found.add(int(address))
-    return found
-
-
-async def ranges(session: Session, place: Place, version: int) -> list[tuple[int, int]]:
-    """Return the ranges from which the VSD itself would choose addresses of one family; none stands for all."""
-    found = []
-    for each in await _list(session, f"{place.path}/addressranges"):
-        low, high = _address(each.get("minAddress")), _address(each.get("maxAddress"))
-        if low is not None and high is not None and low.version == high.version == version:
-            found.append((int(low), int(high)))
-    return sorted(found)
-
-
-async def holder(session: Session, place: Place, address: Address, *, besides: str | None = None) -> str:
-    """Say who has an address, "" where that is not known.
-
-    Args:
-        session: Asks the VSD.
-        place: The subnet.
-        address: The address.
-        besides: A MAC address. Only what has another one is meant then; a reservation for nobody has none.
-    """
-    for resource, *fields, what in _HOLDERS:
-        key = fields[address.version == 6]
-        for each in await _list(session, f"{place.path}/{resource}", equals(key, str(address))) if key else ():
-            if _address(each.get(key)) == address and _is_besides(each, besides):
-                return _called(what, each)
-    return ""
-
-
 async def _agreed(session: Session, hold: Hold, claim: Claim, given: object) -> Hold:
     """Return the hold that the VSD made, if it has the address that was asked for, as far as the answer tells.
 
     Raises:
         Refused: It has another, and was given back.
     """
-    if given is not None and _address(given) != claim.address:
+    if given is not None and address_of(given) != claim.address:
         await give_back(session, hold)
         raise Refused(f"the VSD gave {shown(given)} instead of {claim.address}, which was asked for")
     return hold
 
 
 async def _marked(session: Session, place: Place, resource: str, start: str) -> list[Hold]:
-    found = await _list(session, f"{place.path}/{resource}", f'externalID BEGINSWITH "{start}"')
+    found = await listed(session, f"{place.path}/{resource}", f'externalID BEGINSWITH "{start}"')
     holds = [_hold(resource, each) for each in found]
     return [hold for hold in holds if hold.mark.startswith(start)]
-
-
-def _is_besides(entity: Entity, mac: str | None) -> bool:
-    other = entity.get("MAC")
-    return mac is None or (isinstance(other, str) and other.lower() != mac.lower())
-
-
-def _called(what: str, entity: Entity) -> str:
-    names = [entity.get(key) for key in ("name", "containerUUID", "VMUUID", "externalID", "MAC")]
-    name = next((name for name in names if isinstance(name, str) and name), None)
-    return f"{what} {shown(name)}" if name else what
-
-
-async def _list(session: Session, path: str, filter: str | None = None) -> list[Entity]:  # noqa: A002
-    """Return the objects of a path; a release that has no such resource has none."""
-    try:
-        return await session.get(path, filter=filter)
-    except VsdRefused as problem:
-        if problem.status not in _UNKNOWN:
-            raise
-        return []
 
 
 async def _offers_reservations(session: Session, place: Place) -> bool:
     try:
         await session.first(f"{place.path}/vmipreservations", equals("externalID", "none"))
     except VsdRefused as problem:
-        if problem.status not in _UNKNOWN:
+        if problem.status not in UNKNOWN:
             raise
         # That may also be said of a subnet which is gone: it is not the VSD that lacks something then.
         await session.first(place.path)
@@ -386,11 +305,3 @@ def _hold(resource: str, entity: Entity) -> Hold:
     mark, name = entity.get("externalID"), entity.get("name")
     path = f"/{resource}/{entity['ID']}"
     return Hold(path=path, mark=mark if isinstance(mark, str) else "", name=name if isinstance(name, str) else "")
-
-
-def _address(value: object) -> Address | None:
-    """Read an address of the VSD's, which may have a prefix length; None where it is none."""
-    try:
-        return ip_address(value.partition("/")[0]) if isinstance(value, str) and "%" not in value else None
-    except ValueError:
-        return None
