@@ -615,6 +615,23 @@ class ReservedAddresses(IpamCase):
         assert not self.bind(address)
         assert [each for each in self.vsd.asked if not each.startswith("GET")] == []
 
+    def test_what_the_vrs_made(self) -> None:
+        """A Container that the VSD made of a port is none of ours, also if somebody removed the reservation."""
+        address = self.take(self.pool())
+        (hold,) = self.marked()
+        self.plugin.run(self.plugin.session.delete(f"/{self.resource}/{hold['ID']}"))
+        interface = {"MAC": "7a:42:00:00:00:09", "IPAddress": address, "attachedNetworkID": self.place().network_id}
+        body = {"UUID": "1" * 64, "name": "web", "interfaces": [interface]}
+        self.plugin.run(self.plugin.session.post("/containers", body))
+        after = self.plugin = self.host("one")
+        if after.run(after.addresses.form(self.place())).split:
+            assert "is not held at the VSD any more" in self.refused(self.bind, address)
+        else:
+            assert not self.bind(address)
+        assert not after.run(after.addresses.is_held(Pool.from_id(self.pool()), IPv4Address(address)))
+        (container,) = self.at_vsd("containers")
+        assert container["UUID"] == "1" * 64
+
 
 class ContainedAddresses(ReservedAddresses):
     """Addresses that are held by Containers."""

@@ -208,14 +208,12 @@ class Addresses:
         return {each for each in addresses if not self._is_passing(_subject(pool, each))}
 
     async def is_held(self, pool: Pool, address: Address) -> bool:
-        """Tell whether an address is held for this host's use, also by a Swarm manager on another host."""
-        hold, host = await self._found(await self._places.of(pool), address), await self._host.identity()
-        mark = Mark.parse(hold.mark) if hold else None
-        return mark is not None and (mark.host == host or mark.use is Use.TASK)
+        """Ask the VSD whether an address is held for this host's use."""
+        return await self._found_ours(await self._places.of(pool), address) is not None
 
     async def hold(self, pool: Pool, place: Place, address: Address) -> Hold | None:
-        """Return what holds an address, None if nothing does."""
-        return self._held.get(_subject(pool, address)) or await self._found(place, address)
+        """Return what holds an address for this host's use, None if nothing does."""
+        return self._held.get(_subject(pool, address)) or await self._found_ours(place, address)
 
     def turn(self, pool: Pool, address: Address) -> AbstractAsyncContextManager[None]:
         """Return the turn of an address, which keeps calls about it apart."""
@@ -335,6 +333,12 @@ class Addresses:
         self._held.pop(subject, None)
         self._knowledge.note(pool, address, taken=False)
         await self._unfinished.clear(pool, address)
+
+    async def _found_ours(self, place: Place, address: Address) -> Hold | None:
+        """Return who holds an address for this host, or as a Swarm manager for all, None where nobody does."""
+        hold, host = await self._found(place, address), await self._host.identity()
+        mark = Mark.parse(hold.mark) if hold else None
+        return hold if mark is not None and (mark.host == host or mark.use is Use.TASK) else None
 
     async def _found(self, place: Place, address: Address) -> Hold | None:
         """Return who holds an address in either form, None where nobody does."""
