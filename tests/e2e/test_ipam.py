@@ -42,10 +42,18 @@ class Vsd:
 
     def get(self, path: str) -> list[dict[str, Any]]:
         """Return the objects of a path."""
+        return self._ask(path)
+
+    def assign(self, path: str, *names: str) -> None:
+        """Have the members of a path be the policy groups of these names."""
+        ids = [each["ID"] for each in self.get("policygroups") if each["name"] in names]
+        self._ask(path, method="PUT", data=json.dumps(ids).encode())
+
+    def _ask(self, path: str, **request: Any) -> list[dict[str, Any]]:
         key = b64encode(f"{self._user}:{self._secret}".encode()).decode()
         headers = {"Authorization": f"XREST {key}", "X-Nuage-Organization": self._organization}
-        request = Request(f"{self._url}/{path}", headers={**headers, "X-Nuage-PageSize": "500"})
-        with urlopen(request, context=self._context, timeout=10) as response:
+        asked = Request(f"{self._url}/{path}", headers={**headers, "X-Nuage-PageSize": "500"}, **request)
+        with urlopen(asked, context=self._context, timeout=10) as response:
             content = response.read()
         found: list[dict[str, Any]] = json.loads(content) if content else []
         return found
@@ -71,20 +79,25 @@ class IpamTests(HostTestCase):
         if cls._host is None:
             cls._host = host = controlled_host("ipam-")
             host.start()
-            host.plugin.stop()
-            vsd = host.vsc.vsd
-            assert host.vsc.vsd_url
-            host.plugin.configure(
-                vsd_url=vsd.url,
-                vsd_organization=vsd.organization,
-                vsd_user=vsd.user,
-                vsd_password=vsd.password,
-                vsd_ca_certificate=str(vsd.ca),
-            )
-            host.plugin.config.chmod(0o600)
-            host.plugin.start()
-            host.plugin.wait()
+            self.configure(host)
         return cls._host
+
+    def configure(self, host: ControlledHost, **changes: object) -> None:
+        """Restart the plugin with a VSD."""
+        host.plugin.stop()
+        vsd = host.vsc.vsd
+        assert host.vsc.vsd_url
+        host.plugin.configure(
+            vsd_url=vsd.url,
+            vsd_organization=vsd.organization,
+            vsd_user=vsd.user,
+            vsd_password=vsd.password,
+            vsd_ca_certificate=str(vsd.ca),
+            **changes,
+        )
+        host.plugin.config.chmod(0o600)
+        host.plugin.start()
+        host.plugin.wait()
 
     def setUp(self) -> None:
         """Ask the VSD."""
@@ -157,6 +170,26 @@ class IpamTests(HostTestCase):
         self.docker("rm", "c3")
         taken = self.refused("run", "--name=c3", "--net=n1", "--ip=10.21.59.77", IMAGE, "true")
         self.assertIn('10.21.59.77 is taken by container "c1" on this host', taken)
+
+    def test_containers_that_hold_addresses(self) -> None:
+        """They have name and policy of the container; what an administrator changes is not undone."""
+        self.configure(self.host, vsd_address_form="container")
+        self.addCleanup(self.configure, self.host)
+        self.create("n1")
+        self.run_container("c1", "n1", "--label=nuage.policy-group=web")
+        subnets = [f"subnets/{each['ID']}" for each in self.vsd.get("subnets")]
+        (subnet,) = [each for each in subnets if self.vsd.get(f"{each}/containers")]
+        containers, (vport,) = f"{subnet}/containers", self.vsd.get(f"{subnet}/vports")
+        wait_until("it has its name", lambda: self.vsd.get(containers)[0]["name"] == "c1", 5)
+        groups = f"vports/{vport['ID']}/policygroups"
+        self.assertEqual([each["name"] for each in self.vsd.get(groups)], ["web"])
+        self.vsd.assign(groups, "db")
+        self.docker("rename", "c1", "c2")
+        self._containers.append("c2")
+        self.host.plugin.process.send(signal.SIGUSR2)
+        wait_until("it has its new name", lambda: self.vsd.get(containers)[0]["name"] == "c2", 15)
+        self.assertEqual([each["name"] for each in self.vsd.get(groups)], ["db"])
+        self.assertEqual(self.host.plugin.ask("ipam", "check").returncode, 0)
 
     def test_the_vsd_and_docker_are_away(self) -> None:
         """Docker is told that what it gives back is, and it is in the end; a Docker that was killed gives all back."""
