@@ -10,7 +10,7 @@ import attrs
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver
-from nuage.driver.endpoints import AddressKeeper, Endpoints
+from nuage.driver.endpoints import Endpoints, VsdPorts
 from nuage.driver.networks import Networks
 from nuage.driver.places import Places
 from nuage.driver.turns import Turns
@@ -113,7 +113,7 @@ class Plugin:
         wire_timeout: float = 2,
         owner: str | None = None,
         vsd: PlayedVsd | None = None,
-        addresses: AddressKeeper | None = None,
+        ports: VsdPorts | None = None,
         **client_options: Any,
     ) -> None:
         turns = Turns(reactor)
@@ -126,7 +126,7 @@ class Plugin:
         self.places = None
         if self.vsd is not None:
             directory = Directory(self.vsd, reactor)
-            self.places = Places(reactor, directory, 1.0, switch=self.switch, turns=turns)
+            self.places = Places(reactor, self.vsd, directory, 1.0, switch=self.switch, turns=turns)
             self.vsd.presence.on_return(self.places.resume)
         self.late: list[tuple[str, Container | None]] = []
         self.containers = Containers(reactor, self.docker, lambda *found: self.late.append(found))
@@ -141,7 +141,7 @@ class Plugin:
             turns=turns,
             clock=reactor,
             places=self.places,
-            addresses=addresses,
+            ports=ports,
         )
         self.networks = Networks(
             reactor,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,6 +25,7 @@ from nuage.ipam.driver import Ipam
 from nuage.ipam.handed_out import HandedOut
 from nuage.ipam.pool import Address, Pool
 from nuage.ipam.pool_places import PoolPlaces
+from nuage.ipam.ports import Ports
 from nuage.ipam.repetitions import Repetitions
 from nuage.ipam.unfinished import Unfinished
 from nuage.libnetwork.ipam_payloads import RequestAddress, RequestPool
@@ -36,6 +37,7 @@ from nuage.vsd.presence import Presence
 from nuage.vsd.session import Session
 from tests.driver_support import OPTIONS
 from tests.http_support import Wire
+from tests.played_vsd import answer, error
 
 TOPOLOGY = Path(__file__).parent.parent / "lab" / "topology.yaml"
 URL = "https://vsd:8443/nuage/api/v6"
@@ -44,7 +46,7 @@ URL = "https://vsd:8443/nuage/api/v6"
 class LabVsd:
     """The lab's VSD, asked in memory. ``away`` makes it not answer, ``lose`` answers that are lost on the way back.
 
-    While it is ``slow``, requests wait for :meth:`let_in`.
+    While it is ``slow``, requests wait for :meth:`let_in`. It takes the first text of ``replaced`` for the second one.
     """
 
     def __init__(self, folder: Path, *, reservations: bool = True, topology: Path = TOPOLOGY) -> None:
@@ -54,6 +56,7 @@ class LabVsd:
         self.away = False
         self.lose = 0
         self.slow = False
+        self.replaced = ("", "")
         self._waiting: list[Deferred[None]] = []
         self.asked: list[str] = []
 
@@ -70,14 +73,17 @@ class LabVsd:
         if not split.path.endswith("/me"):
             self.asked.append(f"{method} {split.path.removeprefix('/nuage/api/v6')}")
         body = details.get("data") or b""
+        if all(self.replaced):
+            text, other = self.replaced
+            body = body.replace(text.encode(), other.encode())
         lines = [f"{method} {target} HTTP/1.1", "Host: vsd", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in details["headers"].items()]
-        (answer,) = Wire(self.vsd.site).send("\r\n".join([*lines, "", ""]).encode() + body)  # type: ignore[arg-type]
+        (given,) = Wire(self.vsd.site).send("\r\n".join([*lines, "", ""]).encode() + body)  # type: ignore[arg-type]
         if self.lose and method in ("POST", "DELETE"):
             self.lose -= 1
             raise NoAnswer("it closed the connection without an answer in HTTP")
-        headers = Headers({name: [value] for name, value in answer.headers.items()})
-        return Response(answer.status, "", answer.body, headers)
+        headers = Headers({name: [value] for name, value in given.headers.items()})
+        return Response(given.status, "", given.body, headers)
 
     def let_in(self, most: int) -> None:
         """Answer so many of the requests that wait because it is slow."""
@@ -92,6 +98,33 @@ class LabVsd:
         account = Account(organization=organization, user=user, password=lambda: user)
         login, presence = Login(cluster, clock, account), Presence(clock, chance=lambda: 0.0)
         return Session(cluster, login, presence, lambda: succeed(None))
+
+
+class DualStackVsd(LabVsd):
+    """The lab's VSD, which reserves IPv4 addresses only, with a test's own reservations of IPv6 addresses."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.reserved: dict[str, dict[str, Any]] = {}
+
+    async def ask(self, method: str, url: str, timeout: float, **details: Any) -> Response:
+        """See nuage.http.Requests."""
+        body = json.loads(details.get("data") or b"null")
+        if method == "POST" and isinstance(body, dict) and body.get("IPType") == "IPV6":
+            if any(each["IPV6Address"] == body["IPV6Address"] for each in self.reserved.values()):
+                return answer(409, error(7205, "Reservation exists", "It is reserved already"))
+            made = {"ID": f"six-{len(self.reserved)}", **body}
+            self.reserved[made["ID"]] = made
+            return answer(201, [made])
+        if method == "DELETE" and (found := urlsplit(url).path.rpartition("/")[2]) in self.reserved:
+            del self.reserved[found]
+            return answer(204)
+        response = await super().ask(method, url, timeout, **details)
+        if method == "GET" and urlsplit(url).path.endswith("/vmipreservations"):
+            # What a filter leaves out is compared by the client again.
+            both = [*json.loads(response.body or b"[]"), *self.reserved.values()]
+            return answer(200, both, Count=str(len(both)))
+        return response
 
 
 @attrs.define
@@ -118,7 +151,7 @@ class MemoryRecords:
     """What a switch keeps of pools and networks."""
 
     texts: dict[str, str] = attrs.field(factory=dict)
-    networks: dict[str, Network] = attrs.field(factory=dict)
+    known: dict[str, Network] = attrs.field(factory=dict)
     away: bool = False
 
     async def ready(self) -> None:
@@ -141,7 +174,11 @@ class MemoryRecords:
 
     def network(self, network_id: str) -> Network | None:
         """See nuage.ipam.handed_out.PoolRecords."""
-        return self.networks.get(network_id)
+        return self.known.get(network_id)
+
+    def networks(self) -> Iterator[Network]:
+        """See nuage.ipam.handed_out.PoolRecords."""
+        yield from self.known.values()
 
 
 class Plugin:
@@ -166,6 +203,7 @@ class Plugin:
         self.cleanup = Cleanup(self.clock, turns, (SwitchError, VsdUnavailable, VsdRefused), "addresses")
         places = PoolPlaces(directory)
         self.addresses = Addresses(
+            self.clock,
             session=self.session,
             account=account,
             places=places,
@@ -177,6 +215,7 @@ class Plugin:
             turns=turns,
             random=Random(seed),
         )
+        self.ports = Ports(session=self.session, directory=directory, places=places, addresses=self.addresses)
         repetitions = Repetitions(self.clock)
         self.abandoned = Abandoned(self.records, self.addresses)
         self.handed_out = HandedOut(self.clock, self.records, places, repetitions)

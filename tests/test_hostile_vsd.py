@@ -84,7 +84,7 @@ class Answers(SynchronousTestCase):
             place = await directory.find("Enterprise", "Domain", "Zone", "Subnet 2", "admin")
             assert isinstance(place, Place)
             await directory.demand_permission(place, "admin")
-            await directory.demand_policy(place, "web", "firewall")
+            await directory.policy(place, "web", "firewall")
         except (NotInDirectory, Refused, VsdRefused, VsdUnavailable) as problem:
             self.check(problem)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from nuage.driver.mac import mac_of
 from nuage.driver.options import network_of
 from nuage.errors import NotInDirectory, Refused, VsdRefused, VsdUnavailable
-from nuage.ipam.marks import Mark
+from nuage.ipam.marks import Mark, Use
 from nuage.ipam.pool import Pool
 from nuage.libnetwork.ipam_payloads import (
     ADDRESS_TYPE,
@@ -29,10 +29,11 @@ from nuage.libnetwork.ipam_payloads import (
 )
 from nuage.vsd.directory import Place
 from tests.driver_support import ENDPOINT, NETWORK, OPTIONS, network_body, network_request
-from tests.ipam_support import LabVsd, MemoryHost, Plugin, pool_request, shown
+from tests.ipam_support import DualStackVsd, LabVsd, MemoryHost, Plugin, pool_request, shown
 
 CIDR = IPv4Network("10.21.59.0/24")
 L2 = {"organization": "Enterprise", "domain": "Flat", "user": "admin"}
+POLICIES = ("policygroups", "redirectiontargets")
 MANAGER = {SERIAL: "true"}
 OPTIONS_IN_ORDER = ("Enterprise", "Domain", "Zone", "Subnet 2", "admin")
 
@@ -72,6 +73,12 @@ class IpamCase(SynchronousTestCase):
         """Release an address."""
         plugin = plugin or self.plugin
         plugin.run(plugin.ipam.release_address(ReleaseAddress(pool_id, IPv4Address(address))))
+
+    def make_network(self) -> None:
+        """Have a network made of the pool that was handed out last."""
+        network = attrs.evolve(network_of(network_request()), ipam=True)
+        self.plugin.records.known[NETWORK] = network
+        self.plugin.run(self.plugin.handed_out.used(network))
 
     def place(self) -> Place:
         """Return where the subnet is at the VSD."""
@@ -180,6 +187,49 @@ class Pools(IpamCase):
             assert re.match("pool .* is none of this plugin's: .*create the network again", refused), refused
 
 
+class BothFamilies(IpamCase):
+    """A subnet that has IPv6 addresses as well."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.vsd = DualStackVsd(Path(folder.name))
+        self.plugin = self.host("one")
+        place = self.place()
+        dual = {"name": "Dual", "IPType": "DUALSTACK", "address": "10.21.62.0", "netmask": "255.255.255.0"}
+        body = {**dual, "gateway": "10.21.62.1", "IPv6Address": "fd00:62::/64", "IPv6Gateway": "fd00:62::1"}
+        self.dual = self.plugin.run(self.plugin.session.post(f"/zones/{place.zone_id}/subnets", body))
+        self.options = {**OPTIONS, "subnet": "Dual"}
+
+    def test_reservations(self) -> None:
+        """Each family has its pool; both addresses are held, and found if nobody uses them."""
+        four = self.pool(options=self.options)
+        six = self.plugin.run(self.plugin.ipam.request_pool(pool_request(self.options, v6=True)))
+        assert shown(six)["Pool"] == "fd00:62::/64"
+        assert shown(six)["Data"] == {GATEWAY: "fd00:62::1/64"}
+        chosen = self.plugin.run(self.plugin.ipam.request_address(RequestAddress(six.id, None, {}))).address
+        asked = RequestAddress(six.id, IPv6Address("fd00:62::9"), {})
+        assert str(self.plugin.run(self.plugin.ipam.request_address(asked)).address) == "fd00:62::9/64"
+        two, after = self.host("two"), self.host("one")
+        assert "is taken" in self.refused(two.run, two.ipam.request_address(asked))
+        assert IPv4Address(self.take(four)) in IPv4Network("10.21.62.0/24")
+        path = f"/subnets/{self.dual['ID']}/vmipreservations"
+        assert len(self.plugin.run(self.plugin.session.get(path))) == 3
+        assert after.run(after.addresses.held(Pool.from_id(six.id))) == {chosen.ip, asked.address}
+        for address in (chosen.ip, asked.address):
+            self.plugin.run(self.plugin.ipam.release_address(ReleaseAddress(six.id, address)))
+        assert len(self.plugin.run(self.plugin.session.get(path))) == 1
+
+    def test_containers(self) -> None:
+        """They have one address each; the message has the remedy, and IPv4 alone is well."""
+        plugin = self.host("one", form="container")
+        refused = self.refused(plugin.run, plugin.ipam.request_pool(pool_request(self.options, v6=True)))
+        assert "IPv6 addresses are held by reservations" in refused
+        assert refused.endswith("leave out --ipv6")
+        assert self.take(self.pool(plugin, options=self.options), None, plugin).startswith("10.21.62.")
+
+
 class Networks(IpamCase):
     """What a network gets to know of its pool."""
 
@@ -240,7 +290,7 @@ class Networks(IpamCase):
         """The network is known by then, its pool is not any more."""
         self.pool()
         network = self.completed()
-        self.plugin.records.networks[NETWORK] = network
+        self.plugin.records.known[NETWORK] = network
         self.plugin.run(self.plugin.handed_out.used(network))
         assert self.completed() == network
 
@@ -362,17 +412,63 @@ class ReservedAddresses(IpamCase):
     def test_the_one_that_was_asked_for(self) -> None:
         """And again, by a daemon that was killed meanwhile too: it is one hold."""
         pool_id = self.pool()
+        self.make_network()
         after = self.host("one")
-        for plugin in (self.plugin, self.plugin, after):
+        for plugin in (self.plugin, after):
             assert self.take(pool_id, "10.21.59.9", plugin) == "10.21.59.9"
         assert self.held() == {"10.21.59.9"}
         self.give_back(pool_id, "10.21.59.9", after)
+        assert self.held() == set()
+
+    def test_two_containers_that_ask_for_the_same(self) -> None:
+        """The second one does not get it, also before the first one has an endpoint; a repetition gets it later."""
+        pool_id = self.pool()
+        self.make_network()
+        self.take(pool_id, "10.21.59.9")
+        refused = self.refused(self.take, pool_id, "10.21.59.9")
+        assert "taken by another container of this host, which is being started" in refused
+        self.plugin.clock.advance(5)
+        assert self.take(pool_id, "10.21.59.9") == "10.21.59.9"
+        self.give_back(pool_id, "10.21.59.9")
+        assert self.take(pool_id, "10.21.59.9") == "10.21.59.9"
+
+    def test_what_is_set_aside(self) -> None:
+        """No container gets an auxiliary address of its network, and no second network does, which is not made."""
+        pool_id = self.pool()
+        for plugin in (self.plugin, self.host("one", records=self.plugin.records)):
+            assert self.take(pool_id, "10.21.59.9", plugin) == "10.21.59.9"
+        self.make_network()
+        assert "is set aside by --aux-address" in self.refused(self.take, pool_id, "10.21.59.9")
+        self.pool()
+        assert "is set aside by --aux-address" in self.refused(self.take, pool_id, "10.21.59.9")
+        self.give_back(pool_id, "10.21.59.9")
+        assert self.take(pool_id, "10.21.59.9") == "10.21.59.9"
+
+    def test_what_runs_already(self) -> None:
+        """After a restart too, no container gets the address of another, whatever answers are lost."""
+        pool_id = self.pool(sub_pool=ip_network("10.21.59.128/31"))
+        running = self.take(pool_id)
+        self.plugin.host.used[running] = 'container "web"'
+        for seed in range(4):
+            after = self.host(self.plugin.host, seed=seed)
+            self.vsd.lose = 1
+            other = self.take(pool_id, plugin=after)
+            assert {running, other} == {"10.21.59.128", "10.21.59.129"}
+            self.vsd.lose = 0
+            self.give_back(pool_id, other, after)
+
+    def test_another_address_than_the_one_asked_for(self) -> None:
+        """The VSD decides, but a container that has another address than its port has reaches nobody."""
+        pool_id = self.pool()
+        self.vsd.replaced = ('"10.21.59.9"', '"10.21.59.8"')
+        assert 'gave "10.21.59.8" instead of 10.21.59.9' in self.refused(self.take, pool_id, "10.21.59.9")
         assert self.held() == set()
 
     def test_what_cannot_be_had(self) -> None:
         """The message says why, and by whom it is taken."""
         self.make_vm("10.21.59.77", "vm-7")
         pool_id = self.pool()
+        self.make_network()
         self.take(pool_id, "10.21.59.9")
         for address, reason in (
             ("10.21.60.2", "not one of 10.21.59.0/24"),
@@ -499,7 +595,7 @@ class ReservedAddresses(IpamCase):
         addresses = {self.take(pool_id), self.take(pool_id, options=MANAGER)}
         marks = [Mark.parse(each["externalID"]) for each in self.marked()]
         assert {mark.address for mark in marks if mark} == addresses
-        assert {(mark.host, mark.managers) for mark in marks if mark} == {("one", False), ("one", True)}
+        assert {(mark.host, mark.use) for mark in marks if mark} == {("one", Use.CONTAINER), ("one", Use.TASK)}
 
     def marked(self) -> list[dict[str, Any]]:
         """Return what holds addresses."""
@@ -509,7 +605,7 @@ class ReservedAddresses(IpamCase):
         """Have an endpoint made that has an address."""
         network = network_of(network_request())
         pool_mac = mac_of(network, IPv4Address(address))
-        binding = self.plugin.addresses.bind(network, IPv4Address(address), mac=mac or pool_mac, endpoint_id=ENDPOINT)
+        binding = self.plugin.ports.bind(network, IPv4Address(address), mac=mac or pool_mac, endpoint_id=ENDPOINT)
         return bool(self.plugin.run(binding))
 
     def test_binding(self) -> None:
@@ -518,6 +614,23 @@ class ReservedAddresses(IpamCase):
         self.vsd.asked.clear()
         assert not self.bind(address)
         assert [each for each in self.vsd.asked if not each.startswith("GET")] == []
+
+    def test_what_the_vrs_made(self) -> None:
+        """A Container that the VSD made of a port is none of ours, also if somebody removed the reservation."""
+        address = self.take(self.pool())
+        (hold,) = self.marked()
+        self.plugin.run(self.plugin.session.delete(f"/{self.resource}/{hold['ID']}"))
+        interface = {"MAC": "7a:42:00:00:00:09", "IPAddress": address, "attachedNetworkID": self.place().network_id}
+        body = {"UUID": "1" * 64, "name": "web", "interfaces": [interface]}
+        self.plugin.run(self.plugin.session.post("/containers", body))
+        after = self.plugin = self.host("one")
+        if after.run(after.addresses.form(self.place())).split:
+            assert "is not held at the VSD any more" in self.refused(self.bind, address)
+        else:
+            assert not self.bind(address)
+        assert not after.run(after.addresses.is_held(Pool.from_id(self.pool()), IPv4Address(address)))
+        (container,) = self.at_vsd("containers")
+        assert container["UUID"] == "1" * 64
 
 
 class ContainedAddresses(ReservedAddresses):
@@ -563,6 +676,28 @@ class ContainedAddresses(ReservedAddresses):
         self.give_back(pool_id, address)
         assert self.held() == set()
 
+    def test_the_name_of_the_container(self) -> None:
+        """It is the Container's once Docker has told it, whatever its length."""
+        address = IPv4Address(self.take(self.pool()))
+        network = network_of(network_request())
+        self.plugin.run(self.plugin.ports.name(network, address, name="w" * 70, orchestration_id="task-1"))
+        (container,) = self.at_vsd("containers")
+        assert (container["name"], container["orchestrationID"]) == ("w" * 64, "task-1")
+
+    def test_a_policy(self) -> None:
+        """It is assigned to the vPort; what the domain does not have is refused with the nearest name."""
+        address = IPv4Address(self.take(self.pool()))
+        network = network_of(network_request())
+        after = self.host("one")
+        after.run(after.ports.assign(network, address, "web", None))
+        (vport,) = self.at_vsd("vports")
+        path = f"/vports/{vport['ID']}"
+        assert [each["name"] for each in self.plugin.run(self.plugin.session.get(f"{path}/policygroups"))] == ["web"]
+        self.plugin.run(self.plugin.ports.assign(network, address, None, "firewall"))
+        assert [len(self.plugin.run(self.plugin.session.get(f"{path}/{each}"))) for each in POLICIES] == [1, 1]
+        with self.assertRaisesRegex(NotInDirectory, 'no policy group "wbe".*did you mean "web"'):
+            self.plugin.run(self.plugin.ports.assign(network, address, "wbe", None))
+
     def test_the_mac_address_of_the_user(self) -> None:
         """It is the VSD's as well, though Docker tells it after the address only."""
         address = self.take(self.pool())
@@ -571,6 +706,11 @@ class ContainedAddresses(ReservedAddresses):
             assert self.bind(address, mac)
             (interface,) = self.at_vsd("containerinterfaces")
             assert (interface["MAC"], interface["IPAddress"]) == (mac, address)
+        # It is not made again, also by a daemon that finds it there: its vPort may have a policy by now.
+        (container,) = self.at_vsd("containers")
+        self.plugin = self.host("one")
+        self.bind(address, mac.upper())
+        assert [each["ID"] for each in self.at_vsd("containers")] == [container["ID"]]
 
     def test_an_address_that_is_held_no_more(self) -> None:
         """An endpoint without one is not made."""
@@ -594,7 +734,22 @@ class Forms(IpamCase):
         after.run(after.directory.find(*OPTIONS_IN_ORDER))
         self.plugin.run(self.plugin.session.delete(place.path))
         self.assertRaises(NotInDirectory, self.take, pool_id, None, after)
-        assert after.addresses._form is None
+        assert after.addresses._forms is None
+
+    def test_another_form_than_before(self) -> None:
+        """What was held in the former one is known and given back, whether the key or the VSD has changed."""
+        for former, later in (("container", "reservation"), ("reservation", "container")):
+            pool_id = self.pool(self.host("one", form=former))
+            address = self.take(pool_id, plugin=self.host("one", form=former))
+            after = self.host("one", form=later)
+            assert after.run(after.addresses.held(Pool.from_id(pool_id))) == {IPv4Address(address)}
+            network = network_of(network_request())
+            mac = mac_of(network, IPv4Address(address))
+            bound = after.run(after.ports.bind(network, IPv4Address(address), mac=mac, endpoint_id=ENDPOINT))
+            # The VRS is told of it as before.
+            assert bound == (former == "container")
+            self.give_back(pool_id, address, after)
+            assert self.held() == set()
 
     def test_an_older_vsd(self) -> None:
         """Containers otherwise."""

@@ -14,6 +14,7 @@ from nuage.docker.descriptions import Pool
 from nuage.docker.engine import NetworkUnknown
 from nuage.driver.options import network_of
 from nuage.errors import DockerUnavailable
+from nuage.ipam.holdings import Holdings
 from nuage.ipam.leftovers import Leftovers
 from nuage.ipam.unfinished import Unfinished
 from nuage.libnetwork.ipam_payloads import PoolCall
@@ -68,15 +69,13 @@ class LeftoversCase(IpamCase):
         self.users = Users()
         self.pool_id = self.pool()
 
+    def holdings(self, plugin: Plugin) -> Holdings:
+        """Return what compares holds and uses on a host."""
+        return Holdings(addresses=plugin.addresses, abandoned=plugin.abandoned, users=self.users, docker=self.users)
+
     def started(self, plugin: Plugin) -> Leftovers:
         """Return what looks on a host, started."""
-        leftovers = Leftovers(
-            plugin.clock,
-            addresses=plugin.addresses,
-            abandoned=plugin.abandoned,
-            users=self.users,
-            docker=self.users,
-        )
+        leftovers = Leftovers(plugin.clock, self.holdings(plugin))
         leftovers.start()
         self.addCleanup(leftovers.stop)
         return leftovers
@@ -109,8 +108,8 @@ class Looks(LeftoversCase):
         pool = Pool(subnet="10.21.59.0/24", gateway=taken[2], auxiliary=(taken[3],))
         self.users.told = attrs.evolve(self.users.told, ipv4=(pool,), endpoints={"e": told})
         after = self.killed()
-        leftovers = self.started(after)
-        assert [str(each.address) for each in after.run(leftovers.look())] == taken[4:]
+        self.started(after)
+        assert [str(each.address) for each in after.run(self.holdings(after).unused())] == taken[4:]
         after.clock.pump([1] * 1200)
         assert self.held() == set(taken[:4])
 
@@ -135,8 +134,8 @@ class Looks(LeftoversCase):
         body = {"IPType": "IPV4", "IPV4Address": "10.21.59.9", "externalID": "openstack"}
         self.plugin.run(self.plugin.session.post(f"{self.place().path}/vmipreservations", body))
         after = self.killed()
-        leftovers = self.started(after)
-        assert after.run(leftovers.look()) == []
+        self.started(after)
+        assert after.run(self.holdings(after).unused()) == []
         after.clock.pump([1] * 3600)
         assert self.held() == {*others, "10.21.59.9"}
 
@@ -173,8 +172,11 @@ class Looks(LeftoversCase):
         after.run(after.ipam.release_pool(PoolCall(self.pool_id)))
         self.users.removed = True
         last = self.killed()
-        leftovers = self.started(last)
-        assert [str(each.address) for each in last.run(leftovers.look())] == [address]
+        self.started(last)
+        holdings = self.holdings(last)
+        compared = last.run(holdings.compared())
+        assert compared.held == compared.unused == tuple(last.run(holdings.unused()))
+        assert [str(each.address) for each in compared.held] == [address]
         last.clock.pump([1] * 1200)
         assert self.held() == set()
         last.clock.pump([1] * 600)
@@ -207,6 +209,52 @@ class Looks(LeftoversCase):
         leftovers.stop()
         self.plugin.stop()
         assert [call for call in self.plugin.clock.getDelayedCalls() if call.active()] == []
+
+
+class Comparing(LeftoversCase):
+    """All that is held, beside what is used."""
+
+    def compared(self, plugin: Plugin) -> list[list[str]]:
+        """Return the addresses that are held, those of them that nobody uses, and those that are not held."""
+        comparison = plugin.run(self.holdings(plugin).compared())
+        return [[str(each.address) for each in part] for part in attrs.astuple(comparison, recurse=False)]
+
+    def use(self, address: str) -> None:
+        """Have an endpoint use an address."""
+        endpoint = Endpoint(id=ENDPOINT, network_id=NETWORK, mac="m", address=IPv4Interface(f"{address}/24"))
+        self.users.endpoints[ENDPOINT] = endpoint
+
+    def test_what_agrees(self) -> None:
+        """An address that is held and used, also by a manager of another host."""
+        address = self.take(self.pool_id)
+        self.use(address)
+        assert self.compared(self.killed()) == [[address], [], []]
+        self.use(self.take(self.pool_id, None, self.host("two"), options=MANAGER))
+        assert self.compared(self.killed()) == [[address], [address], []]
+
+    def test_what_does_not(self) -> None:
+        """What nobody uses, and what is used and is not held or another host's."""
+        address = self.take(self.pool_id)
+        self.use("10.21.59.200")
+        assert self.compared(self.killed()) == [[address], [address], ["10.21.59.200"]]
+        self.take(self.pool_id, "10.21.59.200", self.host("two"))
+        assert self.compared(self.killed()) == [[address], [address], ["10.21.59.200"]]
+
+    def test_what_is_being_started(self) -> None:
+        """It is used by nobody yet, and none of these."""
+        self.take(self.pool_id)
+        assert self.compared(self.plugin) == [[], [], []]
+
+    def test_giving_back(self) -> None:
+        """Only what was found, and is unused still."""
+        first, second, third = (self.take(self.pool_id) for _ in range(3))
+        after = self.killed()
+        holdings = self.holdings(after)
+        found = after.run(holdings.unused())
+        self.use(first)
+        given = after.run(holdings.give_back([each for each in found if str(each.address) != third]))
+        assert [str(each.address) for each in given] == [second]
+        assert self.held() == {first, third}
 
 
 class ContainersLeft(Looks):

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.errors import Refused
 from nuage.ipam.choice import choose, span, usable
-from nuage.ipam.marks import Mark
+from nuage.ipam.marks import Mark, Use
 from nuage.ipam.pool import Pool, Prefix
 
 names = st.text(min_size=1, max_size=255).filter(lambda text: text.isprintable() and bool(text.strip()))
@@ -132,10 +132,10 @@ class Choice(SynchronousTestCase):
 class Marks(SynchronousTestCase):
     """Whose an address is."""
 
-    @given(st.from_regex(r"[0-9a-f-]{36}\.[a-z.]{1,20}", fullmatch=True), st.booleans(), st.ip_addresses())
-    def test_nothing_is_lost(self, host: str, managers: bool, address: object) -> None:
+    @given(st.from_regex(r"[0-9a-f-]{36}\.[a-z.]{1,20}", fullmatch=True), st.sampled_from(Use), st.ip_addresses())
+    def test_nothing_is_lost(self, host: str, use: Use, address: object) -> None:
         """It is read as it was written."""
-        mark = Mark(host=host, managers=managers, network_id="id", address=str(address))
+        mark = Mark(host=host, use=use, network_id="id", address=str(address))
         assert Mark.parse(str(mark)) == mark
         assert str(mark).startswith(Mark.start_of(host))
 

@@ -10,13 +10,13 @@ from typing import Any
 import attrs
 from twisted.internet.defer import ensureDeferred
 
-from nuage.errors import Refused
+from nuage.errors import NuageError, Refused, VsdUnavailable
 from nuage.ipam.host import SwitchHost
 from nuage.ipam.pool import Pool
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
 from nuage.model import Container, Network
-from nuage.ovsdb.operations import Insert
+from nuage.ovsdb.operations import Delete, Insert
 from nuage.vrs import transactions
 from tests.driver_support import ENDPOINT, NETWORK, Plugin, endpoint_body, network_request
 from tests.http_support import asynchronous
@@ -31,15 +31,29 @@ class Keeper:
 
     split: bool
     bound: list[tuple[str, str, str]] = attrs.field(factory=list)
-    failure: Refused | None = None
+    assigned: list[tuple[str, str | None, str | None]] = attrs.field(factory=list)
+    named: list[tuple[str, str]] = attrs.field(factory=list)
+    failure: NuageError | None = None
+    no_such_group: Refused | None = None
 
     async def bind(self, network: Network, address: IPv4Address, *, mac: str, endpoint_id: str) -> bool:
-        """See nuage.driver.endpoints.AddressKeeper."""
+        """See nuage.driver.endpoints.VsdPorts."""
         if self.failure is not None:
             raise self.failure
         assert network.ipam
         self.bound.append((str(address), mac, endpoint_id))
         return self.split
+
+    async def assign(self, network: Network, address: IPv4Address, group: str | None, target: str | None) -> None:
+        """See nuage.driver.endpoints.VsdPorts."""
+        if self.no_such_group is not None:
+            raise self.no_such_group
+        self.assigned.append((str(address), group, target))
+
+    async def name(self, network: Network, address: IPv4Address, *, name: str, orchestration_id: str) -> None:
+        """See nuage.driver.endpoints.VsdPorts."""
+        self.named.append((name, orchestration_id))
+        raise Refused("gone")
 
 
 def test(method: Callable[[Any], Coroutine[Any, Any, None]]) -> Any:
@@ -86,7 +100,7 @@ class Split(DriverTestCase):
 
     def plugin_with(self, keeper: Keeper) -> Plugin:
         """Return a daemon that has its addresses from Nuage."""
-        return self.restarted(addresses=keeper)
+        return self.restarted(ports=keeper)
 
     async def started(self, keeper: Keeper, container: Container | None = None, **changes: Any) -> Plugin:
         """Have a container join a network."""
@@ -139,11 +153,39 @@ class Split(DriverTestCase):
         assert self.row(later, "Nuage_VM_Table", "vm_uuid", ENDPOINT)["metadata"] == {"nuage-extension": "true"}
 
     @test
-    async def test_a_policy_that_the_vsd_would_not_take(self) -> None:
-        """Nothing that a user named is passed over."""
-        with self.assertRaisesRegex(Refused, 'nuage-policy-group "web".*assign it to the vPort'):
-            await self.started(Keeper(split=True), Options={"nuage.policy-group": "web"})
+    async def test_a_policy(self) -> None:
+        """It is assigned at the VSD when the container starts, and not again: an administrator may change it."""
+        keeper = Keeper(split=True)
+        container = Container(id="c" * 64, name="web", labels={"nuage.redirection-target": "firewall"})
+        plugin = await self.started(keeper, container, Options={"nuage.policy-group": "web"})
+        assert keeper.assigned[-1] == ("10.21.59.2", "web", "firewall")
+        assert self.row(plugin, "Nuage_Port_Table", "name", PORT)["metadata"] == {}
+        keeper.assigned.clear()
+        endpoint = plugin.switch.endpoint(ENDPOINT)
+        assert endpoint is not None
+        await plugin.endpoints.name_endpoint(ENDPOINT, attrs.evolve(container, name="renamed"))
+        await plugin.switch.forget_endpoint(ENDPOINT)
+        await plugin.restore(endpoint, container)
+        assert keeper.assigned == []
+        assert keeper.named[-1] == ("renamed", "renamed")
+
+    @test
+    async def test_a_policy_that_the_vsd_does_not_have(self) -> None:
+        """The container does not start."""
+        keeper = Keeper(split=True, no_such_group=Refused('no policy group "wbe"'))
+        with self.assertRaisesRegex(Refused, "wbe"):
+            await self.started(keeper, Options={"nuage.policy-group": "wbe"})
         assert self.row(self.plugin, "Nuage_VM_Table", "vm_uuid", ENDPOINT) is None
+
+    @test
+    async def test_a_container_that_is_known_late(self) -> None:
+        """Its labels make the policy then, and its name is told then."""
+        keeper = Keeper(split=True)
+        plugin = await self.started(keeper)
+        labels = {"nuage.policy-group": "web", "nuage.orchestration-id": "task-1"}
+        await plugin.endpoints.name_endpoint(ENDPOINT, Container(id="c" * 64, name="web", labels=labels))
+        assert keeper.assigned == [("10.21.59.2", "web", None)]
+        assert keeper.named == [("web", "task-1")]
 
     @test
     async def test_reservations(self) -> None:
@@ -169,6 +211,21 @@ class Split(DriverTestCase):
         await plugin.switch.forget_endpoint(ENDPOINT)
         await plugin.restore(attrs.evolve(endpoint, split=False), None)
         assert self.row(plugin, "Nuage_VM_Table", "vm_uuid", ENDPOINT)["metadata"] == {"nuage-extension": "true"}
+
+    @test
+    async def test_what_is_put_back_while_the_vsd_is_away(self) -> None:
+        """What the record says has to do; without a record nobody knows how the VRS is to be told."""
+        keeper = Keeper(split=True)
+        plugin = await self.started(keeper)
+        endpoint = plugin.switch.endpoint(ENDPOINT)
+        assert endpoint is not None
+        keeper.failure = VsdUnavailable("away")
+        await plugin.client.transact(Delete("Nuage_VM_Table", [("vm_uuid", "==", ENDPOINT)]))
+        await plugin.restore(attrs.evolve(endpoint, split=False), None)
+        assert self.row(plugin, "Nuage_VM_Table", "vm_uuid", ENDPOINT)["metadata"] == {"nuage-extension": "true"}
+        await plugin.switch.forget_endpoint(ENDPOINT)
+        with self.assertRaisesRegex(VsdUnavailable, "away"):
+            await plugin.restore(endpoint, None)
 
     @test
     async def test_who_has_an_address(self) -> None:

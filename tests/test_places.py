@@ -47,7 +47,7 @@ class PlacesCase(DirectoryCase):
     def restarted(self) -> Places:
         """Return what compares networks in a daemon that has just started."""
         switch = cast(Any, self.switch)
-        return Places(self.clock, self.directory, 4.0, switch=switch, turns=Turns(self.clock))
+        return Places(self.clock, self.session, self.directory, 4.0, switch=switch, turns=Turns(self.clock))
 
     def refused(self, wanted: Network) -> str:
         return str(self.problem(self.places.checked(wanted), Refused))
@@ -268,16 +268,40 @@ class Unresolved(PlacesCase):
         self.assertIn("create the network with", self.why(network([("10.21.58.0/24", "10.21.58.1/24")])))
 
     def test_who_has_the_address(self) -> None:
-        vm = {"ID": "i1", "IPAddress": "10.21.59.2", "MAC": "52:54:00:00:00:01"}
-        for resource, what in (("vminterfaces", "a VM"), ("containerinterfaces", "another container")):
-            self.vsd.objects[f"/subnets/s2/{resource}"] = [vm]
+        other = {"ID": "i1", "IPAddress": "10.21.59.2", "MAC": "52:54:00:00:00:01"}
+        for resource, what in (
+            ("vminterfaces", "VM"),
+            ("containerinterfaces", "container"),
+            ("ipreservations", "DHCP reservation"),
+        ):
+            self.vsd.objects[f"/subnets/s2/{resource}"] = [other]
             self.assertEqual(
                 self.why(),
-                f'{what} with the MAC "52:54:00:00:00:01" has the address 10.21.59.2 by the VSD; '
-                "give the container another --ip",
+                f'{what} "52:54:00:00:00:01" has the address 10.21.59.2 by the VSD; give the container another --ip',
             )
-            self.vsd.objects[f"/subnets/s2/{resource}"] = [{**vm, "MAC": self.endpoint.mac.upper()}]
+            self.vsd.objects[f"/subnets/s2/{resource}"] = [{**other, "MAC": self.endpoint.mac.upper()}]
             self.assertIn("given the address to nobody else", self.why())
+        # What holds the address for the endpoint itself.
+        held = {"ID": "r1", "IPV4Address": "10.21.59.2", "externalID": "nuage-plugin/x"}
+        self.vsd.objects["/subnets/s2/vmipreservations"] = [held]
+        self.assertIn("given the address to nobody else", self.why())
+
+    def test_permissions_of_others(self) -> None:
+        """They are no objection, but if nothing else is wrong, they are the reason: nobody knows the groups."""
+        permissions = self.vsd.objects["/zones/z1/permissions"]
+        permissions.append({"ID": "p1", "permittedAction": "USE", "permittedEntityName": "ops"})
+        self.assertEqual(
+            self.why(),
+            'the VSD has permissions for zone "Zone" and domain "Domain", and none of them names user "admin"; '
+            "give the user the permission USE there, if no group of the user's has it",
+        )
+        self.assertIn('no zone "Zoen"', self.why(network(zone="Zoen")))
+        for name in ("admin", "Enterprise"):
+            permissions[1:] = [{"ID": "p2", "permittedAction": "USE", "permittedEntityName": name}]
+            self.assertIn("the VSD has all that the network names", self.why())
+        self.vsd.objects["/zones/z1/permissions"] = [permissions[0]]
+        self.vsd.script = lambda asked: answer(403, b"no") if asked.path.endswith("/permissions") else None
+        self.assertIn("the VSD has all that the network names", self.why())
 
     def test_nothing_wrong(self) -> None:
         self.assertIn("the VSD has all that the network names", self.why())

@@ -12,6 +12,7 @@ from twisted.trial.unittest import TestCase
 
 from lab.vsd import service
 from nuage.errors import NotInDirectory, VsdRefused, VsdUnavailable
+from nuage.vsd import in_use
 from nuage.vsd.connection import Settings, connect
 from nuage.vsd.directory import Directory
 from nuage.vsd.predicates import equals
@@ -59,7 +60,7 @@ class Contract(TestCase):
         place = await self.directory.find("Enterprise", "Domain", "Zone", "Subnet 2", "admin")
         self.assertEqual((place.pool, place.gateway), (IPv4Network("10.21.59.0/24"), IPv4Address("10.21.59.1")))
         await self.directory.demand_permission(place, "admin")
-        await self.directory.demand_policy(place, "web", "firewall")
+        await self.directory.policy(place, "web", "firewall")
         flat = await self.directory.find("Enterprise", "Flat", None, None, "admin")
         self.assertEqual((flat.kind, flat.pool, flat.gateway), ("L2DOMAIN", IPv4Network("10.21.61.0/24"), None))
         await self.directory.demand_permission(flat, "admin")
@@ -71,7 +72,7 @@ class Contract(TestCase):
         directory = Directory(session, Hurried())
         place = await directory.find("Enterprise", "Domain", "Zone", "Subnet 2", "developer")
         await directory.demand_permission(place, "developer")
-        await directory.demand_policy(place, "web", "firewall")
+        await directory.policy(place, "web", "firewall")
         problem = await failure_of(directory.find("Acme", "Domain", "Zone", "Subnet 2", "admin"), NotInDirectory)
         self.assertIn('no organization "Acme"; it has "Enterprise"', str(problem))
 
@@ -88,7 +89,7 @@ class Contract(TestCase):
             problem = await failure_of(self.directory.find(*names), NotInDirectory)
             self.assertIn(part, str(problem))
         place = await self.directory.find("Enterprise", "Domain", "Zone", "Subnet 2", "admin")
-        problem = await failure_of(self.directory.demand_policy(place, "wbe", None), NotInDirectory)
+        problem = await failure_of(self.directory.policy(place, "wbe", None), NotInDirectory)
         self.assertIn('did you mean "web"?', str(problem))
 
     @asynchronous
@@ -130,9 +131,9 @@ class Contract(TestCase):
         body = {"UUID": uuid, "name": "web", "interfaces": [interface]}
         made = await self.session.post("/containers", body, as_user="admin@Enterprise")
         self.assertEqual((made["name"], made["userName"]), ("web", "admin"))
-        self.assertIsNone(await self.directory.holder(place, IPv4Address("10.21.59.7"), "7A:42:00:00:00:02"))
-        holder = await self.directory.holder(place, IPv4Address("10.21.59.7"), "7a:42:00:00:00:03")
-        self.assertEqual(holder, 'another container with the MAC "7a:42:00:00:00:02"')
+        address = IPv4Address("10.21.59.7")
+        for mac, expected in (("7A:42:00:00:00:02", ""), ("7a:42:00:00:00:03", f'container "{uuid}"')):
+            self.assertEqual(await in_use.holder(self.session, place, address, besides=mac), expected)
         problem = await failure_of(self.session.post("/containers", body), VsdRefused)
         self.assertEqual(problem.status, 409)
         self.assertIsNotNone(problem.code)

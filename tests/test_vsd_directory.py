@@ -150,17 +150,17 @@ class Finding(DirectoryCase):
 
     def test_policies(self) -> None:
         place = self.find()
-        self.done(self.directory.demand_policy(place, None, None))
-        self.done(self.directory.demand_policy(place, "web", "firewall"))
-        work = self.directory.demand_policy(place, "Web", None)
+        self.done(self.directory.policy(place, None, None))
+        self.done(self.directory.policy(place, "web", "firewall"))
+        work = self.directory.policy(place, "Web", None)
         self.assertEqual(
             str(self.problem(work, NotInDirectory)),
             'the VSD has no policy group "Web" in domain "Domain"; did you mean "web"?',
         )
-        work = self.directory.demand_policy(place, "web", "fire")
+        work = self.directory.policy(place, "web", "fire")
         self.assertIn('no redirection target "fire" in domain "Domain"', str(self.problem(work, NotInDirectory)))
         place = self.find(domain="L2", zone=None, subnet=None)
-        self.done(self.directory.demand_policy(place, "switches", None))
+        self.done(self.directory.policy(place, "switches", None))
 
     def test_permissions(self) -> None:
         """A user who may only read is refused, unless a group may do more or our own account may not see it."""

@@ -121,6 +121,13 @@ class Asking(SessionCase):
         self.assertIsNone(self.done(self.session.put("/vports/v1/policygroups", ["p1"])))
         self.assertEqual(self.vsd.asked[-1].body, ["p1"])
 
+    def test_a_put_that_changes_nothing(self) -> None:
+        """It is done, as the VSD says in its way: a call that is repeated sends it again."""
+        self.vsd.play(answer(409, error(2039, "No change", "There are no attribute changes")), method="PUT")
+        self.assertIsNone(self.done(self.session.put("/containers/c1", {"UUID": "e"})))
+        self.vsd.play(answer(409, error(2748, "Duplicate", "The UUID is in use")), method="PUT")
+        self.problem(self.session.put("/containers/c1", {"UUID": "e"}), VsdRefused)
+
     def test_delete(self) -> None:
         """The VSD's question is answered beforehand; what is not there is removed."""
         self.done(self.session.delete("/containers/c1"))

@@ -15,6 +15,7 @@ from nuage.cli.audit import audit
 from nuage.cli.control import Control, NotReachable, Refusal
 from nuage.cli.diagnose import diagnose
 from nuage.cli.explain import explain
+from nuage.cli.ipam import ipam
 from nuage.cli.lists import endpoints, networks
 from nuage.cli.log_level import log_level
 from nuage.cli.status import status
@@ -48,7 +49,7 @@ def commands(context: click.Context, config: Path, socket: Path | None) -> None:
         context.obj = Control(socket or _configured(config))
 
 
-for command in (status, endpoints, networks, explain, topology, audit, diagnose, log_level):
+for command in (status, endpoints, networks, explain, topology, audit, ipam, diagnose, log_level):
     commands.add_command(command)
 
 

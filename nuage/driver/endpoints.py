@@ -27,9 +27,10 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from nuage import names
 from nuage.driver.cleanup import Cleanup
@@ -38,11 +39,11 @@ from nuage.driver.mac import mac_of
 from nuage.driver.places import Places
 from nuage.driver.resolution import check_resolution, unresolved
 from nuage.driver.turns import Turns
-from nuage.errors import NuageError, Refused, SwitchError
+from nuage.errors import NuageError, Refused, SwitchError, VsdUnavailable
 from nuage.libnetwork.payloads import CreateEndpoint
 from nuage.model import Container, Endpoint, Network
 from nuage.vrs.errors import NotConnected, NotResolved
-from nuage.vrs.policy import check_labels, endpoint_options, port_metadata
+from nuage.vrs.policy import ORCHESTRATION_ID, check_labels, endpoint_options, named_policy
 from nuage.vrs.switch import Switch
 from nuage.watchers import Watchers
 
@@ -57,11 +58,17 @@ class LinkMaker(Protocol):
         """Remove a pair in the background."""
 
 
-class AddressKeeper(Protocol):
-    """What knows the addresses that are from Nuage: :class:`nuage.ipam.addresses.Addresses`."""
+class VsdPorts(Protocol):
+    """What tells the VSD of ports whose addresses are from Nuage: :class:`nuage.ipam.ports.Ports`."""
 
     async def bind(self, network: Network, address: IPv4Address, *, mac: str, endpoint_id: str) -> bool:
-        """Tell the VSD which endpoint has an address; return whether the VRS is to be told in the split way."""
+        """Tell which endpoint has an address; return whether the VRS is to be told in the split way."""
+
+    async def assign(self, network: Network, address: IPv4Address, group: str | None, target: str | None) -> None:
+        """Assign a policy to the vPort of an address; this replaces what is assigned."""
+
+    async def name(self, network: Network, address: IPv4Address, *, name: str, orchestration_id: str) -> None:
+        """Tell the name of the container that has an address."""
 
 
 class Endpoints:
@@ -78,7 +85,7 @@ class Endpoints:
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one endpoint apart; shared with ``cleanup``.
         clock: Measures how long the VRS takes.
-        addresses: Knows the addresses that are from Nuage; None where Docker's IPAM gives all.
+        ports: Tells the VSD of ports whose addresses are from Nuage; None where Docker's IPAM gives all.
         places: Knows why the VRS does not resolve a port, None where there is no VSD.
 
     Its methods raise :class:`nuage.errors.NuageError`. ``resolutions`` tells the seconds that the VRS took
@@ -99,7 +106,7 @@ class Endpoints:
         cleanup: Cleanup,
         turns: Turns,
         clock: IReactorTime,
-        addresses: AddressKeeper | None = None,
+        ports: VsdPorts | None = None,
         places: Places | None = None,
     ) -> None:
         self._mtu = mtu
@@ -110,7 +117,7 @@ class Endpoints:
         self._containers = containers
         self._cleanup = cleanup
         self._turns = turns
-        self._addresses = addresses
+        self._ports = ports
         self._places = places
         self._clock = clock
         self.resolutions: Watchers[float] = Watchers("answers of the VRS")
@@ -162,7 +169,7 @@ class Endpoints:
         async with self._turns.turn(endpoint.id):
             if not self._switch.trace(endpoint.id).waiting:
                 known = container or self._containers.known(endpoint.id)
-                endpoint = await self._bound(network, endpoint)
+                endpoint = await self._bound_again(network, endpoint)
                 await self._switch.adopt(endpoint, known)
                 await self._open(network, endpoint, known)
 
@@ -176,10 +183,15 @@ class Endpoints:
             network = self._switch.network(endpoint.network_id) if endpoint else None
             if endpoint is None or network is None or not trace.attached:
                 return
+            container = self._accepted(container, running=trace.announced)
+            if not trace.announced or (container is not None and trace.container_id is None):
+                # Later the administrator may have assigned another policy.
+                await self._assign(network, endpoint, container)
             if not trace.announced:
                 await self._open(network, endpoint, container)
             elif container is not None:
-                await self._switch.rename(network, endpoint, self._followed(container))
+                await self._switch.rename(network, endpoint, container)
+            self._tell_name(network, endpoint, container)
 
     def seek_containers(self) -> None:
         """Ask for the containers of endpoints that were attached without one, perhaps shut, by an earlier daemon."""
@@ -189,18 +201,45 @@ class Endpoints:
 
     async def _bound(self, network: Network, endpoint: Endpoint) -> Endpoint:
         """Have the VSD know whose an address of Nuage's is, and return the endpoint as the VRS is to be told of it."""
-        if self._addresses is None or not network.ipam or endpoint.address is None:
+        if self._ports is None or not network.ipam or endpoint.address is None:
             return endpoint
         address = endpoint.address.ip
-        split = await self._addresses.bind(network, address, mac=endpoint.mac, endpoint_id=endpoint.id)
+        split = await self._ports.bind(network, address, mac=endpoint.mac, endpoint_id=endpoint.id)
         return attrs.evolve(endpoint, split=split)
+
+    async def _bound_again(self, network: Network, endpoint: Endpoint) -> Endpoint:
+        """Bind an endpoint that is in use. While the VSD is away, its record tells how the VRS was told of it."""
+        try:
+            return await self._bound(network, endpoint)
+        except VsdUnavailable:
+            known = self._switch.endpoint(endpoint.id)
+            if known is None:
+                raise
+            return attrs.evolve(endpoint, split=known.split)
+
+    async def _assign(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
+        """Have the VSD assign the policy of an endpoint, if it does not take it from the VRS."""
+        policy = named_policy(network, endpoint, container)
+        if policy and endpoint.split and self._ports is not None and endpoint.address is not None:
+            group, target = policy.get("nuage-policy-group"), policy.get("nuage-redirection-target")
+            await self._ports.assign(network, endpoint.address.ip, group, target)
+
+    def _tell_name(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
+        """Have the VSD know the name of an endpoint's container, if it does not learn it from the VRS. Nobody waits."""
+        if container is None or not endpoint.split or self._ports is None or endpoint.address is None:
+            return
+        orchestration_id = container.labels.get(ORCHESTRATION_ID, container.name)
+        telling = self._ports.name(network, endpoint.address.ip, name=container.name, orchestration_id=orchestration_id)
+        Deferred.fromCoroutine(telling).addErrback(self._untold, container.name)
+
+    def _untold(self, failure: Failure, name: str) -> None:
+        failure.trap(NuageError, CancelledError)
+        problem = failure.getErrorMessage()
+        self._log.info("the VSD does not know the name of container {name}: {problem}", name=name, problem=problem)
 
     async def _open(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
         """Attach an endpoint whose container has been started. It is attached with its policy, or not at all."""
-        if container is not None and self._label_policy == "strict":
-            check_labels(container)
-        elif container is not None:
-            container = self._followed(container)
+        container = self._accepted(container, running=False)
         await self._switch.attach(network, endpoint, container)
         # Nobody waits for the VRS's answer, and it must not hold up the endpoint's turn.
         Deferred.fromCoroutine(self._watch(network, endpoint, container)).addErrback(
@@ -217,6 +256,17 @@ class Endpoints:
             if self._switch.trace(endpoint.id).announced:
                 subject = f'container "{container.name}"' if container else f"endpoint {endpoint.id}"
                 self._log.warn("{subject} is not connected: {problem}", subject=subject, problem=str(problem))
+
+    def _accepted(self, container: Container | None, *, running: bool) -> Container | None:
+        """Return a container whose labels can be followed.
+
+        Raises:
+            Refused: They are bad, and the container does not run yet.
+        """
+        if container is None or running or self._label_policy != "strict":
+            return container and self._followed(container)
+        check_labels(container)
+        return container
 
     def _followed(self, container: Container) -> Container:
         """Return a running container, without its labels if they are bad: it is too late to refuse the container."""
@@ -259,11 +309,14 @@ class Endpoints:
         container = self._containers.known(endpoint.id)
         if container is not None:
             check_labels(container)
+        await self._assign(network, endpoint, container)
         await self._switch.attach(network, endpoint, container)
         late = self._containers.known(endpoint.id)
         if container is None and late is not None:
             check_labels(late)
+            await self._assign(network, endpoint, late)
             await self._switch.rename(network, endpoint, late)
+        self._tell_name(network, endpoint, late)
 
     async def _resolved_gateway(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
         """Wait until the VRS has resolved the port, and return its gateway, or Docker's if ``resolve_timeout`` is 0.
@@ -286,7 +339,7 @@ class Endpoints:
     async def _unresolved(self, network: Network, endpoint: Endpoint) -> SwitchError:
         """Return the error of a port that is not resolved, with what the VSD knows of the reason."""
         connected = self._switch.controller_connected()
-        policy = port_metadata(network, endpoint, self._containers.known(endpoint.id))
+        policy = named_policy(network, endpoint, self._containers.known(endpoint.id))
         reason = ""
         if connected and self._places is not None:
             reason = await self._places.why_unresolved(network, endpoint, policy)

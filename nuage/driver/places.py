@@ -22,7 +22,9 @@ from nuage.model import Endpoint, Network
 from nuage.text import joined
 from nuage.told import Told
 from nuage.vrs.switch import Switch
+from nuage.vsd import in_use
 from nuage.vsd.directory import Directory, Place
+from nuage.vsd.session import Session
 
 Found = TypeVar("Found")
 
@@ -39,7 +41,8 @@ class Places:
 
     Args:
         clock: Measures the time that the VSD has.
-        directory: Knows what the VSD has.
+        session: Asks the VSD.
+        directory: Knows what it has.
         timeout: Seconds that the VSD may take to judge one network.
         switch: Remembers which networks are unchecked.
         turns: Keeps calls about one network apart.
@@ -48,9 +51,17 @@ class Places:
     _log = Logger()
 
     def __init__(
-        self, clock: IReactorTime, directory: Directory, timeout: float, *, switch: Switch, turns: Turns
+        self,
+        clock: IReactorTime,
+        session: Session,
+        directory: Directory,
+        timeout: float,
+        *,
+        switch: Switch,
+        turns: Turns,
     ) -> None:
         self._clock = clock
+        self._session = session
         self._directory = directory
         self._timeout = timeout
         self._switch = switch
@@ -88,7 +99,7 @@ class Places:
         Args:
             network: The network.
             endpoint: The endpoint.
-            policy: What the port's metadata say of its policy; see :func:`nuage.vrs.policy.port_metadata`.
+            policy: Its policy; see :func:`nuage.vrs.policy.named_policy`.
         """
         try:
             return await self._in_time(self._reason(network, endpoint, policy))
@@ -136,7 +147,7 @@ class Places:
         try:
             place = await self._place(network, fresh=True)
             await self._directory.demand_permission(place, network.user)
-            await self._directory.demand_policy(place, group, target)
+            await self._directory.policy(place, group, target)
         except (NotInDirectory, Refused) as problem:
             return str(problem)
         return _differences(network, place)
@@ -147,10 +158,10 @@ class Places:
         if objections or endpoint.address is None:
             return objections
         place = await self._place(network, fresh=False)
-        holder = await self._directory.holder(place, endpoint.address.ip, endpoint.mac)
+        holder = await in_use.holder(self._session, place, endpoint.address.ip, besides=endpoint.mac)
         if holder:
             return f"{holder} has the address {endpoint.address.ip} by the VSD; give the container another --ip"
-        return _NOTHING_WRONG
+        return await self._directory.permission_doubt(place, network.user) or _NOTHING_WRONG
 
     async def _place(self, network: Network, *, fresh: bool) -> Place:
         return await self._directory.find(

@@ -30,7 +30,7 @@ def unresolved(
     Args:
         network: The network.
         endpoint: The endpoint.
-        policy: What the port's metadata say of its policy; see :func:`nuage.vrs.policy.port_metadata`.
+        policy: Its policy; see :func:`nuage.vrs.policy.named_policy`.
         seconds: How long the Join waited.
         controller: Whether a controller is there by now.
         reason: What the VSD knows of the reason, empty where that is nothing.

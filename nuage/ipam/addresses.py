@@ -9,12 +9,14 @@ Nothing is remembered that has to survive this process. A mark at the VSD tells 
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from random import Random
 from typing import Protocol
 
 import attrs
+from twisted.internet.interfaces import IReactorTime
 
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.mac import mac_of
@@ -22,18 +24,21 @@ from nuage.driver.turns import Turns
 from nuage.errors import NotInDirectory, Refused, VsdRefused
 from nuage.ipam.choice import choose, span, usable
 from nuage.ipam.knowledge import Knowledge
-from nuage.ipam.marks import Mark
+from nuage.ipam.marks import Mark, Use
 from nuage.ipam.pool import Address, Pool
 from nuage.ipam.pool_places import PoolPlaces
 from nuage.ipam.unfinished import Unfinished
-from nuage.model import Network, parse_address
-from nuage.vsd import reservations
+from nuage.model import parse_address
+from nuage.vsd import in_use, reservations
 from nuage.vsd.directory import Place
 from nuage.vsd.reservations import AddressTaken, Claim, Hold, Holds
 from nuage.vsd.session import Session
 
 #: Characters of the name of a vPort, which has that of its Container (VSD API, vport.name).
-_NAME_LENGTH = 64
+NAME_LENGTH = 64
+
+#: Seconds from when Docker is told an address until it brings the endpoint that has it.
+_STARTING = 5.0
 
 #: Addresses that are tried before the VSD is asked which are taken, and after it.
 _GUESSES, _TRIES = 3, 20
@@ -53,6 +58,7 @@ class Addresses:
     """Takes addresses and gives them back.
 
     Args:
+        clock: Measures how long ago Docker was told an address.
         session: Asks the VSD.
         account: Whose session it is, "user@organization".
         places: Where pools are at the VSD.
@@ -67,6 +73,7 @@ class Addresses:
 
     def __init__(
         self,
+        clock: IReactorTime,
         *,
         session: Session,
         account: str,
@@ -79,6 +86,7 @@ class Addresses:
         turns: Turns,
         random: Random,
     ) -> None:
+        self._clock = clock
         self._session = session
         self._account = account
         self._places = places
@@ -89,10 +97,12 @@ class Addresses:
         self._unfinished = unfinished
         self._turns = turns
         self._random = random
-        self._form: Holds | None = None
+        self._forms: tuple[Holds, Holds] | None = None
         self._knowledge = Knowledge(session)
         #: What this process took, by address: it need not be looked for at the VSD.
         self._held: dict[str, Hold] = {}
+        #: When Docker was told them.
+        self._promised: dict[str, float] = {}
         #: Addresses of Swarm's manager, taken here, that the same host's own Docker uses as well.
         self._lent: set[str] = set()
 
@@ -112,11 +122,15 @@ class Addresses:
 
     async def form(self, place: Place) -> Holds:
         """Return the form in which addresses are held."""
-        if self._form is None:
-            self._form = await reservations.choose_form(self._session, self._account, place, self._wanted)
-        return self._form
+        return (await self._all_forms(place))[0]
 
-    async def take_any(self, pool: Pool, place: Place, name: str, *, managers: bool) -> Address:
+    async def _all_forms(self, place: Place) -> tuple[Holds, Holds]:
+        """Return the form in which addresses are held, and the one in which a former daemon may have held some."""
+        if self._forms is None:
+            self._forms = await reservations.choose_form(self._session, self._account, place, self._wanted)
+        return self._forms
+
+    async def take_any(self, pool: Pool, place: Place, name: str, use: Use) -> Address:
         """Take an address that is free, and return it.
 
         Raises:
@@ -131,17 +145,21 @@ class Addresses:
                     break
                 known.taken.add(number)
                 address = _address(number, pool)
+                if self._host.user_of(pool, address):
+                    # The VSD would refuse it, but its answer may be lost.
+                    continue
                 try:
-                    async with self._turns.turn(_subject(pool, address)):
-                        await self._take(pool, place, address, name, managers=managers)
+                    async with self.turn(pool, address):
+                        await self._take(pool, place, address, name, use)
                 except AddressTaken:
                     continue
+                self._promise(pool, address, use)
                 return address
             if tries == _GUESSES:
                 known = await self._knowledge.learnt(pool, place, split=split)
         raise Refused(_full(pool))
 
-    async def take(self, pool: Pool, place: Place, address: Address, name: str, *, managers: bool) -> None:
+    async def take(self, pool: Pool, place: Place, address: Address, name: str, use: Use) -> None:
         """Take the address that was asked for. It is no error if it was taken before, for the same host's Docker.
 
         Raises:
@@ -150,22 +168,24 @@ class Addresses:
         if not any(low <= int(address) <= high for low, high in usable(pool.prefix, [span(pool.prefix)])):
             raise Refused(f"address {address} is not one of {pool}; choose another")
         form = await self.form(place)
-        async with self._turns.turn(_subject(pool, address)):
+        async with self.turn(pool, address):
             # It is looked for first: what fails after that has made nothing that was there before.
             hold = await form.find(place, address)
             if hold is not None:
-                await self._take_again(pool, place, address, hold, managers=managers)
-            elif form.split and (who := await reservations.holder(self._session, place, address)):
+                await self._take_again(pool, place, address, hold, use)
+            elif form.split and (who := await in_use.holder(self._session, place, address)):
                 # The VSD would give it the address of a reservation.
                 raise Refused(_taken(address, who))
             else:
-                await self._take_asked(pool, place, address, name, managers=managers)
+                await self._take_asked(pool, place, address, name, use)
         self._knowledge.note(pool, address, taken=True)
+        self._promise(pool, address, use)
 
     async def give_back(self, pool: Pool, address: Address) -> None:
         """Give an address back, now or later."""
         subject = _subject(pool, address)
         async with self._turns.turn(subject):
+            self._promised.pop(subject, None)
             if subject in self._lent:
                 self._lent.discard(subject)
             elif not await self._cleanup.finish(subject, partial(self._free, pool, address)):
@@ -179,58 +199,67 @@ class Addresses:
                 await self.give_back(pool, address)
 
     async def held(self, pool: Pool) -> set[Address]:
-        """Return the addresses of a pool that are held for this host's own Docker, and not being given back."""
+        """Return the addresses of a pool that are held for this host's own Docker, but not those on their way."""
         place, host = await self._places.of(pool), await self._host.identity()
-        holds = await (await self.form(place)).marked(place, Mark.start_of(host))
-        marks = [mark for mark in (Mark.parse(hold.mark) for hold in holds) if mark and not mark.managers]
+        start = Mark.start_of(host)
+        holds = [hold for form in await self._all_forms(place) for hold in await form.marked(place, start)]
+        marks = [mark for mark in (Mark.parse(hold.mark) for hold in holds) if mark and mark.use is not Use.TASK]
         addresses = {each for mark in marks if (each := _parsed(mark.address)) and each in pool.prefix}
-        return {each for each in addresses if _subject(pool, each) not in self._cleanup.unfinished}
+        return {each for each in addresses if not self._is_passing(_subject(pool, each))}
 
-    async def bind(self, network: Network, address: IPv4Address, *, mac: str, endpoint_id: str) -> bool:
-        """Tell the VSD which endpoint has an address; return whether the VRS is to be told in the split way.
+    async def is_held(self, pool: Pool, address: Address) -> bool:
+        """Ask the VSD whether an address is held for this host's use."""
+        return await self._found_ours(await self._places.of(pool), address) is not None
+
+    async def hold(self, pool: Pool, place: Place, address: Address) -> Hold | None:
+        """Return what holds an address for this host's use, None if nothing does."""
+        return self._held.get(_subject(pool, address)) or await self._found_ours(place, address)
+
+    def turn(self, pool: Pool, address: Address) -> AbstractAsyncContextManager[None]:
+        """Return the turn of an address, which keeps calls about it apart."""
+        return self._turns.turn(_subject(pool, address))
+
+    async def hold_anew(self, pool: Pool, place: Place, address: Address, hold: Hold, mac: str) -> Hold:
+        """Hold an address anew, with another MAC address. The caller has to have its turn.
 
         Raises:
-            Refused: The address is held no more.
+            Refused: Somebody else was quicker.
         """
-        pool = Pool.of(network)
-        place = await self._places.of(pool)
-        form, subject = await self.form(place), _subject(pool, address)
-        if not form.split:
-            return False
-        async with self._turns.turn(subject):
-            hold = self._held.get(subject) or await form.find(place, address)
-            if hold is None:
-                raise Refused(f"address {address} is not held at the VSD any more; start the container again")
-            if mac != mac_of(pool, address):
-                hold = await self._with_mac(pool, place, address, hold, mac)
-            await form.bind(hold, uuid=endpoint_id)
-        return True
-
-    async def _with_mac(self, pool: Pool, place: Place, address: IPv4Address, hold: Hold, mac: str) -> Hold:
-        """Hold an address anew, with the MAC address that the user gave: Docker tells it only after the address."""
         form = await self.form(place)
         claim = Claim(address=address, mac=mac, mark=hold.mark, name=hold.name, user=pool.user)
-        await form.give_back(hold)
+        await reservations.give_back(self._session, hold)
         try:
             hold = await form.take(place, claim)
         except AddressTaken:
-            raise Refused(_taken(address, await reservations.holder(self._session, place, address))) from None
+            raise Refused(_taken(address, await in_use.holder(self._session, place, address))) from None
         self._note(_subject(pool, address), hold)
         return hold
+
+    def _promise(self, pool: Pool, address: Address, use: Use) -> None:
+        if use is Use.CONTAINER:
+            self._promised[_subject(pool, address)] = self._clock.seconds()
+
+    def _is_passing(self, subject: str) -> bool:
+        """Tell whether an address is on its way to an endpoint, or back to the VSD."""
+        return self._is_promised(subject) or subject in self._cleanup.unfinished
+
+    def _is_promised(self, subject: str) -> bool:
+        """Tell whether Docker was told an address just now, and is about to bring its endpoint."""
+        return self._clock.seconds() - self._promised.get(subject, -_STARTING) < _STARTING
 
     def _note(self, subject: str, hold: Hold) -> None:
         """Remember what this host holds; not what another manager may take over."""
         mark = Mark.parse(hold.mark)
-        if mark is not None and not mark.managers:
+        if mark is not None and mark.use is not Use.TASK:
             self._held[subject] = hold
 
-    async def _take(self, pool: Pool, place: Place, address: Address, name: str, *, managers: bool) -> None:
+    async def _take(self, pool: Pool, place: Place, address: Address, name: str, use: Use) -> None:
         form, host, subject = await self.form(place), await self._host.identity(), _subject(pool, address)
         claim = Claim(
             address=address,
             mac=mac_of(pool, address) if isinstance(address, IPv4Address) else "",
-            mark=str(Mark.of(host, place.network_id, address, managers=managers)),
-            name=(name or f"{self._host_name}-{address}")[:_NAME_LENGTH],
+            mark=str(Mark.of(host, place.network_id, address, use)),
+            name=(name or f"{self._host_name}-{address}")[:NAME_LENGTH],
             user=pool.user,
         )
         refused: AddressTaken | None = None
@@ -247,38 +276,50 @@ class Addresses:
         self._cleanup.cancel(subject)
         await self._unfinished.clear(pool, address)
 
-    async def _take_asked(self, pool: Pool, place: Place, address: Address, name: str, *, managers: bool) -> None:
+    async def _take_asked(self, pool: Pool, place: Place, address: Address, name: str, use: Use) -> None:
         try:
-            await self._take(pool, place, address, name, managers=managers)
+            await self._take(pool, place, address, name, use)
         except AddressTaken:
-            raise Refused(_taken(address, await reservations.holder(self._session, place, address))) from None
+            raise Refused(_taken(address, await in_use.holder(self._session, place, address))) from None
 
-    async def _take_again(self, pool: Pool, place: Place, address: Address, hold: Hold, *, managers: bool) -> None:
+    async def _take_again(self, pool: Pool, place: Place, address: Address, hold: Hold, use: Use) -> None:
         """Have an address that is held already, if whoever holds it is the one who asks."""
-        form, host, subject = await self.form(place), await self._host.identity(), _subject(pool, address)
+        host, subject = await self._host.identity(), _subject(pool, address)
         mark = Mark.parse(hold.mark)
-        if mark is None or not (mark.host == host or mark.managers):
-            raise Refused(_taken(address, await reservations.holder(self._session, place, address)))
-        if not managers and (user := self._host.user_of(pool, address)):
-            raise Refused(_taken(address, f"{user} on this host"))
+        if mark is None or not (mark.host == host or mark.use is Use.TASK):
+            raise Refused(_taken(address, await in_use.holder(self._session, place, address)))
+        if use is not Use.TASK:
+            self._demand_unused(pool, address, mark, use)
         self._cleanup.cancel(subject)
         await self._unfinished.clear(pool, address)
-        if managers and mark.host != host:
+        if use is Use.TASK and mark.host != host:
             # Another manager leads now, and will give it back.
-            hold = attrs.evolve(hold, mark=str(attrs.evolve(mark, host=host, managers=True)))
-            await form.mark(hold, hold.mark)
-        if mark.managers and not managers and mark.host == host:
+            hold = attrs.evolve(hold, mark=str(attrs.evolve(mark, host=host)))
+            await reservations.mark(self._session, hold, hold.mark)
+        if mark.use is Use.TASK and use is not Use.TASK and mark.host == host:
             self._lent.add(subject)
         if mark.host == host:
             self._note(subject, hold)
+
+    def _demand_unused(self, pool: Pool, address: Address, mark: Mark, use: Use) -> None:
+        """Make sure that an address that this host holds is not another's. The request does not say whose it is.
+
+        Raises:
+            Refused: It is another's.
+        """
+        if user := self._host.user_of(pool, address):
+            raise Refused(_taken(address, f"{user} on this host"))
+        if use is Use.CONTAINER and mark.use is Use.ASIDE:
+            raise Refused(f"address {address} is set aside by --aux-address or --gateway; choose another")
+        if use is Use.CONTAINER and mark.use is Use.CONTAINER and self._is_promised(_subject(pool, address)):
+            raise Refused(_taken(address, "another container of this host, which is being started"))
 
     async def _free(self, pool: Pool, address: Address) -> None:
         """End the hold of an address, if it is this host's."""
         subject = _subject(pool, address)
         try:
             place = await self._places.of(pool)
-            form = await self.form(place)
-            hold = self._held.get(subject) or await form.find(place, address)
+            hold = self._held.get(subject) or await self._found(place, address)
         except NotInDirectory:
             # With the subnet went all that was on it.
             hold = None
@@ -288,10 +329,23 @@ class Addresses:
             hold = None
         mark = Mark.parse(hold.mark) if hold else None
         if hold and mark and mark.host == await self._host.identity():
-            await form.give_back(hold)
+            await reservations.give_back(self._session, hold)
         self._held.pop(subject, None)
         self._knowledge.note(pool, address, taken=False)
         await self._unfinished.clear(pool, address)
+
+    async def _found_ours(self, place: Place, address: Address) -> Hold | None:
+        """Return who holds an address for this host, or as a Swarm manager for all, None where nobody does."""
+        hold, host = await self._found(place, address), await self._host.identity()
+        mark = Mark.parse(hold.mark) if hold else None
+        return hold if mark is not None and (mark.host == host or mark.use is Use.TASK) else None
+
+    async def _found(self, place: Place, address: Address) -> Hold | None:
+        """Return who holds an address in either form, None where nobody does."""
+        for form in await self._all_forms(place):
+            if hold := await form.find(place, address):
+                return hold
+        return None
 
 
 def _subject(pool: Pool, address: Address) -> str:

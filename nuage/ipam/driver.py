@@ -13,6 +13,7 @@ from nuage.errors import Refused, VsdRefused
 from nuage.ipam.abandoned import Abandoned
 from nuage.ipam.addresses import Addresses
 from nuage.ipam.handed_out import SPACE, HandedOut
+from nuage.ipam.marks import Use
 from nuage.ipam.pool import Address, Pool, Prefix
 from nuage.ipam.pool_places import PoolPlaces, prefix_of
 from nuage.ipam.repetitions import Repetitions
@@ -119,13 +120,19 @@ class Ipam:
             gateway = _agreed_gateway(request, pool, place)
             if gateway is not None:
                 return gateway
-        name = request.options.get(ENDPOINT_NAME, "")
+        name, use = request.options.get(ENDPOINT_NAME, ""), self._use(request, pool)
         if request.address is None:
-            return await self._addresses.take_any(pool, place, name, managers=request.by_manager)
+            return await self._addresses.take_any(pool, place, name, use)
         if request.address == _gateway(place, pool):
             raise Refused(f"address {request.address} is the gateway of {pool}; choose another")
-        await self._addresses.take(pool, place, request.address, name, managers=request.by_manager)
+        await self._addresses.take(pool, place, request.address, name, use)
         return request.address
+
+    def _use(self, request: RequestAddress, pool: Pool) -> Use:
+        """Tell what an address is for. Docker's request for an auxiliary one is like that for a container's."""
+        if request.by_manager:
+            return Use.TASK
+        return Use.ASIDE if request.address and self._handed_out.waits(pool) else Use.CONTAINER
 
 
 def _agreed(request: RequestPool, options: Mapping[str, str], place: Place) -> Pool:

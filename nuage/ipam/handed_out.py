@@ -8,7 +8,7 @@ may be killed between both requests, and Docker repeats the second one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from typing import Protocol
@@ -52,6 +52,9 @@ class PoolRecords(Protocol):
     def network(self, network_id: str) -> Network | None:
         """Return a network that is remembered."""
 
+    def networks(self) -> Iterator[Network]:
+        """Yield all of them."""
+
 
 class HandedOut:
     """Remembers pools from when they are handed out until a network is made of them.
@@ -81,6 +84,11 @@ class HandedOut:
     async def forget(self, pool_id: str) -> None:
         """Note that a pool was given back."""
         await self._forget([_key(pool_id)])
+
+    def waits(self, pool: Pool) -> bool:
+        """Tell whether a network is still to be made of a pool, so that only the network asks for addresses."""
+        networks = self._records.networks()
+        return _key(pool.id) in self._pools() and all(each.location() != pool.location() for each in networks)
 
     async def completed(self, request: NetworkRequest) -> NetworkRequest:
         """Return a request for a network with all that its pool says.

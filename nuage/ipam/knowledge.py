@@ -9,7 +9,7 @@ import attrs
 
 from nuage.ipam.choice import Interval, span, usable
 from nuage.ipam.pool import Address, Pool
-from nuage.vsd import reservations
+from nuage.vsd import in_use
 from nuage.vsd.directory import Place
 from nuage.vsd.session import Session
 
@@ -48,7 +48,7 @@ class Knowledge:
     async def learnt(self, pool: Pool, place: Place, *, split: bool) -> Known:
         """Ask the VSD which addresses are taken, and return what is known then; see :meth:`of`."""
         known = await self._begun(pool, place, split=split)
-        known.taken |= await reservations.taken(self._session, place, pool.prefix.version)
+        known.taken |= await in_use.taken(self._session, place, pool.prefix.version)
         self._known[pool.id] = known
         return known
 
@@ -62,10 +62,10 @@ class Knowledge:
 
     async def _begun(self, pool: Pool, place: Place, *, split: bool) -> Known:
         version = pool.prefix.version
-        inside = [span(pool.range)] if pool.range else await reservations.ranges(self._session, place, version)
+        inside = [span(pool.range)] if pool.range else await in_use.ranges(self._session, place, version)
         gateway = place.gateway if version == 4 else place.gateway_v6
         taken = set() if gateway is None else {int(gateway)}
         if split:
             # The VSD gives the address of a reservation to the first interface that names it.
-            taken |= await reservations.taken(self._session, place, version, reserved_only=True)
+            taken |= await in_use.taken(self._session, place, version, reserved_only=True)
         return Known(usable(pool.prefix, inside or [span(pool.prefix)]), taken)

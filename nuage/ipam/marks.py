@@ -5,14 +5,25 @@ It names the host, so that what a crash left is found by the host that it is of,
 
 from __future__ import annotations
 
+import enum
+
 import attrs
 
 from nuage.ipam.pool import Address
 
 #: What the marks of this plugin start with.
 _START = "nuage-plugin"
-#: What a mark says of who asked for the address: the Docker of its host, or Swarm's manager for any node.
-_OWN, _MANAGERS = "docker", "swarm"
+
+
+class Use(enum.Enum):
+    """What an address is for, as its mark says it."""
+
+    #: A container of the mark's host.
+    CONTAINER = "docker"
+    #: What Swarm's manager asked for: a task on any node.
+    TASK = "swarm"
+    #: Nobody whom Docker starts: an auxiliary address, or a gateway that Nuage does not know.
+    ASIDE = "aside"
 
 
 @attrs.frozen(kw_only=True)
@@ -21,29 +32,29 @@ class Mark:
 
     Attributes:
         host: Whose plugin made it; see :meth:`nuage.vrs.switch.Switch.identity`.
-        managers: Whether Swarm's manager asked, so that another node may use the address.
+        use: What the address is for.
         network_id: The VSD's ID of the subnet or the L2 domain.
         address: The address. With it each mark is another one, as the VSD may demand of an ``externalID``.
     """
 
     host: str
-    managers: bool
+    use: Use
     network_id: str
     address: str
 
     @classmethod
-    def of(cls, host: str, network_id: str, address: Address, *, managers: bool) -> Mark:
+    def of(cls, host: str, network_id: str, address: Address, use: Use) -> Mark:
         """Return the mark of an address."""
-        return cls(host=host, managers=managers, network_id=network_id, address=str(address))
+        return cls(host=host, use=use, network_id=network_id, address=str(address))
 
     @classmethod
     def parse(cls, text: str) -> Mark | None:
         """Read a mark; return None for what is none."""
         start, *parts = text.split("/")
-        if start != _START or len(parts) != 4 or parts[1] not in (_OWN, _MANAGERS):
+        if start != _START or len(parts) != 4 or parts[1] not in {use.value for use in Use}:
             return None
-        host, kind, network_id, address = parts
-        return cls(host=host, managers=kind == _MANAGERS, network_id=network_id, address=address)
+        host, use, network_id, address = parts
+        return cls(host=host, use=Use(use), network_id=network_id, address=address)
 
     @staticmethod
     def start_of(host: str) -> str:
@@ -52,5 +63,4 @@ class Mark:
 
     def __str__(self) -> str:
         """Write it."""
-        kind = _MANAGERS if self.managers else _OWN
-        return f"{self.start_of(self.host)}{kind}/{self.network_id}/{self.address}"
+        return f"{self.start_of(self.host)}{self.use.value}/{self.network_id}/{self.address}"

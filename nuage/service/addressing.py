@@ -17,9 +17,11 @@ from nuage.ipam.abandoned import Abandoned
 from nuage.ipam.addresses import Addresses
 from nuage.ipam.driver import Ipam
 from nuage.ipam.handed_out import HandedOut
+from nuage.ipam.holdings import Holdings
 from nuage.ipam.host import SwitchHost
 from nuage.ipam.leftovers import Leftovers
 from nuage.ipam.pool_places import PoolPlaces
+from nuage.ipam.ports import Ports
 from nuage.ipam.repetitions import Repetitions
 from nuage.ipam.unfinished import Unfinished
 from nuage.vrs.switch import Switch
@@ -42,8 +44,10 @@ class Addressing:
 
     Attributes:
         ipam: Answers Docker's calls.
-        addresses: Tells the VSD which endpoint has an address.
+        addresses: Takes them, and gives them back.
+        ports: Tells the VSD which endpoint has one.
         handed_out: Tells a network its pool.
+        holdings: Compares what is held with what is used.
     """
 
     _log = Logger()
@@ -63,6 +67,7 @@ class Addressing:
         turns, places, repetitions = Turns(reactor), PoolPlaces(directory), Repetitions(reactor)
         self._cleanup = Cleanup(reactor, turns, (SwitchError, VsdUnavailable, VsdRefused), "addresses")
         self.addresses = Addresses(
+            reactor,
             session=session,
             account=account,
             places=places,
@@ -74,6 +79,7 @@ class Addressing:
             turns=turns,
             random=SystemRandom(),
         )
+        self.ports = Ports(session=session, directory=directory, places=places, addresses=self.addresses)
         self.handed_out = HandedOut(reactor, switch, places, repetitions)
         self._abandoned = Abandoned(switch, self.addresses)
         self.ipam = Ipam(
@@ -84,9 +90,8 @@ class Addressing:
             repetitions=repetitions,
             abandoned=self._abandoned,
         )
-        self._leftovers = Leftovers(
-            reactor, addresses=self.addresses, abandoned=self._abandoned, users=switch, docker=docker
-        )
+        self.holdings = Holdings(addresses=self.addresses, abandoned=self._abandoned, users=switch, docker=docker)
+        self._leftovers = Leftovers(reactor, self.holdings)
 
     @property
     def unfinished(self) -> frozenset[str]:

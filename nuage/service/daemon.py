@@ -26,6 +26,7 @@ from nuage.driver.places import Places
 from nuage.driver.turns import Turns
 from nuage.errors import ConfigurationError
 from nuage.ipam.driver import Ipam
+from nuage.ipam.holdings import Holdings
 from nuage.links.links import Links
 from nuage.model import Container
 from nuage.ovsdb.client import OvsdbClient
@@ -92,7 +93,7 @@ class Daemon:
         self.addressing: Addressing | None = None
         if self.vsd is not None:
             directory = Directory(self.vsd, reactor)
-            self.places = Places(reactor, directory, config.vsd_timeout, switch=self.switch, turns=turns)
+            self.places = Places(reactor, self.vsd, directory, config.vsd_timeout, switch=self.switch, turns=turns)
             self.addressing = Addressing(
                 reactor,
                 session=self.vsd,
@@ -116,7 +117,7 @@ class Daemon:
             turns=turns,
             clock=reactor,
             places=self.places,
-            addresses=self.addressing.addresses if self.addressing is not None else None,
+            ports=self.addressing.ports if self.addressing is not None else None,
         )
         networks = Networks(
             reactor,
@@ -147,6 +148,11 @@ class Daemon:
     def ipam(self) -> Ipam | None:
         """What answers Docker's IPAM, None where there is no VSD."""
         return self.addressing.ipam if self.addressing is not None else None
+
+    @property
+    def holdings(self) -> Holdings | None:
+        """What compares held addresses with those in use, None where there is no VSD."""
+        return self.addressing.holdings if self.addressing is not None else None
 
     def watched(self) -> list[Watched]:
         """Return what the daemon waits for and reports."""

@@ -28,6 +28,7 @@ from nuage.status.audits import Audits
 from nuage.status.control import ControlServer, Status, tree
 from nuage.status.endpoint import NamedSite, StatusEndpoint, StatusSite
 from nuage.status.events import Events
+from nuage.status.ipam import Ipam
 from nuage.status.log_level import LogLevel
 from nuage.status.page import Page
 from nuage.status.prometheus import Metrics, MetricsPage
@@ -130,7 +131,12 @@ class NuagePlugin(MultiService):
         looking = inspection(
             self._clock, self._config, self._daemon, watches=watches, report=self.reporter.report, lines=log.lines
         )
-        return {"audit": audits.resource(), "log-level": LogLevel(log).resource(), **looking}
+        return {
+            "audit": audits.resource(),
+            "ipam": Ipam(self._daemon.holdings, self._daemon.switch.trace).resource(),
+            "log-level": LogLevel(log).resource(),
+            **looking,
+        }
 
     def _counting(self, calls: Calls) -> Metrics:
         """Return the metrics, which are told of what happens from now on."""

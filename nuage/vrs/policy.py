@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from nuage.errors import Refused
 from nuage.given import problem_of
 from nuage.model import Container, Endpoint, Network
-from nuage.text import shown
 from nuage.vrs import tables
 
 #: What our options of an endpoint and our labels of a container start with. In capitals they are misspelt.
@@ -48,24 +47,21 @@ def check_labels(container: Container) -> None:
             raise Refused(f'container "{container.name}": {problem}')
 
 
-def port_metadata(network: Network, endpoint: Endpoint, container: Container | None) -> dict[str, str]:
-    """Return what the metadata of the endpoint's port say of its policy (libvrsdk, port metadata keys).
-
-    Raises:
-        Refused: The endpoint is told in the split way, in which its port has no metadata.
-    """
+def named_policy(network: Network, endpoint: Endpoint, container: Container | None) -> dict[str, str]:
+    """Return the policy of an endpoint, by the keys of a port's metadata (libvrsdk, port metadata keys)."""
     found = {
         tables.POLICY_GROUP: _first(POLICY_GROUP, endpoint, container) or network.policy_group,
         tables.REDIRECTION_TARGET: _first(REDIRECTION_TARGET, endpoint, container) or network.redirection_target,
     }
-    named = {key: value for key, value in found.items() if value}
-    if named and endpoint.split:
-        what = ", ".join(f"{key} {shown(value)}" for key, value in named.items())
-        raise Refused(
-            f"{what}: where Containers hold the addresses, the VSD does not take it from the VRS; assign it to the "
-            "vPort at the VSD, or set vsd_address_form to reservation"
-        )
-    return named
+    return {key: value for key, value in found.items() if value}
+
+
+def port_metadata(network: Network, endpoint: Endpoint, container: Container | None) -> dict[str, str]:
+    """Return what the metadata of the endpoint's port say of its policy.
+
+    That is nothing where the VSD has the port already: the policy is assigned there.
+    """
+    return {} if endpoint.split else named_policy(network, endpoint, container)
 
 
 def origin(key: str, network: Network, endpoint: Endpoint, container: Container | None) -> str | None:

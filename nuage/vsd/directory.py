@@ -67,6 +67,11 @@ class Place:
         """The path of what has its policy groups and redirection targets."""
         return f"/domains/{self.domain_id}" if self.kind == "SUBNET" else self.path
 
+    @property
+    def permitting(self) -> str:
+        """What has the permissions for it, for messages."""
+        return f'zone "{self.zone}" and domain "{self.domain}"' if self.zone else f'domain "{self.domain}"'
+
 
 class Directory:
     """Finds places by their names.
@@ -108,17 +113,16 @@ class Directory:
             self._known[key] = place, self._clock.seconds() + _FRESH
         return place
 
-    async def demand_policy(self, place: Place, policy_group: str | None, redirection_target: str | None) -> None:
-        """Make sure that a place's domain has what a policy names.
+    async def policy(
+        self, place: Place, policy_group: str | None, redirection_target: str | None
+    ) -> tuple[str | None, str | None]:
+        """Return the IDs of what a policy names in a place's domain, None for what it does not name.
 
         Raises:
-            NotInDirectory: It has not.
+            NotInDirectory: The domain has no such.
         """
-        where = f'domain "{place.domain}"'
-        if policy_group is not None:
-            await self._one("policy group", policy_group, f"{place.policy_path}/policygroups", where)
-        if redirection_target is not None:
-            await self._one("redirection target", redirection_target, f"{place.policy_path}/redirectiontargets", where)
+        group = await self._policy_id("policy group", policy_group, "policygroups", place)
+        return group, await self._policy_id("redirection target", redirection_target, "redirectiontargets", place)
 
     async def demand_permission(self, place: Place, user: str) -> None:
         """Make sure that a user may do more in a place's domain and zone than to read them.
@@ -128,28 +132,41 @@ class Directory:
         Raises:
             Refused: The user may not.
         """
-        paths = [f"/domains/{place.domain_id}", f"/zones/{place.zone_id}"] if place.kind == "SUBNET" else [place.path]
-        try:
-            permissions = [each for path in paths for each in await self._session.get(f"{path}/permissions")]
-        except VsdRefused:
-            # Our own user need not be allowed to see them.
-            return
+        permissions = await self._permissions(place)
         own = {_text(each, "permittedAction") for each in permissions if _text(each, "permittedEntityName") == user}
         groups = {_text(each, "permittedAction") for each in permissions if _is_of_group(each)}
         if own == {"READ"} and groups <= own:
-            where = f'zone "{place.zone}" and domain "{place.domain}"' if place.zone else f'domain "{place.domain}"'
             raise Refused(
-                f'the VSD lets user "{user}" only read {where}; give the user the permission USE there, '
+                f'the VSD lets user "{user}" only read {place.permitting}; give the user the permission USE there, '
                 "or name another -o user="
             )
 
-    async def holder(self, place: Place, address: IPv4Address, mac: str) -> str | None:
-        """Return in words who has an address of a place, None if nobody but ``mac`` is known to have it."""
-        for what, resource in (("a VM", "vminterfaces"), ("another container", "containerinterfaces")):
-            for each in await self._session.get(f"{place.path}/{resource}", filter=equals("IPAddress", str(address))):
-                if _text(each, "IPAddress") == str(address) and _text(each, "MAC").lower() != mac.lower():
-                    return f"{what} with the MAC {shown(each.get('MAC'))}"
-        return None
+    async def permission_doubt(self, place: Place, user: str) -> str:
+        """Say that a place has permissions of which none names a user, or "" if it is not so.
+
+        That proves nothing, since a group may have the user as a member.
+        """
+        named = {_text(each, "permittedEntityName") for each in await self._permissions(place)}
+        if not named or not named.isdisjoint({user, place.organization}):
+            return ""
+        return (
+            f'the VSD has permissions for {place.permitting}, and none of them names user "{user}"; '
+            "give the user the permission USE there, if no group of the user's has it"
+        )
+
+    async def _permissions(self, place: Place) -> list[Entity]:
+        """Return all permissions for a place's domain and zone, none where our own user may not see them."""
+        paths = [f"/domains/{place.domain_id}", f"/zones/{place.zone_id}"] if place.kind == "SUBNET" else [place.path]
+        try:
+            return [each for path in paths for each in await self._session.get(f"{path}/permissions")]
+        except VsdRefused:
+            return []
+
+    async def _policy_id(self, what: str, name: str | None, resource: str, place: Place) -> str | None:
+        if name is None:
+            return None
+        found = await self._one(what, name, f"{place.policy_path}/{resource}", f'domain "{place.domain}"')
+        return _text(found, "ID")
 
     async def _find(self, organization: str, domain: str, zone: str | None, subnet: str | None, user: str) -> Place:
         enterprise = await self._one("organization", organization, "/enterprises", "")

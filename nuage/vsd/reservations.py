@@ -15,20 +15,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Protocol, TypeAlias
+from typing import Protocol
 from urllib.parse import quote
 
 import attrs
 
-from nuage.errors import NuageError, VsdRefused
+from nuage.errors import NuageError, Refused, VsdRefused
 from nuage.text import shown
-from nuage.vsd.answers import Entity
+from nuage.vsd.answers import Entity, is_id
 from nuage.vsd.directory import Place
+from nuage.vsd.in_use import UNKNOWN, Address, address_of, listed
 from nuage.vsd.predicates import equals
 from nuage.vsd.session import Session
-
-Address: TypeAlias = IPv4Address | IPv6Address
 
 #: The VSD's own errors where somebody has an address, or an object that another one is equal to: see NEUTRON's and
 #: TEMPEST's clients: the object exists, address in use, UUID in use, reserved already.
@@ -36,16 +34,8 @@ _TAKEN = frozenset({2510, 2704, 2748, 7205})
 #: Its error where a subnet has no address left.
 _FULL = 2702
 _CONFLICT = 409
-#: Statuses by which a release says that it has no such resource.
-_UNKNOWN = (404, 405)
-
-#: What has addresses of a subnet, the field of each family, and what it is called. Some releases lack some of them.
-_HOLDERS = (
-    ("containerinterfaces", "IPAddress", "IPv6Address", "container"),
-    ("vminterfaces", "IPAddress", "IPv6Address", "VM"),
-    ("vmipreservations", "IPV4Address", "IPV6Address", "reservation"),
-    ("ipreservations", "IPAddress", "", "DHCP reservation"),
-)
+#: Where Containers are.
+_CONTAINERS = "/containers/"
 
 
 class AddressTaken(NuageError):
@@ -54,11 +44,26 @@ class AddressTaken(NuageError):
 
 @attrs.frozen(kw_only=True)
 class Hold:
-    """An address that is held. ``id`` is the VSD's, ``mark`` its ``externalID``, ``name`` what people read of it."""
+    """An address that is held.
 
-    id: str
+    Attributes:
+        path: Where.
+        mark: Its ``externalID``.
+        name: What people read of it.
+        mac: The MAC address that goes with it; "" where none does.
+        vport: The ID of the vPort that has it; "" where that is not known.
+    """
+
+    path: str
     mark: str
     name: str = ""
+    mac: str = ""
+    vport: str = ""
+
+    @property
+    def split(self) -> bool:
+        """Whether the VRS is told of the port without its place, because the VSD has it already."""
+        return self.path.startswith(_CONTAINERS)
 
 
 @attrs.frozen(kw_only=True)
@@ -98,15 +103,6 @@ class Holds(Protocol):
     async def find(self, place: Place, address: Address) -> Hold | None:
         """Return who holds an address in this form, None where nobody does."""
 
-    async def mark(self, hold: Hold, mark: str) -> None:
-        """Give a hold another mark."""
-
-    async def bind(self, hold: Hold, *, uuid: str) -> None:
-        """Tell the VSD which port has the address."""
-
-    async def give_back(self, hold: Hold) -> None:
-        """End a hold; it is no error if it was not there."""
-
     async def marked(self, place: Place, start: str) -> list[Hold]:
         """Return the holds of a place whose mark starts with a text."""
 
@@ -134,28 +130,18 @@ class Reservations:
         if made.get("externalID") != claim.mark:
             # The answer was lost, and what was found in its stead is another's.
             raise AddressTaken(f"address {address} is reserved already")
-        return _hold(made)
+        hold = _hold("vmipreservations", made)
+        return await _agreed(self._session, hold, claim, made.get(f"{family}Address"))
 
     async def find(self, place: Place, address: Address) -> Hold | None:
         """See :class:`Holds`."""
         key = f"IPV{address.version}Address"
-        found = await self._session.get(f"{place.path}/vmipreservations", filter=equals(key, str(address)))
-        return next((_hold(each) for each in found if _address(each.get(key)) == address), None)
-
-    async def mark(self, hold: Hold, mark: str) -> None:
-        """See :class:`Holds`."""
-        await self._session.put(f"/vmipreservations/{hold.id}", {"externalID": mark})
-
-    async def bind(self, hold: Hold, *, uuid: str) -> None:
-        """Do nothing: the VSD learns from the VRS which port has the address."""
-
-    async def give_back(self, hold: Hold) -> None:
-        """See :class:`Holds`."""
-        await self._session.delete(f"/vmipreservations/{hold.id}")
+        found = await listed(self._session, f"{place.path}/vmipreservations", equals(key, str(address)))
+        return next((_hold("vmipreservations", each) for each in found if address_of(each.get(key)) == address), None)
 
     async def marked(self, place: Place, start: str) -> list[Hold]:
         """See :class:`Holds`."""
-        return await _marked(self._session, f"{place.path}/vmipreservations", start)
+        return await _marked(self._session, place, "vmipreservations", start)
 
 
 class Containers:
@@ -196,37 +182,62 @@ class Containers:
             if problem.status == _CONFLICT and await self.find(place, claim.address):
                 raise AddressTaken(str(problem)) from problem
             raise
-        return _hold(made)
+        interfaces = made.get("interfaces")
+        given = interfaces[0] if isinstance(interfaces, list) and interfaces else None
+        given = given if isinstance(given, dict) else {}
+        hold = attrs.evolve(_contained(made, given), mac=claim.mac)
+        return await _agreed(self._session, hold, claim, given.get("IPAddress"))
 
     async def find(self, place: Place, address: Address) -> Hold | None:
         """See :class:`Holds`."""
         path = f"{place.path}/containerinterfaces"
         for interface in await self._session.get(path, filter=equals("IPAddress", str(address))):
             container_id = interface.get("parentID")
-            if _address(interface.get("IPAddress")) == address and isinstance(container_id, str):
+            if address_of(interface.get("IPAddress")) == address and isinstance(container_id, str):
                 container = await self._session.first(f"/containers/{quote(container_id, safe='')}")
-                return _hold(container) if container else None
+                return _contained(container, interface) if container else None
         return None
-
-    async def mark(self, hold: Hold, mark: str) -> None:
-        """See :class:`Holds`."""
-        await self._session.put(f"/containers/{hold.id}", {"externalID": mark})
-
-    async def bind(self, hold: Hold, *, uuid: str) -> None:
-        """Give the Container the UUID that the VRS will tell."""
-        await self._session.put(f"/containers/{hold.id}", {"UUID": uuid})
-
-    async def give_back(self, hold: Hold) -> None:
-        """See :class:`Holds`."""
-        await self._session.delete(f"/containers/{hold.id}")
 
     async def marked(self, place: Place, start: str) -> list[Hold]:
         """See :class:`Holds`."""
-        return await _marked(self._session, f"{place.path}/containers", start)
+        return await _marked(self._session, place, "containers", start)
 
 
-async def choose_form(session: Session, account: str, place: Place, wanted: str) -> Holds:
-    """Return the form in which addresses are held.
+async def bind(session: Session, hold: Hold, *, uuid: str) -> None:
+    """Give a Container that holds an address the UUID that the VRS will tell."""
+    await session.put(hold.path, {"UUID": uuid})
+
+
+async def name(session: Session, hold: Hold, *, name: str, orchestration_id: str) -> None:
+    """Give a Container that holds an address another name."""
+    await session.put(hold.path, {"name": name, "orchestrationID": orchestration_id})
+
+
+async def assign(session: Session, hold: Hold, *, policy_group: str | None, redirection_target: str | None) -> None:
+    """Put the vPort of a hold into a policy group and under a redirection target, by their IDs; None leaves it alone.
+
+    Raises:
+        Refused: Its vPort is not known.
+    """
+    if not is_id(hold.vport):
+        raise Refused(f"the VSD does not tell the vPort of {hold.path}, which a policy would be assigned to")
+    for resource, member in (("policygroups", policy_group), ("redirectiontargets", redirection_target)):
+        if member is not None:
+            await session.put(f"/vports/{hold.vport}/{resource}", [member])
+
+
+async def mark(session: Session, hold: Hold, mark: str) -> None:
+    """Give a hold another mark."""
+    await session.put(hold.path, {"externalID": mark})
+
+
+async def give_back(session: Session, hold: Hold) -> None:
+    """End a hold; it is no error if it was not there."""
+    await session.delete(hold.path)
+
+
+async def choose_form(session: Session, account: str, place: Place, wanted: str) -> tuple[Holds, Holds]:
+    """Return the form in which addresses are held, and the other one, in which they may have been before.
 
     Args:
         session: Asks the VSD.
@@ -234,79 +245,35 @@ async def choose_form(session: Session, account: str, place: Place, wanted: str)
         place: A place, by which is found out what this VSD offers.
         wanted: "reservation", "container", or "auto": reservations where the VSD has them.
     """
-    if wanted == "container":
-        return Containers(session, account)
-    if wanted == "auto" and not await _offers_reservations(session, place):
-        return Containers(session, account)
-    return Reservations(session)
+    containers, reservations = Containers(session, account), Reservations(session)
+    if wanted == "container" or (wanted == "auto" and not await _offers_reservations(session, place)):
+        return containers, reservations
+    return reservations, containers
 
 
-async def taken(session: Session, place: Place, version: int, *, reserved_only: bool = False) -> set[int]:
-    """Return the addresses of one family that anybody has on a subnet, as numbers.
+async def _agreed(session: Session, hold: Hold, claim: Claim, given: object) -> Hold:
+    """Return the hold that the VSD made, if it has the address that was asked for, as far as the answer tells.
 
-    Args:
-        session: Asks the VSD.
-        place: The subnet.
-        version: The family, 4 or 6.
-        reserved_only: Leave out those of interfaces.
+    Raises:
+        Refused: It has another, and was given back.
     """
-    found: set[int] = set()
-    for resource, *fields, _what in _HOLDERS:
-        key = fields[version == 6]
-        if key and (not reserved_only or resource.endswith("reservations")):
-            for each in await _list(session, f"{place.path}/{resource}"):
-                address = _address(each.get(key))
-                if address is not None:
-                    found.add(int(address))
-    return found
+    if given is not None and address_of(given) != claim.address:
+        await give_back(session, hold)
+        raise Refused(f"the VSD gave {shown(given)} instead of {claim.address}, which was asked for")
+    return hold
 
 
-async def ranges(session: Session, place: Place, version: int) -> list[tuple[int, int]]:
-    """Return the ranges from which the VSD itself would choose addresses of one family; none stands for all."""
-    found = []
-    for each in await _list(session, f"{place.path}/addressranges"):
-        low, high = _address(each.get("minAddress")), _address(each.get("maxAddress"))
-        if low is not None and high is not None and low.version == high.version == version:
-            found.append((int(low), int(high)))
-    return sorted(found)
-
-
-async def holder(session: Session, place: Place, address: Address) -> str:
-    """Say who has an address, "" where that is not known."""
-    for resource, *fields, what in _HOLDERS:
-        key = fields[address.version == 6]
-        for each in await _list(session, f"{place.path}/{resource}", equals(key, str(address))) if key else ():
-            if _address(each.get(key)) == address:
-                return _called(what, each)
-    return ""
-
-
-async def _marked(session: Session, path: str, start: str) -> list[Hold]:
-    found = await session.get(path, filter=f'externalID BEGINSWITH "{start}"')
-    return [hold for hold in map(_hold, found) if hold.mark.startswith(start)]
-
-
-def _called(what: str, entity: Entity) -> str:
-    names = [entity.get(key) for key in ("name", "containerUUID", "VMUUID", "externalID", "MAC")]
-    name = next((name for name in names if isinstance(name, str) and name), None)
-    return f"{what} {shown(name)}" if name else what
-
-
-async def _list(session: Session, path: str, filter: str | None = None) -> list[Entity]:  # noqa: A002
-    """Return the objects of a path; a release that has no such resource has none."""
-    try:
-        return await session.get(path, filter=filter)
-    except VsdRefused as problem:
-        if problem.status not in _UNKNOWN:
-            raise
-        return []
+async def _marked(session: Session, place: Place, resource: str, start: str) -> list[Hold]:
+    found = await listed(session, f"{place.path}/{resource}", f'externalID BEGINSWITH "{start}"')
+    holds = [_hold(resource, each) for each in found]
+    return [hold for hold in holds if hold.mark.startswith(start)]
 
 
 async def _offers_reservations(session: Session, place: Place) -> bool:
     try:
         await session.first(f"{place.path}/vmipreservations", equals("externalID", "none"))
     except VsdRefused as problem:
-        if problem.status not in _UNKNOWN:
+        if problem.status not in UNKNOWN:
             raise
         # That may also be said of a subnet which is gone: it is not the VSD that lacks something then.
         await session.first(place.path)
@@ -324,14 +291,17 @@ def _refusing_taken() -> Iterator[None]:
         raise AddressTaken(str(problem)) from problem
 
 
-def _hold(entity: Entity) -> Hold:
+def _contained(container: Entity, interface: Entity) -> Hold:
+    """Return the hold that is a Container with an interface."""
+    mac, vport = (interface.get(key) for key in ("MAC", "VPortID"))
+    return attrs.evolve(
+        _hold("containers", container),
+        mac=mac if isinstance(mac, str) else "",
+        vport=vport if isinstance(vport, str) else "",
+    )
+
+
+def _hold(resource: str, entity: Entity) -> Hold:
     mark, name = entity.get("externalID"), entity.get("name")
-    return Hold(id=entity["ID"], mark=mark if isinstance(mark, str) else "", name=name if isinstance(name, str) else "")
-
-
-def _address(value: object) -> Address | None:
-    """Read an address of the VSD's, which may have a prefix length; None where it is none."""
-    try:
-        return ip_address(value.partition("/")[0]) if isinstance(value, str) and "%" not in value else None
-    except ValueError:
-        return None
+    path = f"/{resource}/{entity['ID']}"
+    return Hold(path=path, mark=mark if isinstance(mark, str) else "", name=name if isinstance(name, str) else "")

@@ -26,6 +26,8 @@ PAGE = 500
 _MOST_PAGES = 200
 #: Statuses that say that the key of a login is not taken any more. Which one comes depends on the release.
 _EXPIRED = (401, 419)
+#: The VSD's own error where an object has all the values already that a PUT gives it (NEUTRON's client names it).
+_NO_CHANGE = 2039
 #: How often a POST is sent whose answer is lost and which has not arrived.
 _ATTEMPTS = 3
 
@@ -118,8 +120,12 @@ class Session:
         raise AssertionError("the last attempt returns or raises")
 
     async def put(self, path: str, body: Mapping[str, Any] | list[str]) -> None:
-        """Change an object, or replace a set of members, of which the body is the IDs."""
-        await self._ask(Request(method="PUT", path=path, body=json.dumps(body).encode()))
+        """Change an object, or replace a set of members, of which the body is the IDs. It may be so already."""
+        try:
+            await self._ask(Request(method="PUT", path=path, body=json.dumps(body).encode()))
+        except VsdRefused as problem:
+            if problem.code != _NO_CHANGE:
+                raise
 
     async def delete(self, path: str) -> None:
         """Remove what a path names, and say yes to whatever the VSD asks back. What is not there is removed."""

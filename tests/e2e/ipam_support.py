@@ -64,6 +64,10 @@ class Vsd:
         """Return the objects of a path."""
         return self.ask("GET", path)
 
+    def assign(self, path: str, *names: str) -> None:
+        """Have the members of a path be the policy groups of these names."""
+        self.ask("PUT", path, [each["ID"] for each in self.get("policygroups") if each["name"] in names])
+
     def ask(self, method: str, path: str, body: object = None) -> list[dict[str, Any]]:
         """Make a request, and return the objects of its answer."""
         key = b64encode(f"{self._user}:{self._secret}".encode()).decode()

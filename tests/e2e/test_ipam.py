@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Sequence
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +14,8 @@ import yaml
 from lab.controlled import ControlledHost
 from lab.dockerd import IMAGE
 from lab.shell import run, wait_until
+from nuage.cli.control import Control
+from nuage.ipam.pool import Pool
 from tests.e2e.host_support import PLACE, HostTestCase, controlled_host, demand_programs
 from tests.e2e.ipam_support import Vsd, ipam_options
 
@@ -36,12 +39,16 @@ class IpamTests(HostTestCase):
         if cls._host is None:
             cls._host = host = controlled_host("ipam-")
             host.start()
-            host.plugin.stop()
-            assert host.vsc.vsd_url
-            host.plugin.configure(**host.vsc.vsd.configuration())
-            host.plugin.start()
-            host.plugin.wait()
+            self.configure(host)
         return cls._host
+
+    def configure(self, host: ControlledHost, **changes: object) -> None:
+        """Restart the plugin with a VSD."""
+        host.plugin.stop()
+        assert host.vsc.vsd_url
+        host.plugin.configure(**host.vsc.vsd.configuration(), **changes)
+        host.plugin.start()
+        host.plugin.wait()
 
     def setUp(self) -> None:
         """Ask the VSD."""
@@ -62,6 +69,12 @@ class IpamTests(HostTestCase):
         """Return the addresses of containers."""
         return {self.inspect(container, network, "IPAddress") for container in containers}
 
+    def request_address(self) -> None:
+        """Ask the plugin for an address as a Docker does that is killed then."""
+        pool = Pool.at(PLACE, IPv4Network("10.21.59.0/24"))
+        body = json.dumps({"PoolID": pool.id, "Address": "", "Options": {}})
+        Control(self.host.plugin.socket).ask("POST", "/IpamDriver.RequestAddress", body)
+
     def test_addresses_from_the_vsd(self) -> None:
         """CIDR and gateway need not be said; what runs is held at the VSD, and given back, also after a kill."""
         self.create("n1")
@@ -73,10 +86,15 @@ class IpamTests(HostTestCase):
         self.assertEqual(self.addresses("n1", "c1", "c2"), self.vsd.held())
         self.assert_reaches("c1", self.inspect("c2", "n1", "IPAddress"))
         self.assertIn("default via 10.21.59.1 ", self.inside("c1", "ip", "route"))
+        self.request_address()
         self.host.plugin.stop(signal.SIGKILL)
         self.start_plugin()
         self.remove_container("c1")
+        self.assertEqual(len(self.vsd.held() - self.addresses("n1", "c2")), 1)
+        done = self.host.plugin.ask("ipam", "check", "--release", "--yes")
+        self.assertEqual((done.returncode, done.stderr), (0, "1 address given back\n"), done.stdout)
         self.assertEqual(self.addresses("n1", "c2"), self.vsd.held())
+        self.assertEqual(self.host.plugin.ask("ipam", "check").returncode, 0)
 
     def test_what_the_user_gives(self) -> None:
         """It has to agree; what is asked for is granted once, and what is set aside is held."""
@@ -98,8 +116,31 @@ class IpamTests(HostTestCase):
         self.run_container("c4", "n2")
         self.assertIn("default via 10.21.59.1 ", self.inside("c4", "ip", "route"))
         self._containers.append("c3")
+        aside = self.refused("run", "--name=c3", "--net=n1", "--ip=10.21.59.17", IMAGE, "true")
+        self.assertIn("10.21.59.17 is set aside by --aux-address", aside)
+        self.docker("rm", "c3")
         taken = self.refused("run", "--name=c3", "--net=n1", "--ip=10.21.59.77", IMAGE, "true")
         self.assertIn('10.21.59.77 is taken by container "c1" on this host', taken)
+
+    def test_containers_that_hold_addresses(self) -> None:
+        """They have name and policy of the container; what an administrator changes is not undone."""
+        self.configure(self.host, vsd_address_form="container")
+        self.addCleanup(self.configure, self.host)
+        self.create("n1")
+        self.run_container("c1", "n1", "--label=nuage.policy-group=web")
+        subnets = [f"subnets/{each['ID']}" for each in self.vsd.get("subnets")]
+        (subnet,) = [each for each in subnets if self.vsd.get(f"{each}/containers")]
+        containers, (vport,) = f"{subnet}/containers", self.vsd.get(f"{subnet}/vports")
+        wait_until("it has its name", lambda: self.vsd.get(containers)[0]["name"] == "c1", 5)
+        groups = f"vports/{vport['ID']}/policygroups"
+        self.assertEqual([each["name"] for each in self.vsd.get(groups)], ["web"])
+        self.vsd.assign(groups, "db")
+        self.docker("rename", "c1", "c2")
+        self._containers.append("c2")
+        self.host.plugin.process.send(signal.SIGUSR2)
+        wait_until("it has its new name", lambda: self.vsd.get(containers)[0]["name"] == "c2", 15)
+        self.assertEqual([each["name"] for each in self.vsd.get(groups)], ["db"])
+        self.assertEqual(self.host.plugin.ask("ipam", "check").returncode, 0)
 
     def test_the_vsd_and_docker_are_away(self) -> None:
         """Docker is told that what it gives back is, and it is in the end; a Docker that was killed gives all back."""
