@@ -13,6 +13,7 @@ from unittest import mock
 from pyroute2 import IPRoute
 from twisted.trial.unittest import SynchronousTestCase
 
+from lab.shell import wait_until
 from nuage.links import listing, veth
 from nuage.links.kernel import Kernel
 from nuage.links.veth import Link, Pair
@@ -20,6 +21,11 @@ from tests.test_links import demand_namespace, enter, in_thread
 
 #: Enough for a list in several pieces.
 PAIRS = 60
+
+
+def _carriers() -> set[str]:
+    """Return the names of our links that carry traffic."""
+    return {link.name for link in listing.links() if link.carrier and link.name.startswith("n")}
 
 
 class LinkListTests(SynchronousTestCase):
@@ -61,6 +67,8 @@ class LinkListTests(SynchronousTestCase):
                     veth.create(netlink, pair)
             route.link("set", ifname="nc1", state="up")
             route.link("add", kind="bridge", ifname="br")
+            # The kernel tells the carrier somewhat later.
+            wait_until("both ends have a carrier", lambda: _carriers() == {"nu1", "nc1"}, 10)
 
         self.inside(make)
         links = self.listed()

@@ -50,9 +50,9 @@ class _Package(CommandCase):
         return {name: value for name, _, value in (line.partition(": ") for line in lines if line[0] != " ")}
 
     def files(self) -> set[str]:
-        """Return the paths of its files."""
+        """Return the paths of its files and links."""
         words = (line.split() for line in run("dpkg-deb", "--contents", self.package).splitlines())
-        return {entry[5].removeprefix(".") for entry in words if entry[0].startswith("-")}
+        return {entry[5].removeprefix(".") for entry in words if entry[0].startswith(("-", "l"))}
 
     def install(self) -> None:
         """Install the package in a root, as its users do."""
