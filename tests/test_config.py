@@ -372,6 +372,36 @@ class Vsd(ConfigCase):
             for part in ("s3cr", "12345678"):
                 self.assertNotIn(part, message)
 
+    def test_a_password_that_is_no_yaml(self) -> None:
+        """What YAML says of it repeats it: the message has its line instead, and what to do."""
+        for bad in (
+            *("*s3cret", "!s3cret", "!s3cret x", "!<s3cret> x", "!s3c!ret x", "!!int s3cret", "!!float s3cret"),
+            *(
+                "!!timestamp s3cret",
+                "!!bool s3cret",
+                "{*s3cret : 1}",
+                "{[s3cret]: 1}",
+                "&s3cret [*s3cre]",
+            ),
+        ):
+            with self.subTest(bad):
+                text = f"vsd_url: https://vsd\nvsd_user: csproot\nvsd_password: {bad}"
+                message = str(self.assertRaises(ConfigurationError, self.closed, text))
+                self.assertIn("line 3", message)
+                self.assertNotIn("s3c", message)
+
+    def test_a_password_in_a_url(self) -> None:
+        """It does not belong there, and is not shown."""
+        for text in (
+            *("vsd_url: http://u:s3cret@vsd", "vsd_url: https://u:s3c@cret@vsd", "vsd_url: https://u:s3c/cret@vsd"),
+            *("vsd_url: [https://a, 'http://u:s3cret@vsd']", "DockerEndpoint: tcp://u:s3cret@vsd:1"),
+        ):
+            with self.subTest(text):
+                message = self.problems(text)
+                self.assertIn("@vsd", message)
+                for part in ("s3c", "cret"):
+                    self.assertNotIn(part, message)
+
     def test_the_password_from_a_variable(self) -> None:
         """As it is, also one that looks like a number."""
         for text in ("s3cret", "12345678", "'q'", "a: b"):

@@ -221,6 +221,8 @@ def secret_file(value: Any) -> Path:
 def _host_port(text: str) -> tuple[str, int]:
     """Split ``host:port``; an IPv6 address has brackets around it."""
     host, colon, port = text.rpartition(":")
+    # A user and a password before the host are not shown.
+    text = text.rpartition("@")[2]
     if not colon or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
         raise ValueError(f'has no port between 1 and 65535 after the host in "{text}"')
     if host.startswith("[") and host.endswith("]"):

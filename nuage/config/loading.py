@@ -20,8 +20,10 @@ from nuage.text import did_you_mean
 
 #: What the names of variables start with.
 _PREFIX = "NUAGE_"
-#: A user and a password in a URL.
-_CREDENTIALS = re.compile(r"//[^/@]*@")
+#: A user and a password in a URL, with whatever characters.
+_CREDENTIALS = re.compile(r"(?<=//)\S*@")
+#: What a message of PyYAML's repeats of the file, which may be a secret, and what comes before it.
+_REPEATED = re.compile(r"(?<=alias |nchor |andle )['\"].*")
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
@@ -92,12 +94,21 @@ def _entries(content: bytes) -> list[_Entry]:
                 place=f"line {key.start_mark.line + 1}",
                 name=str(key.value),
                 key=_folded(str(key.value)),
-                values=(loader.construct_document(value),),
+                values=(_constructed(loader, key, value),),
             )
             for key, value in root.value
         ]
     finally:
         loader.dispose()
+
+
+def _constructed(loader: yaml.SafeLoader, key: yaml.Node, value: yaml.Node) -> Any:
+    """Return a value. What YAML says of one that it cannot make repeats the value, which may be a secret."""
+    try:
+        return loader.construct_document(value)
+    except Exception as problem:
+        line = key.start_mark.line + 1
+        raise ValueError(f'line {line}: the value of "{key.value}" cannot be read; put it in quotes') from problem
 
 
 def _open_secrets(entries: Iterable[_Entry], path: Path) -> Iterator[str]:
@@ -134,7 +145,8 @@ def _readings(text: str) -> tuple[Any, ...]:
 def _yaml_problem(problem: Exception) -> str:
     mark = getattr(problem, "problem_mark", None)
     if mark is not None:
-        return f", line {mark.line + 1}, column {mark.column + 1}: is not YAML: {getattr(problem, 'problem', problem)}"
+        told = _REPEATED.sub("…", getattr(problem, "problem", None) or str(problem))
+        return f", line {mark.line + 1}, column {mark.column + 1}: is not YAML: {told}"
     if isinstance(problem, yaml.YAMLError):
         return f": is not YAML: {' '.join(str(problem).split())}"
     return f": {problem}"
@@ -177,7 +189,7 @@ class _Findings:
             self.refused.add(field.name)
             reason = _reason(problem, field.metadata["allowed"])
             shown = "the value" if field.metadata["secret"] else _shown(entry.values[-1])
-            self.problems.append(f"{entry.at}{entry.name}: {shown} {reason}")
+            self.problems.append(f"{entry.at}{entry.name}: {shown} {_CREDENTIALS.sub('…@', reason)}")
 
 
 def _value(field: attrs.Attribute[Any], readings: Sequence[Any]) -> Any:
@@ -203,7 +215,7 @@ def _nearest(entry: _Entry, known: Mapping[str, attrs.Attribute[Any]]) -> str:
 
 
 def _shown(value: Any) -> str:
-    shown = "(empty)" if value is None else _CREDENTIALS.sub("//…@", repr(value))
+    shown = "(empty)" if value is None else _CREDENTIALS.sub("…@", repr(value))
     return shown if len(shown) <= 80 else f"{shown[:77]}…"
 
 
