@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
 from twisted.internet.task import Clock
 
 from nuage.errors import NotInDirectory, Refused, VsdRefused
+from nuage.http import Response
 from nuage.vsd.directory import Directory, Place
-from tests.played_vsd import PlayedVsd, answer, error
+from nuage.vsd.session import PAGE
+from tests.played_vsd import Asked, PlayedVsd, answer, error
 from tests.test_vsd_session import SessionCase
 
 
@@ -74,6 +77,10 @@ class DirectoryCase(SessionCase):
     def names(self, changes: dict[str, str | None]) -> dict[str, str | None]:
         names = {"organization": "Enterprise", "domain": "Domain", "zone": "Zone", "subnet": "Subnet 2"}
         return {**names, "user": "admin", **changes}
+
+    def without_names(self, outcome: Response, asked: Asked) -> Response | None:
+        """Let all users be asked for in vain, and one by its name be found."""
+        return outcome if asked.path.endswith("/users") and "X-Nuage-Filter" not in asked.headers else None
 
     def missing(self, **names: str | None) -> str:
         """Return what is said where a place is not there."""
@@ -260,6 +267,22 @@ class Missing(DirectoryCase):
         self.assertTrue(self.missing(zone="Zone").endswith('of organization "Enterprise"'))
         self.vsd.objects["/domains/d1/zones"] = []
         self.assertTrue(self.missing(zone="Zone").endswith('of organization "Enterprise"'))
+
+    def test_thousands(self) -> None:
+        """One page of names will do for a message: all of them would take longer than a call has."""
+        users = [{"ID": f"u{number}", "userName": f"user-{number}"} for number in range(20 * PAGE)]
+        self.vsd.objects["/enterprises/e1/users"] = users
+        self.assertIn('did you mean "user-7"?', self.missing(user="usr-7"))
+        self.assertEqual(self.vsd.told.count("GET /enterprises/e1/users"), 2)
+
+    def test_names_that_do_not_come(self) -> None:
+        """It is known that a name is not there, even if the VSD does not say which ones are."""
+        for outcome in (answer(403, b"no"), answer(503, b"busy")):
+            with self.subTest(outcome.status):
+                self.vsd.script = partial(self.without_names, outcome)
+                self.assertEqual(
+                    self.missing(user="opperator"), 'the VSD has no user "opperator" in organization "Enterprise"'
+                )
 
     def test_no_access(self) -> None:
         """What our account may not see is the VSD's refusal, not a name that is missing."""

@@ -218,8 +218,15 @@ class Directory:
         found = await self._named(name, path, attribute)
         if found:
             return found[0]
-        others = {_text(each, attribute) for each in await self._session.get(path) if not _is_deleted(each, attribute)}
-        raise NotInDirectory(_not_there(what, name, where, others - {""}))
+        raise NotInDirectory(_not_there(what, name, where, await self._names(path, attribute)))
+
+    async def _names(self, path: str, attribute: str) -> set[str]:
+        """Return names for a message: some if there are very many, none if the VSD does not tell any."""
+        try:
+            some = await self._session.some(path)
+        except (VsdUnavailable, VsdRefused):
+            return set()
+        return {_text(each, attribute) for each in some if not _is_deleted(each, attribute)} - {""}
 
     async def _named(self, name: str, path: str, attribute: str = "name") -> list[Entity]:
         found = await self._session.get(path, filter=equals(attribute, name))

@@ -66,21 +66,19 @@ class Session:
                 matters.
         """
         found: dict[str, Entity] = {}
-        headers = _filter(filter)
         for page in range(_MOST_PAGES):
-            request = Request(
-                method="GET",
-                path=path,
-                headers={**headers, "X-Nuage-Page": str(page), "X-Nuage-PageSize": str(PAGE)},
-                repeatable=True,
-            )
-            response = await self._ask(request)
-            part, known = self._entities(request, response), len(found)
+            part, count = await self._page(path, page, filter)
+            known = len(found)
             found |= {each["ID"]: each for each in part}
-            count = total(response)
             if len(found) == known or (len(part) < PAGE if count is None else len(found) >= count):
                 return list(found.values())
-        raise self._cluster.unavailable(request, f"not understood: it has more than {_MOST_PAGES * PAGE} of them")
+        reason = f"not understood: it has more than {_MOST_PAGES * PAGE} of them"
+        raise self._cluster.unavailable(_page_of(path, page, filter), reason)
+
+    async def some(self, path: str) -> list[Entity]:
+        """Return the objects of a path that are on its first page: of a long list, all would take too long."""
+        found, _count = await self._page(path, 0, None)
+        return found
 
     async def first(self, path: str, filter: str | None = None) -> Entity | None:  # noqa: A002
         """Return one object of a path, None if there is none."""
@@ -173,6 +171,12 @@ class Session:
             response = await self._cluster.ask(request, await self._login.headers())
         return response
 
+    async def _page(self, path: str, page: int, filter: str | None) -> tuple[list[Entity], int | None]:  # noqa: A002
+        """Return the objects of one page, and how many there are on all of them, None if the VSD does not tell."""
+        request = _page_of(path, page, filter)
+        response = await self._ask(request)
+        return self._entities(request, response), total(response)
+
     def _entities(self, request: Request, response: Response) -> list[Entity]:
         try:
             return entities(response)
@@ -180,5 +184,7 @@ class Session:
             raise self._cluster.unavailable(request, str(problem)) from problem
 
 
-def _filter(predicate: str | None) -> dict[str, str]:
-    return {} if predicate is None else {"X-Nuage-Filter": predicate, "X-Nuage-FilterType": "predicate"}
+def _page_of(path: str, page: int, predicate: str | None) -> Request:
+    filtered = {} if predicate is None else {"X-Nuage-Filter": predicate, "X-Nuage-FilterType": "predicate"}
+    headers = {**filtered, "X-Nuage-Page": str(page), "X-Nuage-PageSize": str(PAGE)}
+    return Request(method="GET", path=path, headers=headers, repeatable=True)
