@@ -285,13 +285,23 @@ class LoggingIn(SessionCase):
         for _ in range(3):
             problem = self.problem(self.session.get("/enterprises"), VsdRefused)
             self.assertIn(f'{VSD}GET /me: it answered 401: Phrase nothing; it does not accept "csproot"', str(problem))
-            self.assertIn('organization "csp"; vsd_user, vsd_organization and vsd_password have to be', str(problem))
+            self.assertIn(
+                'organization "csp"; vsd_user, vsd_organization and the password or the certificate', str(problem)
+            )
             self.assertNotIn(PASSWORD, str(problem))
         self.assertEqual(self.logins(), 1)
         refused = False
         self.clock.advance(30)
         self.done(self.session.get("/enterprises"))
         self.assertEqual(self.logins(), 2)
+
+    def test_a_login_that_is_not_there(self) -> None:
+        """Then it is not the account that is wrong."""
+        for status, remedy in ((404, "; vsd_url and vsd_version have to name the VSD's interface"), (429, "")):
+            self.vsd.script = lambda _asked, status=status: answer(status, b"no")  # type: ignore[misc]
+            self.session = self.vsd.session(self.clock)
+            problem = self.problem(self.session.get("/enterprises"), VsdRefused)
+            self.assertEqual(str(problem), f"{VSD}GET /me: it answered {status}: Phrase no{remedy}")
 
     def test_secrets(self) -> None:
         """No representation has them."""

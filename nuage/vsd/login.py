@@ -28,6 +28,8 @@ from nuage.vsd.cluster import Cluster, Request
 _MARGIN, _PART = 60.0, 0.1
 #: What a key is made of. It is a UUID as a rule.
 _SECRET = re.compile(r"[!-~]{1,1000}")
+#: Statuses that say that it is the account which is wrong.
+_NOT_ACCEPTED = (401, 403, 419)
 #: Seconds for which an account that was refused is not tried again: some servers lock one that fails too often.
 _LOCKOUT = 30.0
 
@@ -125,16 +127,22 @@ class Login:
 
     def _refusal(self, request: Request, response: Response) -> VsdRefused:
         why = refusal(response)
-        remedy = (
-            f'it does not accept "{self._account.user}" of organization "{self._account.organization}"; '
-            "vsd_user, vsd_organization and vsd_password have to be those of an account of the VSD"
-        )
         return VsdRefused(
-            self._cluster.told(request, joined(str(why), remedy)),
+            self._cluster.told(request, joined(str(why), self._remedy(why.status))),
             status=why.status,
             code=why.code,
             title=why.title,
             description=why.description,
+        )
+
+    def _remedy(self, status: int) -> str:
+        if status == 404:
+            return "vsd_url and vsd_version have to name the VSD's interface"
+        if status not in _NOT_ACCEPTED:
+            return ""
+        return (
+            f'it does not accept "{self._account.user}" of organization "{self._account.organization}"; '
+            "vsd_user, vsd_organization and the password or the certificate have to be those of an account of the VSD"
         )
 
     def _key_of(self, response: Response) -> _Key:
