@@ -56,7 +56,7 @@ class VsdRefused(NuageError):
 
     Attributes:
         status: The status of HTTP, such as 404 or 409.
-        code: The VSD's own number of the error (internalErrorCode), None where it gave none.
+        code: The VSD's own number of the error (internalErrorCode), None if it gave no number.
         title, description: The VSD's words, empty where it gave none.
     """
 

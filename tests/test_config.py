@@ -334,7 +334,7 @@ class Vsd(ConfigCase):
             self.assertIn("true or false", self.problems(f"vsd_accept_any_certificate: {text}"))
 
     def test_without_a_vsd(self) -> None:
-        """What is about one is a mistake then."""
+        """Then the keys of a VSD are mistakes."""
         for line in (*self.file.splitlines(), f"vsd_ca_certificate: {self.secret}", f"vsd_certificate: {self.secret}"):
             with self.subTest(line):
                 key = line.partition(":")[0]

@@ -184,7 +184,7 @@ class Pools(IpamCase):
         start = "nuage:pool="
         for pool_id in ("", "x", "nuage:", f"{start}10.0.0.0/24", f"{start}x&domain=y", start + "9" * 30_000):
             refused = self.refused(self.take, pool_id)
-            assert re.match("pool .* is none of this plugin's: .*create the network again", refused), refused
+            assert re.match("pool .* was not made by this plugin: .*create the network again", refused), refused
 
 
 class BothFamilies(IpamCase):
@@ -465,7 +465,7 @@ class ReservedAddresses(IpamCase):
         assert self.held() == set()
 
     def test_what_cannot_be_had(self) -> None:
-        """The message says why, and by whom it is taken."""
+        """The message says why, and who has it."""
         self.make_vm("10.21.59.77", "vm-7")
         pool_id = self.pool()
         self.make_network()
@@ -625,7 +625,7 @@ class ReservedAddresses(IpamCase):
         self.plugin.run(self.plugin.session.post("/containers", body))
         after = self.plugin = self.host("one")
         if after.run(after.addresses.form(self.place())).split:
-            assert "is not held at the VSD any more" in self.refused(self.bind, address)
+            assert "is no longer held at the VSD" in self.refused(self.bind, address)
         else:
             assert not self.bind(address)
         assert not after.run(after.addresses.is_held(Pool.from_id(self.pool()), IPv4Address(address)))
@@ -714,7 +714,7 @@ class ContainedAddresses(ReservedAddresses):
 
     def test_an_address_that_is_held_no_more(self) -> None:
         """An endpoint without one is not made."""
-        assert "is not held at the VSD any more" in self.refused(self.bind, "10.21.59.9")
+        assert "is no longer held at the VSD" in self.refused(self.bind, "10.21.59.9")
 
 
 class Forms(IpamCase):

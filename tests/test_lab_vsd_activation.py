@@ -117,9 +117,9 @@ class NamesTests(ActivationTestCase):
             ({"ofport": None}, "the switch has not opened it"),
             ({"mac": "x"}, '"x" is not a unicast MAC'),
             ({"mac": "01:00:00:00:00:01"}, "is not a unicast MAC"),
-            ({"metadata": {"static-ip": "x"}}, '"x" is no IPv4 address'),
-            ({"metadata": {"static-ip": "10.21.60.2"}}, "10.21.60.2 is no address for a machine in 10.21.59.0/24"),
-            ({"metadata": {"static-ip": "10.21.59.255"}}, "10.21.59.255 is no address for a machine"),
+            ({"metadata": {"static-ip": "x"}}, '"x" is not an IPv4 address'),
+            ({"metadata": {"static-ip": "10.21.60.2"}}, "10.21.60.2 is not an address for a machine in 10.21.59.0/24"),
+            ({"metadata": {"static-ip": "10.21.59.255"}}, "10.21.59.255 is not an address for a machine"),
             ({"metadata": {"static-ip": "10.21.59.1"}}, "10.21.59.1 cannot be used: it is the gateway's"),
             (
                 {"metadata": {**PORT.metadata, "nuage-policy-group": "wbe"}},

@@ -369,7 +369,7 @@ class ChangingTests(VsdTestCase):
         self.assertEqual(self.refused("PUT", path, {"name": "Subnet 1"}).code, 2505)
         self.assertIn("needs a gateway", self.refused("PUT", path, {"gateway": None}).reason)
         self.assertIn("overlaps", self.refused("PUT", path, {"address": "10.21.58.0", "gateway": "10.21.58.1"}).reason)
-        self.assertIn("no address for a machine", self.refused("PUT", path, {"gateway": "10.21.58.7"}).reason)
+        self.assertIn("is not an address for a machine", self.refused("PUT", path, {"gateway": "10.21.58.7"}).reason)
 
     def test_network_that_is_used(self) -> None:
         """Its addresses do not change; its gateway does, to an address that is free."""

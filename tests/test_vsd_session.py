@@ -272,7 +272,7 @@ class LoggingIn(SessionCase):
         self.assertEqual(self.logins(), 2)
 
     def test_no_key_is_taken(self) -> None:
-        """It is not tried for ever."""
+        """It is not tried without end."""
         self.vsd.script = lambda asked: None if asked.path == "/me" else answer(401, b"no")
         problem = self.problem(self.session.get("/enterprises"), VsdRefused)
         self.assertEqual(str(problem), f"{VSD}GET /enterprises: it answered 401: Phrase no")

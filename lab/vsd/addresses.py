@@ -32,17 +32,17 @@ def ipv4(value: Any, field: str) -> IPv4Address:
     try:
         return IPv4Address(str(value))
     except ValueError:
-        raise invalid(field, f'"{value}" is no IPv4 address') from None
+        raise invalid(field, f'"{value}" is not an IPv4 address') from None
 
 
 def mac_address(value: Any) -> str:
-    """Return a MAC address, in small letters.
+    """Return a MAC address, in lower case.
 
     Raises:
         Refusal: It is none.
     """
     if not isinstance(value, str) or not _MAC.fullmatch(value):
-        raise invalid("MAC", f'"{value}" is no MAC address')
+        raise invalid("MAC", f'"{value}" is not a MAC address')
     return value.lower()
 
 
@@ -62,7 +62,7 @@ def cidr_of(directory: Directory, network: Thing) -> IPv4Network | None:
 class _Pool:
     """The addresses of one network, as numbers.
 
-    ``least`` has, for ranges that were asked about, a number below which none of theirs is free.
+    ``least`` has a number for each of the ranges that were asked about: below it, no address of the range is free.
     """
 
     cidr: IPv4Network
@@ -86,7 +86,7 @@ class _Pool:
                 self.bindings[thing.id] = thing
 
     def forget(self, thing: Thing) -> None:
-        """Take down that something has no address any more."""
+        """Take down that something no longer has an address."""
         number = self.numbers.pop(thing.id, None)
         if number is not None:
             self._table(thing).pop(number, None)
@@ -218,7 +218,7 @@ class Addresses:
     def _usable(self, network: Thing, address: IPv4Address, field: str) -> _Pool:
         pool = self._pool(network)
         if not is_machine(address, pool.cidr):
-            raise invalid(field, f"{address} is no address for a machine in {pool.cidr}, the network's addresses")
+            raise invalid(field, f"{address} is not an address for a machine in {pool.cidr}, the network's addresses")
         if address == pool.gateway:
             raise _in_use(address, "it is the gateway's", field)
         return pool

@@ -185,7 +185,7 @@ class Attachments:
     def _settle_reservations(self, network: Thing, change: Change) -> None:
         """Have the reservation of an address that is taken or given back say so."""
         if change.type == UPDATE:
-            # Its former address is not known any more.
+            # Its former address is no longer known.
             reservations = list(self._directory.below(network, "vmipreservations").values())
         else:
             address = change.thing["IPAddress"]

@@ -69,7 +69,7 @@ class Events:
             self._due = self._clock.callLater(0, self._wake)
 
     def stop(self) -> None:
-        """Tell nothing any more."""
+        """Tell nothing from now on."""
         if self._due is not None:
             self._due.cancel()
             self._due = None

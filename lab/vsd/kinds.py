@@ -19,7 +19,7 @@ ROOT = "me"
 class Attribute:
     """One attribute of a kind.
 
-    ``type`` is that of its JSON; ``default`` is what it has where nobody gave it; ``choices`` are all values that it
+    ``type`` is that of its JSON; ``default`` is what it has if nobody gave it; ``choices`` are all values that it
     can have, empty meaning any; ``longest`` is a number of characters. What is ``read_only`` is filled by the VSD, and
     ignored in what a client sends. A ``secret`` one is taken and never shown.
     """

@@ -89,7 +89,7 @@ class Networks:
         cidr = cidr_of(self._directory, network)
         low, high = (ipv4(wanted[name], name) for name in ("minAddress", "maxAddress"))
         if cidr is None or low not in cidr or high not in cidr or low > high:
-            raise invalid("minAddress", f"{low} to {high} is no range of {cidr}, the network's addresses")
+            raise invalid("minAddress", f"{low} to {high} is not a range of {cidr}, the network's addresses")
 
     def check_change(self, network: Thing, changed: Mapping[str, Any]) -> None:
         """Make sure that a network can have other addresses.
@@ -114,7 +114,7 @@ class Networks:
         if merged.get("gateway"):
             gateway = ipv4(merged["gateway"], "gateway")
             if cidr is None or not is_machine(gateway, cidr):
-                raise invalid("gateway", f"{gateway} is no address for a machine in {cidr}")
+                raise invalid("gateway", f"{gateway} is not an address for a machine in {cidr}")
             holder = self._addresses.holder(thing, gateway) if cidr_of(self._directory, thing) else None
             if holder is not None:
                 description = f"The address {gateway} cannot be the gateway's: an interface has it"
@@ -129,7 +129,7 @@ class Networks:
     def _check_new_gateway(self, wanted: Mapping[str, Any]) -> None:
         cidr = _cidr(wanted)
         if wanted.get("gateway") and (cidr is None or not is_machine(ipv4(wanted["gateway"], "gateway"), cidr)):
-            raise invalid("gateway", f"{wanted['gateway']} is no address for a machine in {cidr}")
+            raise invalid("gateway", f"{wanted['gateway']} is not an address for a machine in {cidr}")
 
     def _check_overlap(self, domain: Thing, wanted: Mapping[str, Any], thing: Thing | None) -> None:
         cidr = _cidr(wanted)
@@ -159,5 +159,5 @@ def _cidr(wanted: Mapping[str, Any]) -> IPv4Network | None:
 
 
 def _choose_gateway(wanted: dict[str, Any], cidr: IPv4Network) -> None:
-    """Have the first address be the gateway's where nobody says otherwise."""
+    """Have the first address be the gateway's unless somebody says otherwise."""
     wanted.setdefault("gateway", str(cidr.network_address + (1 if cidr.prefixlen < 31 else 0)))

@@ -139,13 +139,13 @@ class _Reading:
     def _comparison(self) -> Predicate:
         kind, name = self._next("an attribute")
         if kind != "word" or name not in self._filterable:
-            raise self._problem(f'"{name}" is no attribute that can be filtered by')
+            raise self._problem(f'"{name}" is not an attribute that can be filtered by')
         _, sign = self._next("an operator")
         # "[c]" after an operator has case not matter.
         folded = sign.upper().endswith("[C]")
         compare = _OPERATORS.get(sign.upper().removesuffix("[C]"))
         if compare is None:
-            raise self._problem(f'"{sign}" is no operator')
+            raise self._problem(f'"{sign}" is not an operator')
         if sign.upper() == "IS" and self._take("NOT"):
             compare = operator.ne
         wanted = self._value(*self._next("a value"))
@@ -162,7 +162,7 @@ class _Reading:
         try:
             return float(text) if "." in text else int(text)
         except ValueError:
-            raise self._problem(f'"{text}" is no value; text stands in quotes') from None
+            raise self._problem(f'"{text}" is not a value; put text in quotes') from None
 
     def _take(self, *words: str) -> bool:
         if self._tokens and self._tokens[0][0] != "quoted" and self._tokens[0][1].upper() in words:

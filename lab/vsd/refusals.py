@@ -31,7 +31,7 @@ class Refusal(NuageError):
         title: What is wrong, in a few words.
         description: What is wrong, with the names and the values.
         field: The attribute it is about.
-        code: The number for programs; None has the answer go without one.
+        code: The number for programs; None leaves it out.
         status: The status of HTTP.
     """
 

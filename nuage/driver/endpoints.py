@@ -85,8 +85,8 @@ class Endpoints:
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one endpoint apart; shared with ``cleanup``.
         clock: Measures how long the VRS takes.
-        ports: Tells the VSD of ports whose addresses are from Nuage; None where Docker's IPAM gives all.
-        places: Knows why the VRS does not resolve a port, None where there is no VSD.
+        ports: Tells the VSD of ports whose addresses are from Nuage; None if Docker's IPAM gives all of them.
+        places: Knows why the VRS does not resolve a port; None without a VSD.
 
     Its methods raise :class:`nuage.errors.NuageError`. ``resolutions`` tells the seconds that the VRS took
     for each answer.

@@ -48,8 +48,8 @@ class Networks:
         endpoints: Removes those of a network that is removed.
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one network, and about one place in the topology, apart; shared with ``cleanup``.
-        pools: Knows the pools of networks whose addresses are from Nuage; None where Docker's IPAM gives all.
-        places: Compares networks with the VSD, None where there is none.
+        pools: Knows the pools of networks whose addresses are from Nuage; None if Docker's IPAM gives all of them.
+        places: Compares networks with the VSD; None without a VSD.
     """
 
     def __init__(

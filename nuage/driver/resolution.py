@@ -33,7 +33,7 @@ def unresolved(
         policy: Its policy; see :func:`nuage.vrs.policy.named_policy`.
         seconds: How long the Join waited.
         controller: Whether a controller is there by now.
-        reason: What the VSD knows of the reason, empty where that is nothing.
+        reason: What the VSD knows of the reason, empty if it knows nothing.
     """
     if not controller:
         return SwitchError(

@@ -41,7 +41,7 @@ class Abandoned:
         found = []
         for key, text in self._records.pool_records().items():
             if key.startswith(_START):
-                # What is none of ours was written by hand.
+                # What the plugin did not write was written by hand.
                 with suppress(Refused):
                     found.append(Pool.from_id(text))
         return found

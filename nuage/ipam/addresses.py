@@ -51,7 +51,7 @@ class Host(Protocol):
         """Return what tells this host's plugin apart from all others."""
 
     def user_of(self, pool: Pool, address: Address) -> str | None:
-        """Say which endpoint of this host has an address, None where none has."""
+        """Say which endpoint of this host has an address; return None if no endpoint has it."""
 
 
 class Addresses:

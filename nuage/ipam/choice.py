@@ -1,4 +1,4 @@
-"""Choosing an address without asking anybody: by chance, among those that are not known to be taken.
+"""Choosing an address without asking anybody: at random, among those that are not known to be taken.
 
 Two hosts that choose at the same moment rarely choose the same address then, and the VSD refuses it to one of them.
 Addresses are whole numbers here, as ``int()`` of them.
@@ -40,7 +40,7 @@ def usable(prefix: Prefix, inside: Sequence[Interval]) -> list[Interval]:
 
 
 def choose(where: Sequence[Interval], taken: AbstractSet[int], random: Random) -> int | None:
-    """Return an address that is not known to be taken, None where there is none.
+    """Return an address that is not known to be taken, None if all are.
 
     Args:
         where: The addresses to choose from.

@@ -41,7 +41,7 @@ class Ipam:
         places: Knows where pools are.
         addresses: Takes addresses, and gives them back.
         handed_out: Tells a network its pool.
-        repetitions: Notices that Docker asks for ever.
+        repetitions: Notices that Docker asks without end.
         abandoned: Remembers pools in which a crash left something.
 
     Its methods are named after the calls. They raise :class:`nuage.errors.NuageError`.
@@ -185,7 +185,7 @@ def _gateway(place: Place, pool: Pool) -> Address | None:
 
 
 def _agreed_gateway(request: RequestAddress, pool: Pool, place: Place) -> Address | None:
-    """Return the gateway that Docker asks for, None where the user names one and the VSD has none.
+    """Return the gateway that Docker asks for, None if the user names one and the VSD does not have one.
 
     That may be a router that Nuage does not know, in an L2 domain. It is an address like others then.
     """

@@ -107,14 +107,14 @@ class HandedOut:
         return _with_place(request, place or {})
 
     async def used(self, network: Network) -> None:
-        """Note that a network was made: its pool waits for none any more."""
+        """Note that a network was made: its pool no longer waits for one."""
         pools = {key: pool for key, pool in self._pools().items() if pool.location() == network.location()}
         for pool in pools.values():
             self._repetitions.ended(pool.id)
         await self._forget(list(pools))
 
     def _place(self, request: NetworkRequest) -> Mapping[str, str] | None:
-        """Return the place that the pool of a network is of, None where nothing is known of it."""
+        """Return the place of a network's pool, None if nothing is known of the pool."""
         known = self._records.network(request.network_id)
         if known is not None and known.ipam:
             # The request comes again.
@@ -146,7 +146,7 @@ class HandedOut:
         return attrs.evolve(pool, gateway=at_vsd.gateway)
 
     def _pools(self) -> dict[str, Pool]:
-        """Return the pools that were handed out of late, by the keys of their records."""
+        """Return the pools that were handed out recently, by the keys of their records."""
         now = self._clock.seconds()
         found = {}
         for key, text in self._own_records().items():
@@ -161,7 +161,7 @@ class HandedOut:
         return {key: text for key, text in self._records.pool_records().items() if key.startswith(_START)}
 
     async def _sweep(self) -> None:
-        """Forget those of which nothing became, and what is no record at all."""
+        """Forget pools that no network was made of, and texts that are not records."""
         await self._forget([key for key in self._own_records() if key not in self._pools()])
 
     async def _forget(self, keys: list[str]) -> None:
@@ -191,7 +191,7 @@ def _demand_agreement(request: NetworkRequest, place: Mapping[str, str]) -> None
 
 
 def _with_place(request: NetworkRequest, place: Mapping[str, str]) -> NetworkRequest:
-    """Return a request with its place, which agrees with what was given, and without a gateway that is none."""
+    """Return a request with its place, which agrees with what was given, and without the gateway 0.0.0.0."""
     named = given_place(request.options)
     missing = {key: value for key, value in place.items() if key not in named}
     pools = tuple(

@@ -25,7 +25,7 @@ class SwitchHost:
         return await self._switch.identity()
 
     def user_of(self, pool: Pool, address: Address) -> str | None:
-        """Say which endpoint of this host has an address, None where none has."""
+        """Say which endpoint of this host has an address; return None if no endpoint has it."""
         for network in self._switch.networks():
             if network.location() == pool.location():
                 for endpoint_id in sorted(self._switch.holders(network, [address])):

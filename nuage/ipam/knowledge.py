@@ -53,7 +53,7 @@ class Knowledge:
         return known
 
     def note(self, pool: Pool, address: Address, *, taken: bool) -> None:
-        """Note that an address is taken, or is not any more."""
+        """Note that an address is taken, or no longer is."""
         known = self._known.get(pool.id)
         if known is not None and taken:
             known.taken.add(int(address))

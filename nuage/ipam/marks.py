@@ -49,7 +49,7 @@ class Mark:
 
     @classmethod
     def parse(cls, text: str) -> Mark | None:
-        """Read a mark; return None for what is none."""
+        """Read a mark; return None for any other text."""
         start, *parts = text.split("/")
         if start != _START or len(parts) != 4 or parts[1] not in {use.value for use in Use}:
             return None

@@ -60,7 +60,7 @@ class Pool:
             return _read(text)
         except (ValueError, TypeError) as problem:
             raise Refused(
-                f"pool {shown(text)} is none of this plugin's: {problem}; create the network again"
+                f"pool {shown(text)} was not made by this plugin: {problem}; create the network again"
             ) from problem
 
     @property

@@ -23,7 +23,7 @@ class PoolPlaces:
 
         Args:
             pool: The pool.
-            fresh: Whether it is looked for again, since the VSD does not know its ID any more.
+            fresh: Whether it is looked for again, since the VSD no longer knows its ID.
 
         Raises:
             NotInDirectory: It is not there.
@@ -45,5 +45,5 @@ class PoolPlaces:
 
 
 def prefix_of(place: Place, version: int) -> Prefix | None:
-    """Return the addresses of a place of one family, None where it has none."""
+    """Return the addresses of one family that a place has, None if it has no such addresses."""
     return place.pool if version == 4 else place.pool_v6

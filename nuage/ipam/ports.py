@@ -84,4 +84,4 @@ class Ports:
 
 
 def _unheld(address: IPv4Address) -> Refused:
-    return Refused(f"address {address} is not held at the VSD any more; start the container again")
+    return Refused(f"address {address} is no longer held at the VSD; start the container again")

@@ -42,7 +42,7 @@ class Unfinished:
         for key, text in self._records.pool_records().items():
             address, _, pool_id = text.partition(" ")
             if key.startswith(_START):
-                # What is none of ours was written by hand.
+                # What the plugin did not write was written by hand.
                 with suppress(Refused, ValueError):
                     found.append((Pool.from_id(pool_id), parse_address(ip_address, address)))
         return found

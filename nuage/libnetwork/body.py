@@ -155,11 +155,11 @@ class Body:
         return self._required(name, self._parsed(name, partial(IPv6Network, strict=False), "an IPv6 prefix"))
 
     def network(self, name: str) -> IPv4Network | IPv6Network | None:
-        """Return a prefix of either family, None where it is absent or empty; see :meth:`network_v4`."""
+        """Return a prefix of either family, None if it is absent or empty; see :meth:`network_v4`."""
         return self._parsed(name, partial(ip_network, strict=False), "an IPv4 or IPv6 prefix")
 
     def address(self, name: str) -> IPv4Address | IPv6Address | None:
-        """Return an address of either family without a prefix length, None where it is absent or empty."""
+        """Return an address of either family without a prefix length, None if it is absent or empty."""
         return self._parsed(name, ip_address, "an IPv4 or IPv6 address")
 
     def gateway_v4(self, name: str) -> IPv4Address | None:

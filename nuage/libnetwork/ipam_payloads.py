@@ -27,7 +27,7 @@ ENDPOINT_NAME = "com.docker.network.endpoint.name"
 class RequestPool:
     """Docker asks for the subnet of a network. ``pool`` and ``sub_pool`` are what the user gave, None for nothing.
 
-    ``options`` are those of ``--ipam-opt``, besides Swarm's own.
+    ``options`` are those of ``--ipam-opt``, and Swarm's own.
     """
 
     address_space: str

@@ -87,7 +87,7 @@ def resource_of(driver: NetworkDriver, ipam: IpamDriver | None, calls: Calls) ->
 
     Args:
         driver: Carries the calls of network drivers out.
-        ipam: Carries those of IPAM drivers out, None where the plugin is none.
+        ipam: Carries those of IPAM drivers out; None if the plugin is not an IPAM driver.
         calls: Keeps the deadlines of both.
     """
     if ipam is None:

@@ -146,7 +146,7 @@ class Daemon:
 
     @property
     def ipam(self) -> Ipam | None:
-        """What answers Docker's IPAM, None where there is no VSD."""
+        """What answers Docker's IPAM; None without a VSD."""
         return self.addressing.ipam if self.addressing is not None else None
 
     @property
@@ -304,7 +304,7 @@ def _remote(config: Config) -> Remote:
 
 
 def _vsd(reactor: Any, config: Config) -> Session | None:
-    """Return the session with the VSD, None where there is no VSD.
+    """Return the session with the VSD; None without a VSD.
 
     Raises:
         ConfigurationError: A file for TLS cannot be used.

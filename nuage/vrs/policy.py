@@ -82,7 +82,7 @@ def entity_metadata(
 ) -> dict[str, str]:
     """Return the metadata of the endpoint's entity (libvrsdk, entity metadata keys)."""
     found = {
-        # What the VSD knows already is found there by the entity's id, and not made anew.
+        # The VSD finds what it knows already by the entity's id, and does not make it anew.
         "nuage-extension": "true" if endpoint.split else None,
         "enterprise": None if endpoint.split else network.organization,
         "nuage-orchestrationID": container.labels.get(ORCHESTRATION_ID) if container else None,

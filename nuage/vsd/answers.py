@@ -42,7 +42,7 @@ def entities(response: Response) -> list[Entity]:
     """Return the objects of a good answer, none if it is empty.
 
     Raises:
-        NotUnderstood: It is no list of objects that have an ID.
+        NotUnderstood: It is not a list of objects that have an ID.
     """
     if response.status == 204:
         return []
@@ -66,7 +66,7 @@ def total(response: Response) -> int | None:
 
 
 def refusal(response: Response) -> Refusal:
-    """Return what an answer says that is no good one."""
+    """Return what an answer says that is not a good one."""
     content = _decoded(response.body)
     fields = content if isinstance(content, dict) else {}
     code = fields.get("internalErrorCode")

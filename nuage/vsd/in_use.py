@@ -84,7 +84,7 @@ async def listed(session: Session, path: str, filter: str | None = None) -> list
 
 
 def address_of(value: object) -> Address | None:
-    """Read an address of the VSD's, which may have a prefix length; None where it is none."""
+    """Read an address of the VSD's, which may have a prefix length; return None for any other text."""
     try:
         return ip_address(value.partition("/")[0]) if isinstance(value, str) and "%" not in value else None
     except ValueError:

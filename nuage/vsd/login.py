@@ -1,6 +1,6 @@
 """The login at the VSD. Everybody who asks shares it.
 
-It gives a key for a day or less. A key is renewed before it expires, and when the VSD does not take it any more. The
+It gives a key for a day or less. A key is renewed before it expires, and when the VSD no longer takes it. The
 VSD gives another key only in the last minutes of the former one (one to five, by its configuration); before that it
 gives the same one again.
 """

@@ -80,7 +80,7 @@ class Presence:
         """Ask now, and for as long as the VSD is away.
 
         Args:
-            probe: Asks. What comes of it is noted by whom it asks.
+            probe: Asks. Whoever is asked notes the outcome.
         """
         self._probe = probe
         self._ask()

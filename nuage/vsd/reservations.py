@@ -1,6 +1,6 @@
 """How an address of a subnet is held at the VSD, so that it gives it to nobody else.
 
-There are two forms, of which one VSD may know one only:
+There are two forms. A VSD may know only one of them:
 
 - a reservation (``vmipreservations``, from release 20.5 on) has nothing but an address,
 - a Container that is made first (split activation, in all releases) has address and MAC address. The port that the VRS
@@ -101,7 +101,7 @@ class Holds(Protocol):
         """
 
     async def find(self, place: Place, address: Address) -> Hold | None:
-        """Return who holds an address in this form, None where nobody does."""
+        """Return who holds an address in this form, None if nobody does."""
 
     async def marked(self, place: Place, start: str) -> list[Hold]:
         """Return the holds of a place whose mark starts with a text."""
@@ -128,7 +128,7 @@ class Reservations:
             path = f"{place.path}/vmipreservations"
             made = await self._session.post(path, body, unless=equals(f"{family}Address", address))
         if made.get("externalID") != claim.mark:
-            # The answer was lost, and what was found in its stead is another's.
+            # The answer was lost, and what was found instead is somebody else's.
             raise AddressTaken(f"address {address} is reserved already")
         hold = _hold("vmipreservations", made)
         return await _agreed(self._session, hold, claim, made.get(f"{family}Address"))

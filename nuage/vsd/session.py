@@ -24,7 +24,7 @@ from nuage.watchers import Watchers
 PAGE = 500
 #: Pages that a list may have.
 _MOST_PAGES = 200
-#: Statuses that say that the key of a login is not taken any more. Which one comes depends on the release.
+#: Statuses that say that the key of a login is no longer taken. Which one comes depends on the release.
 _EXPIRED = (401, 419)
 #: The VSD's own error where an object has all the values already that a PUT gives it (NEUTRON's client names it).
 _NO_CHANGE = 2039
@@ -163,7 +163,7 @@ class Session:
         )
 
     async def _logged_in(self, request: Request) -> Response:
-        """Ask with the login's key, and once more with another if it is not accepted any more."""
+        """Ask with the login's key, and once more with another key if it is no longer accepted."""
         headers = await self._login.headers()
         response = await self._cluster.ask(request, headers)
         if response.status in _EXPIRED:

@@ -41,9 +41,9 @@ class Trust:
 
     Attributes:
         ca_certificate: The authorities that may have signed the VSD's certificate, None for those of the system.
-        any_certificate: Whether nobody has to have, and its name does not matter.
+        any_certificate: Whether any certificate will do, with any name.
         certificate: Our own, None if a password says who we are.
-        private_key: The key of ours.
+        private_key: The key of our own certificate.
     """
 
     ca_certificate: Path | None = None
@@ -110,7 +110,7 @@ class Trust:
             own: PrivateCertificate = PrivateCertificate.loadPEM(pem)
         except (CryptoError, VerifyError) as problem:
             raise Unusable(
-                f"{self.certificate} and {self.private_key} are no certificate and its key in PEM form"
+                f"{self.certificate} and {self.private_key} are not a certificate and its key in PEM form"
             ) from problem
         return own
 
