@@ -129,8 +129,8 @@ def post_json(method: str, body: object) -> bytes:
 
 
 def site_of(driver: object, calls: Calls, clock: Any, ipam: object = None) -> PluginSite:
-    """Return a site with a driver behind it, or with drivers of both kinds."""
-    return PluginSite(resource_of(cast(NetworkDriver, driver), cast(IpamDriver | None, ipam), calls), clock)
+    """Return a site with drivers of both kinds behind it."""
+    return PluginSite(resource_of(cast(NetworkDriver, driver), cast(IpamDriver, ipam or PlayedDriver()), calls), clock)
 
 
 class Wire:

@@ -16,6 +16,7 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.errors import Refused
+from nuage.ipam.without_vsd import WithoutVsd
 from nuage.libnetwork.calls import Calls
 from tests.driver_support import OPTIONS
 from tests.http_support import Answer, PlayedDriver, Wire, never, post, post_json, site_of
@@ -69,11 +70,16 @@ class Routes(SynchronousTestCase):
         assert self.ask(post("NetworkDriver.GetCapabilities", b"")).status == 200
         assert self.ipam.calls == []
 
-    def test_without_an_ipam(self) -> None:
-        """It is none."""
-        self.site = site_of(PlayedDriver(), self.calls, self.clock)
-        assert self.ask(post("Plugin.Activate", b"")).json() == {"Implements": ["NetworkDriver"]}
-        assert self.ask(post("IpamDriver.GetCapabilities", b"")).status == 404
+    def test_without_a_vsd(self) -> None:
+        """Docker asks only once what the plugin is: it is the same, and a message says what is missing."""
+        self.site = site_of(PlayedDriver(), self.calls, self.clock, WithoutVsd())
+        assert self.ask(post("Plugin.Activate", b"")).json() == {"Implements": ["NetworkDriver", "IpamDriver"]}
+        for method in ("GetCapabilities", "GetDefaultAddressSpaces"):
+            assert self.ask(post(f"IpamDriver.{method}", b"")).status == 200
+        for method in ("RequestPool", "RequestAddress"):
+            assert "set vsd_url" in self.ask(post_json(f"IpamDriver.{method}", GOOD[method])).json()["Error"]
+        for method in ("ReleasePool", "ReleaseAddress"):
+            assert self.ask(post_json(f"IpamDriver.{method}", GOOD[method])).json() == {}
 
     def test_errors(self) -> None:
         """Docker reads "Error" of an IPAM driver, and "Err" where the status is not 200."""

@@ -89,13 +89,13 @@ class Routes(ResourceCase):
     def test_the_handshake_has_no_body(self) -> None:
         """One with a body is answered as well."""
         for body in (b"", b"{}", b"nonsense"):
-            assert self.ask(post("Plugin.Activate", body)).json() == {"Implements": ["NetworkDriver"]}
+            assert self.ask(post("Plugin.Activate", body)).json() == {"Implements": ["NetworkDriver", "IpamDriver"]}
             assert self.ask(post("NetworkDriver.GetCapabilities", body)).status == 200
         assert [name for name, _ in self.driver.calls] == ["capabilities"] * 3
 
     def test_an_unknown_method_is_not_implemented(self) -> None:
         """Docker takes 404 for that, and nothing else."""
-        for path in ("IpamDriver.GetCapabilities", "NetworkDriver.Nothing", "", "x/y", "NetworkDriver.Join/", "%00"):
+        for path in ("IpamDriver.Nothing", "NetworkDriver.Nothing", "", "x/y", "NetworkDriver.Join/", "%00"):
             answer = self.ask(post_json(path, IDS))
             assert answer.status == 404
             assert re.fullmatch(".*is not implemented by this driver", answer.json()["Err"])

@@ -82,18 +82,15 @@ class IpamResource(Answering):
         return await self._call(request, ipam_payloads.ReleaseAddress.from_body, self._driver.release_address)
 
 
-def resource_of(driver: NetworkDriver, ipam: IpamDriver | None, calls: Calls) -> IResource:
+def resource_of(driver: NetworkDriver, ipam: IpamDriver, calls: Calls) -> IResource:
     """Return the resource of a plugin.
 
     Args:
         driver: Carries the calls of network drivers out.
-        ipam: Carries those of IPAM drivers out; None if the plugin is not an IPAM driver.
+        ipam: Carries those of IPAM drivers out.
         calls: Keeps the deadlines of both.
     """
-    if ipam is None:
-        return Libnetwork(driver, calls).resource()
-    both = (payloads.NETWORK_DRIVER, payloads.IPAM_DRIVER)
-    return _Both(Libnetwork(driver, calls, both).resource(), IpamResource(ipam, calls).resource())
+    return _Both(Libnetwork(driver, calls).resource(), IpamResource(ipam, calls).resource())
 
 
 def methods_of(ipam: IpamDriver | None) -> tuple[str, ...]:

@@ -33,8 +33,8 @@ class NetworkDriver(Protocol):
     async def discover(self, request: payloads.Discovery, /) -> payloads.Empty: ...
 
 
-async def _activation(implements: tuple[str, ...]) -> payloads.Activation:
-    return payloads.Activation(implements)
+async def _activation() -> payloads.Activation:
+    return payloads.Activation((payloads.NETWORK_DRIVER, payloads.IPAM_DRIVER))
 
 
 class Libnetwork(Answering):
@@ -43,17 +43,13 @@ class Libnetwork(Answering):
     Args:
         driver: Carries the calls out.
         calls: Keeps their deadlines.
-        implements: The kinds of drivers that this plugin is.
     """
 
     _app = answers_errors(Klein())
 
-    def __init__(
-        self, driver: NetworkDriver, calls: Calls, implements: tuple[str, ...] = (payloads.NETWORK_DRIVER,)
-    ) -> None:
+    def __init__(self, driver: NetworkDriver, calls: Calls) -> None:
         super().__init__(calls)
         self._driver = driver
-        self._implements = implements
 
     def resource(self) -> IResource:
         """Return the resource for a site."""
@@ -62,7 +58,7 @@ class Libnetwork(Answering):
     @_app.route("/Plugin.Activate", methods=["POST"])
     async def activate(self, request: IRequest) -> bytes:
         """Tell what this plugin is."""
-        return await self._without_body(request, "Plugin.Activate", _activation(self._implements))
+        return await self._without_body(request, "Plugin.Activate", _activation())
 
     @_app.route("/NetworkDriver.GetCapabilities", methods=["POST"])
     async def get_capabilities(self, request: IRequest) -> bytes:

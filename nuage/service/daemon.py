@@ -27,6 +27,7 @@ from nuage.driver.turns import Turns
 from nuage.errors import ConfigurationError
 from nuage.ipam.driver import Ipam
 from nuage.ipam.holdings import Holdings
+from nuage.ipam.without_vsd import WithoutVsd
 from nuage.links.links import Links
 from nuage.model import Container
 from nuage.ovsdb.client import OvsdbClient
@@ -145,9 +146,9 @@ class Daemon:
         self.ledger = Ledger(reactor, self.times.now, self.switch, judge)
 
     @property
-    def ipam(self) -> Ipam | None:
-        """What answers Docker's IPAM; None without a VSD."""
-        return self.addressing.ipam if self.addressing is not None else None
+    def ipam(self) -> Ipam | WithoutVsd:
+        """What answers Docker's IPAM."""
+        return self.addressing.ipam if self.addressing is not None else WithoutVsd()
 
     @property
     def holdings(self) -> Holdings | None:
