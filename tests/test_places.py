@@ -185,7 +185,9 @@ class MakingUp(PlacesCase):
             self.done(self.created(network()))
             self.done(self.created(network()))
         (warning,) = self.warnings(logged)
-        self.assertIn(f"network {NETWORK} is not compared with the VSD, which is made up for later: the VSD", warning)
+        self.assertIn(
+            f"network {NETWORK} could not be compared with the VSD, and will be when the VSD is back: the VSD", warning
+        )
 
     def test_a_wrong_one(self) -> None:
         """It is told, once for each reason, and looked at again at the next return."""

@@ -81,7 +81,7 @@ class Contract(TestCase):
         for names, part in (
             (("Enterprize", "Domain", "Zone", "Subnet 2", "admin"), 'did you mean "Enterprise"?'),
             (("Enterprise", "Domain", "Zoen", "Subnet 2", "admin"), 'did you mean "Zone"?'),
-            (("Enterprise", "Domain", "Zone", "Storage", "admin"), 'there is one in zone "Backend"'),
+            (("Enterprise", "Domain", "Zone", "Storage", "admin"), 'there is one of this name in zone "Backend"'),
             (("Enterprise", "Domain", "Zone", 'a "quoted" \\ name\'s', "admin"), "no subnet"),
             (("Enterprise", "Flat", "Zone", "Subnet 2", "admin"), "it has an L2 domain of this name"),
             (("Enterprise", "Domain", "Zone", "Subnet 2", "amdin"), 'did you mean "admin"?'),

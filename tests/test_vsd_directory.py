@@ -259,7 +259,7 @@ class Missing(DirectoryCase):
         )
 
     def test_another_zone(self) -> None:
-        self.assertIn('there is one in zone "Other Zone"', self.missing(subnet="Subnet 9"))
+        self.assertIn('there is one of this name in zone "Other Zone"', self.missing(subnet="Subnet 9"))
 
     def test_many_and_none(self) -> None:
         """A message lists a few names and no more."""

@@ -84,7 +84,7 @@ class Places:
             objections = await self._objections(network, network.policy_group, network.redirection_target)
         except _CANNOT_TELL as problem:
             self._log.warn(
-                "network {network} is not compared with the VSD, which is made up for later: {problem}",
+                "network {network} could not be compared with the VSD, and will be when the VSD is back: {problem}",
                 network=network.id,
                 problem=str(problem),
             )

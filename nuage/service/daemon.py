@@ -339,7 +339,8 @@ def _watched_vsd(presence: Presence, config: Config) -> Watched:
         remedy="check vsd_url and the account; networks that it does not know yet are compared once it is there",
         there=lambda: presence.there,
         status=lambda: presence.status,
-        promise="networks are created without it, and compared with it as soon as it is there",
+        promise="networks are created without it, and compared when it is back; "
+        "containers whose addresses come from it do not start",
         needed=False,
         grace=_VSD_LAG,
     )

@@ -206,7 +206,9 @@ class Directory:
             zones = await self._session.get(f"{path}/zones") if elsewhere else []
             names = sorted(shown(each.get("name")) for each in zones if each["ID"] in elsewhere)
             if names:
-                raise NotInDirectory(joined(str(problem), f"there is one in zone {' and '.join(names)}")) from None
+                raise NotInDirectory(
+                    joined(str(problem), f"there is one of this name in zone {' and '.join(names)}")
+                ) from None
             raise
 
     async def _one(self, what: str, name: str, path: str, where: str, *, attribute: str = "name") -> Entity:

@@ -57,7 +57,7 @@ class VsdTests(HostTestCase):
         """It stops no network. One that is wrong is told when it is back, in the log and by a container's start."""
         self.host.vsc.leave_vsd()
         self.create_network("wrong", zone="Zoen")
-        self.assertTrue(self.logged("is not compared with the VSD"))
+        self.assertTrue(self.logged("could not be compared with the VSD"))
         self.host.vsc.come_back_vsd()
         # Its return is noticed after some seconds; a plugin that starts looks at once.
         self.host.plugin.stop()
