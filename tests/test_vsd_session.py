@@ -377,6 +377,19 @@ class Servers(SessionCase):
         self.assertEqual(len(self.vsd.asked), 4)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_no_pauses_while_it_is_away(self) -> None:
+        """Who asks next waits for one round alone: a host that gives back a hundred addresses asks a hundred times."""
+        self.vsd.script = lambda _asked: (_ for _ in ()).throw(gone())
+        self.problem(self.session.get("/enterprises"))
+        asked, now = len(self.vsd.asked), self.clock.seconds()
+        self.problem(self.session.get("/enterprises"))
+        self.assertEqual((len(self.vsd.asked) - asked, self.clock.seconds()), (1, now))
+        # After an answer it is as before.
+        self.vsd.script = lambda _asked: None
+        self.done(self.session.get("/enterprises"))
+        self.vsd.play(gone(), gone())
+        self.done(self.session.get("/enterprises"))
+
     def test_the_time_is_shared(self) -> None:
         """Two servers that hang take together what one request may take."""
         self.session = self.vsd.session(self.clock, urls=URLS, timeout=4)

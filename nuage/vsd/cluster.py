@@ -1,7 +1,7 @@
 """The VSD's servers: a request goes to one that answers.
 
 One server may be several: the nodes of a cluster. The one that answered last is asked first. What may be repeated goes
-to the next one, and after a pause to all of them again.
+to the next one, and after a pause to all of them again. While none of them answers, a request is tried once at each.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ class Cluster:
         self._chance = chance
         #: Tells how each server was asked, each repetition.
         self.asked: Watchers[Asked] = Watchers("requests to the VSD")
+        #: Whether no server answered the last request that had time for it. The next one does not wait for that again.
+        self._away = False
 
     async def ask(self, request: Request, headers: Mapping[str, str]) -> Response:
         """Return the answer of a server that is able to give one.
@@ -105,7 +107,7 @@ class Cluster:
             VsdUnavailable: None answers.
         """
         end = self._clock.seconds() + self._timeout
-        for pause in (*_PAUSES, None):
+        for pause in (None,) if self._away else (*_PAUSES, None):
             for url in list(self._urls):
                 try:
                     return await self._ask_at(url, request, headers, max(end - self._clock.seconds(), 0.001))
@@ -114,10 +116,12 @@ class Cluster:
                 if problem.maybe_done and not request.repeatable:
                     raise AnswerLost(str(problem)) from problem
                 if self._clock.seconds() >= end:
+                    self._away = True
                     raise VsdUnavailable(str(problem)) from problem
             if pause is None or self._clock.seconds() + pause >= end:
                 break
             await deferLater(self._clock, pause * (1 - self._chance() / 2))
+        self._away = True
         raise VsdUnavailable(str(problem)) from problem
 
     def unavailable(self, request: Request, reason: str) -> VsdUnavailable:
@@ -147,6 +151,7 @@ class Cluster:
             self.asked.tell(Asked(method=request.method, code=code, seconds=self._clock.seconds() - began))
         if response.status >= 301 and not 400 <= response.status < 500:
             raise _Failed(_message(url, request, str(refusal(response))), maybe_done=True)
+        self._away = False
         self._prefer(url)
         return response
 
