@@ -187,7 +187,7 @@ class Finishing(SynchronousTestCase):
         assert told == [
             f"{put_off}away, nu{subjects[0][:13]} too{others}",
             f"{put_off}full{others}",
-            "the clean-up that was put off is finished: 200 endpoints and networks",
+            "the clean-up that was put off is finished (endpoints and networks: 200)",
         ]
         assert self.step.attempts == 200 * 15 - 1
 

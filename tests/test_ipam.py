@@ -471,9 +471,9 @@ class ReservedAddresses(IpamCase):
         self.make_network()
         self.take(pool_id, "10.21.59.9")
         for address, reason in (
-            ("10.21.60.2", "not one of 10.21.59.0/24"),
-            ("10.21.59.0", "not one of 10.21.59.0/24"),
-            ("10.21.59.255", "not one of 10.21.59.0/24"),
+            ("10.21.60.2", "outside of 10.21.59.0/24"),
+            ("10.21.59.0", "outside of 10.21.59.0/24"),
+            ("10.21.59.255", "outside of 10.21.59.0/24"),
             ("10.21.59.1", "is the gateway of 10.21.59.0/24"),
             ("10.21.59.77", 'taken by VM "vm-7"'),
         ):

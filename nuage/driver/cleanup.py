@@ -138,7 +138,7 @@ class Cleanup:
         if self._steps or not self._put_off:
             return
         self._log.info(
-            "the clean-up that was put off is finished: {count} {what}", count=len(self._put_off), what=self._what
+            "the clean-up that was put off is finished ({what}: {count})", count=len(self._put_off), what=self._what
         )
         self._put_off.clear()
         self._told.clear()

@@ -166,7 +166,7 @@ class Addresses:
             Refused: It cannot be had; the message says why.
         """
         if not any(low <= int(address) <= high for low, high in usable(pool.prefix, [span(pool.prefix)])):
-            raise Refused(f"address {address} is not one of {pool}; choose another")
+            raise Refused(f"address {address} is outside of {pool}, or its first or last one; choose another")
         form = await self.form(place)
         async with self.turn(pool, address):
             # It is looked for first: what fails after that has made nothing that was there before.
