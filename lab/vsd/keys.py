@@ -51,10 +51,9 @@ class Credentials:
 
 @attrs.frozen
 class Key:
-    """A key, with the seconds since the epoch when it was given and when it ends."""
+    """A key, with the seconds since the epoch when it ends."""
 
     text: str = attrs.field(repr=False)
-    given: float
     ends: float
 
 
@@ -78,7 +77,7 @@ class Keys:
     def log_in(self, credentials: Credentials) -> tuple[Thing, Key]:
         """Return a user who gave the password, or a key, and a key.
 
-        One that was given within the renewal interval is given again.
+        One that lasts longer than the renewal interval is given again.
 
         Raises:
             NotAuthenticated: Neither password nor key is right.
@@ -88,8 +87,8 @@ class Keys:
         if not hmac.compare_digest(credentials.secret.encode(), str(user["password"]).encode()):
             self._check(user, credentials.secret)
         keys = self._keys[user.id] = [key for key in self._keys.get(user.id, ()) if key.ends > now - _REMEMBERED]
-        if not keys or keys[-1].ends <= now or keys[-1].given + self._config["APIKeyRenewalInterval"] <= now:
-            keys.append(Key(secrets.token_hex(16), now, now + self._config["APIKeyValidity"]))
+        if not keys or keys[-1].ends - self._config["APIKeyRenewalInterval"] <= now:
+            keys.append(Key(secrets.token_hex(16), now + self._config["APIKeyValidity"]))
         return user, keys[-1]
 
     def authenticate(self, credentials: Credentials) -> Thing:
