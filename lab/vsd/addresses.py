@@ -27,7 +27,7 @@ def ipv4(value: Any, field: str) -> IPv4Address:
     """Return an address.
 
     Raises:
-        Refusal: It is none.
+        Refusal: It is not an address.
     """
     try:
         return IPv4Address(str(value))
@@ -39,7 +39,7 @@ def mac_address(value: Any) -> str:
     """Return a MAC address, in lower case.
 
     Raises:
-        Refusal: It is none.
+        Refusal: It is not a MAC address.
     """
     if not isinstance(value, str) or not _MAC.fullmatch(value):
         raise invalid("MAC", f'"{value}" is not a MAC address')

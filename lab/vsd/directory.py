@@ -57,7 +57,7 @@ class Thing:
 
 @attrs.frozen
 class Change:
-    """Something that happened: what, to which object, and by whom (the ID of a user)."""
+    """Something that happened: what, to which object, and the ID of the user who did it."""
 
     type: str
     thing: Thing

@@ -15,7 +15,7 @@ def as_object(body: Any) -> Mapping[str, Any]:
     """Return a body that has to be an object.
 
     Raises:
-        Refusal: It is none.
+        Refusal: It is not an object.
     """
     if not isinstance(body, dict):
         raise malformed(f"An object is needed as the body, not {str(body)[:80]!r}")
@@ -26,7 +26,7 @@ def as_ids(body: Any) -> list[str]:
     """Return a body that has to be a list of IDs.
 
     Raises:
-        Refusal: It is none.
+        Refusal: It is not a list of IDs.
     """
     if not isinstance(body, list) or not all(isinstance(each, str) for each in body):
         raise malformed(f"A list of IDs is needed as the body, not {str(body)[:80]!r}")

@@ -54,7 +54,7 @@ class Pool:
         """Read an ID.
 
         Raises:
-            Refused: It is none.
+            Refused: The text is not an ID of this plugin's.
         """
         try:
             return _read(text)

@@ -42,7 +42,7 @@ class Explainer:
         links: Are looked up in the kernel.
         recent: The last calls.
         report: Makes a report, which names endpoints that Docker removed after they were refused.
-        why_unresolved: Asks the VSD; see :meth:`nuage.driver.places.Places.why_unresolved`. None where there is none.
+        why_unresolved: Asks the VSD; see :meth:`nuage.driver.places.Places.why_unresolved`. None without a VSD.
     """
 
     def __init__(

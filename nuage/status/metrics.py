@@ -221,7 +221,7 @@ METRICS = (
     Metric(
         name="vsd_connected",
         kind=Kind.GAUGE,
-        text="1 if the VSD answers and accepts the account, else 0. Left out where there is none.",
+        text="1 if the VSD answers and accepts the account, else 0. Left out without a VSD.",
         seen=_there("vsd"),
     ),
     Metric(
