@@ -57,7 +57,7 @@ class VsdRefused(NuageError):
     Attributes:
         status: The status of HTTP, such as 404 or 409.
         code: The VSD's own number of the error (internalErrorCode), None if it gave no number.
-        title, description: The VSD's words, empty where it gave none.
+        title, description: The VSD's words, empty if it gave none.
     """
 
     def __init__(

@@ -47,7 +47,7 @@ def parse_address(kind: Callable[[str], Parsed], text: str) -> Parsed:
 class Pool4:
     """An IPv4 pool of a network and the gateway that Docker's IPAM chose or the user named.
 
-    ``space`` is the address space that it is from, which tells whose IPAM gave it; empty where nobody told.
+    ``space`` is the address space that it is from, which tells whose IPAM gave it; empty if nobody told.
     """
 
     subnet: IPv4Network

@@ -45,7 +45,7 @@ class _Asked:
     """A request that was read: who asks for what.
 
     ``upper`` is the object whose children are meant, the root where the path has no other; ``identity`` is that of the
-    object meant, empty where all of ``kind`` are.
+    object meant, empty if all of ``kind`` are.
     """
 
     request: IRequest
@@ -351,7 +351,7 @@ class Api:
 
 
 def header(request: IRequest, name: str) -> str:
-    """Return the value of a header, empty where it is missing."""
+    """Return the value of a header, empty if it is missing."""
     value: bytes = request.getHeader(name.encode()) or b""
     try:
         return value.decode()

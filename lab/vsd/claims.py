@@ -106,7 +106,7 @@ class Claims:
         """Return the policy group or redirection target that a port's metadata name, None if they name none.
 
         Raises:
-            Unfit: The domain has none of that name.
+            Unfit: The domain does not have one of that name.
         """
         key, what = ASSIGNED[resource]
         name = port.metadata.get(key)

@@ -16,7 +16,7 @@ from lab.vsd.refusals import malformed
 #: Objects of a page, if the client does not say, and at most.
 _USUAL_SIZE, _GREATEST_SIZE = 50, 500
 
-#: Gives the value of a header of the request, empty where it has none.
+#: Gives the value of a header of the request, empty if the request does not have it.
 Headers = Callable[[str], str]
 
 

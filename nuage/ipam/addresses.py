@@ -335,13 +335,13 @@ class Addresses:
         await self._unfinished.clear(pool, address)
 
     async def _found_ours(self, place: Place, address: Address) -> Hold | None:
-        """Return who holds an address for this host, or as a Swarm manager for all, None where nobody does."""
+        """Return who holds an address for this host, or as a Swarm manager for all, None if nobody does."""
         hold, host = await self._found(place, address), await self._host.identity()
         mark = Mark.parse(hold.mark) if hold else None
         return hold if mark is not None and (mark.host == host or mark.use is Use.TASK) else None
 
     async def _found(self, place: Place, address: Address) -> Hold | None:
-        """Return who holds an address in either form, None where nobody does."""
+        """Return who holds an address in either form, None if nobody does."""
         for form in await self._all_forms(place):
             if hold := await form.find(place, address):
                 return hold

@@ -1,6 +1,6 @@
 """What is held at the VSD for this host and used by nobody: a crash left it.
 
-It is found by its mark, which names the host, and given back where nobody has used it for some time: see
+It is found by its mark, which names the host, and given back if nobody has used it for some time: see
 :mod:`nuage.ipam.holdings`. Without an answer of Docker's nothing is done.
 
 ::

@@ -152,7 +152,7 @@ class Daemon:
 
     @property
     def holdings(self) -> Holdings | None:
-        """What compares held addresses with those in use, None where there is no VSD."""
+        """What compares held addresses with those in use; None without a VSD."""
         return self.addressing.holdings if self.addressing is not None else None
 
     def watched(self) -> list[Watched]:

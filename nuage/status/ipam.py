@@ -18,7 +18,7 @@ class Ipam(Small):
     """``/ipam``: what is held, and where that differs from what is used; ``/ipam/release``: gives back what is unused.
 
     Args:
-        holdings: Compares them; None where no addresses are from a VSD.
+        holdings: Compares them; None if no addresses are from a VSD.
         trace: Tells whose an endpoint is: :meth:`nuage.vrs.switch.Switch.trace`.
     """
 

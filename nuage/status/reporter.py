@@ -38,7 +38,7 @@ class Reporter:
         ledger: How the endpoints do.
         account: What the auditor did.
         unfinished: Tells what is still to be cleaned up.
-        left: Counts the addresses from Nuage that nobody uses, by what becomes of them. None where there is no VSD.
+        left: Counts the addresses from Nuage that nobody uses, by what becomes of them. None without a VSD.
     """
 
     def __init__(

@@ -220,7 +220,7 @@ def _port_row(bridge: str, network: Network, endpoint: Endpoint, container: Cont
 def _port_columns(
     bridge: str, endpoint: Endpoint, domain: str, zone: str, subnet: str, network_type: str
 ) -> dict[str, Value]:
-    """Return the columns of a port but its metadata. The last four are empty where the VSD has the port already."""
+    """Return the columns of a port but its metadata. The last four are empty if the VSD has the port already."""
     return {
         "name": port_name(endpoint.id),
         "mac": endpoint.mac,

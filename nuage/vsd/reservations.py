@@ -50,7 +50,7 @@ class Hold:
         path: Where.
         mark: Its ``externalID``.
         name: What people read of it.
-        mac: The MAC address that goes with it; "" where none does.
+        mac: The MAC address that goes with it; "" if none does.
         vport: The ID of the vPort that has it; "" where that is not known.
     """
 
