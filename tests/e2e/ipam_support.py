@@ -66,7 +66,9 @@ class Vsd:
 
     def assign(self, path: str, *names: str) -> None:
         """Have the members of a path be the policy groups of these names."""
-        self.ask("PUT", path, [each["ID"] for each in self.get("policygroups") if each["name"] in names])
+        found = {each["name"]: each["ID"] for each in self.get("policygroups") if each["name"] in names}
+        assert found.keys() == {*names}, f"the VSD has only {found.keys()} of {names}"
+        self.ask("PUT", path, [*found.values()])
 
     def ask(self, method: str, path: str, body: object = None) -> list[dict[str, Any]]:
         """Make a request, and return the objects of its answer."""

@@ -134,12 +134,12 @@ class IpamTests(HostTestCase):
         wait_until("it has its name", lambda: self.vsd.get(containers)[0]["name"] == "c1", 5)
         groups = f"vports/{vport['ID']}/policygroups"
         self.assertEqual([each["name"] for each in self.vsd.get(groups)], ["web"])
-        self.vsd.assign(groups, "db")
+        self.vsd.assign(groups, "quarantine")
         self.docker("rename", "c1", "c2")
         self._containers.append("c2")
         self.host.plugin.process.send(signal.SIGUSR2)
         wait_until("it has its new name", lambda: self.vsd.get(containers)[0]["name"] == "c2", 15)
-        self.assertEqual([each["name"] for each in self.vsd.get(groups)], ["db"])
+        self.assertEqual([each["name"] for each in self.vsd.get(groups)], ["quarantine"])
         self.assertEqual(self.host.plugin.ask("ipam", "check").returncode, 0)
 
     def test_the_vsd_and_docker_are_away(self) -> None:
