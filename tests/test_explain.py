@@ -206,7 +206,7 @@ class ChainTests(SynchronousTestCase):
         self.broken("resolution", "Nuage 10.21.59.254", "Create the network again", resolution=elsewhere)
 
     def test_split(self) -> None:
-        """Where Containers hold the addresses, the VRS is told of no place, and takes no policy."""
+        """If Containers hold the addresses, the VRS is told of no place and no policy: the vPort has that."""
         split = attrs.evolve(ENDPOINT, split=True)
         placeless = ToldPort(mac=MAC, domain=None, zone=None, subnet=None, address=None, policy={})
         facts: Mapping[str, Any] = {
@@ -215,7 +215,11 @@ class ChainTests(SynchronousTestCase):
             "entity": attrs.evolve(ENTITY, organization=None),
         }
         self.assertIsNone(answer(attrs.evolve(WELL, **facts)))
-        self.broken("policy", "assign it to the vPort", "vsd_address_form", docker=labelled(QUARANTINE), **facts)
+        labelled_chain = chain(attrs.evolve(WELL, docker=labelled(QUARANTINE), **facts))
+        (stage,) = [each for each in labelled_chain if each.name == "policy"]
+        self.assertIs(stage.verdict, Verdict.OK)
+        self.assertIn('"quarantine", from a label of the container', stage.text)
+        self.assertIn("the vPort at the VSD has what counts now", stage.text)
         other = attrs.evolve(placeless, mac="7a:42:00:00:00:00")
         self.broken("Nuage_Port_Table", "its MAC address is", "restart", **{**facts, "port": other})
 

@@ -252,14 +252,14 @@ def _compared(facts: Facts, told: Mapping[str, str], network: Network, endpoint:
             policy.check_labels(container)
     except Refused as problem:
         return Verdict.BROKEN, f"{problem}; its labels are ignored", "correct the label and start the container again"
-    try:
-        wanted = policy.port_metadata(network, endpoint, container)
-    except Refused as problem:
-        return Verdict.BROKEN, str(problem)
+    wanted = policy.port_metadata(network, endpoint, container)
     group_from = policy.origin(policy.POLICY_GROUP, network, endpoint, container)
     origin = f", from {_ORIGINS[group_from]}" if group_from else ""
     if container is None and facts.trace.container_id is None:
         return Verdict.UNKNOWN, f"{_shown(told)}{origin}; the container's labels are not known before Docker answers"
+    if endpoint.split:
+        named = policy.named_policy(network, endpoint, container)
+        return Verdict.OK, f"{_shown(named)}{origin}, as it was at the start; the vPort at the VSD has what counts now"
     if told == wanted:
         late = f"; Docker told the labels late, {facts.late:.0f} s ago" if facts.late is not None else ""
         return Verdict.OK, f"{_shown(told)}{origin}{late}"
