@@ -71,7 +71,7 @@ class Login:
         self._clock = clock
         self._account = account
         self._key: _Key | None = None
-        self._refused: tuple[VsdRefused, float] | None = None
+        self._refused: tuple[Response, float] | None = None
         self._waiting: list[Deferred[None]] = []
         self._going_on: Deferred[None] | None = None
 
@@ -112,13 +112,13 @@ class Login:
             waiter.callback(outcome)
 
     async def _log_in(self) -> None:
-        if self._refused is not None and self._clock.seconds() < self._refused[1]:
-            raise self._refused[0]
         request = Request(method="GET", path="/me", repeatable=True)
+        if self._refused is not None and self._clock.seconds() < self._refused[1]:
+            raise self._refusal(request, self._refused[0])
         response = await self._cluster.ask(request, self._headers(self._account.password()))
         if response.status >= 300:
-            self._refused = self._refusal(request, response), self._clock.seconds() + _LOCKOUT
-            raise self._refused[0]
+            self._refused = response, self._clock.seconds() + _LOCKOUT
+            raise self._refusal(request, response)
         self._refused = None
         try:
             self._key = self._key_of(response)
