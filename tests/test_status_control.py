@@ -243,14 +243,13 @@ class Listening(EventsCase):
         self.assertEqual([name for name, _ in self.told(listener)], ["report", "change"])
 
 
-class SlowListeners(EventsCase):
-    """On a real connection that is not read."""
+class RealListeners(EventsCase):
+    """On a connection that takes only so much at once, or is not read."""
 
     timeout = 20
 
-    @asynchronous
-    async def test_slow(self) -> None:
-        """It costs no memory, and gets a whole report when it reads again."""
+    async def connected(self) -> tuple[Any, ControlServer]:
+        """Return a client that listens, and its server."""
         folder = tempfile.TemporaryDirectory(prefix="nuage")
         self.addCleanup(folder.cleanup)
         server = ControlServer(reactor, Path(folder.name) / "control.sock", self.site)
@@ -258,9 +257,27 @@ class SlowListeners(EventsCase):
         server.startService()
         self.addCleanup(server.stopService)
         client = await connect(reactor, Path(folder.name) / "control.sock")
-        transport = cast(Any, client.transport)
-        transport.write(get("/events"))
+        cast(Any, client.transport).write(get("/events"))
         await until(lambda: b"event: report" in client.received)
+        return client, server
+
+    @asynchronous
+    async def test_large(self) -> None:
+        """A report that is larger than what a connection takes at once is sent once, and then what changes."""
+        self.report = report(endpoints=many(1000))
+        client, _ = await self.connected()
+        await until(lambda: client.received.endswith(b"\n\n\r\n"))
+        self.report = report(endpoints=many(999))
+        self.clock.advance(0.5)
+        await until(lambda: b"event: change" in client.received)
+        assert client.received.count(b"event: report") == 1
+        client.hang_up()
+
+    @asynchronous
+    async def test_slow(self) -> None:
+        """It costs no memory, and gets a whole report when it reads again."""
+        client, server = await self.connected()
+        transport = client.transport
         transport.pauseProducing()
         for number in range(60):
             self.report = report(endpoints=many(1000 + number % 2))

@@ -119,6 +119,7 @@ class _Listener:
         self._request = request
         self._events = events
         self._keeps_up = False
+        self._missed = True
 
     def begin(self) -> None:
         """Tell all that is known. What follows is only what is new."""
@@ -129,15 +130,18 @@ class _Listener:
         """Send something, if what was sent before has gone."""
         if self._keeps_up:
             self._request.write(message)
+        else:
+            self._missed = True
 
     def pauseProducing(self) -> None:
         """See IPushProducer."""
         self._keeps_up = False
 
     def resumeProducing(self) -> None:
-        """See IPushProducer. Something may have been missed."""
-        if not self._keeps_up:
-            self._keeps_up = True
+        """See IPushProducer. A large report alone pauses the connection for a moment, in which nothing is missed."""
+        self._keeps_up = True
+        if self._missed:
+            self._missed = False
             self._request.write(self._events.whole())
 
     def stopProducing(self) -> None:
