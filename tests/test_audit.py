@@ -245,7 +245,7 @@ class Rules(SynchronousTestCase):
             Name(ENDPOINT, WEB),
             Suspect(ENDPOINT),
             MendLink(ENDPOINT, "eth7", ("it is down",)),
-            Remark(ENDPOINT, "its link is gone"),
+            Remark(ENDPOINT, "its link is gone", "restart the container"),
             Learn(NETWORK, _request(NETWORK)),
         ):
             assert any(word in str(proposal) for word in (ENDPOINT, NETWORK, "nuaaa"))

@@ -185,13 +185,12 @@ class Unwell(LedgerCase):
     async def test_suspect(self) -> None:
         """The last audit tells."""
         await self.resolved()
-        findings = Findings(proposals=[rules.Suspect(ENDPOINT), rules.Remark(ENDPOINT, "its MTU is 9; ip link set x")])
+        remark = rules.Remark(ENDPOINT, "its MTU is 9; that is few", "ip link set x")
+        findings = Findings(proposals=[rules.Suspect(ENDPOINT), remark])
         report = self.report(findings)
         assert report.endpoints[0].state is State.SUSPECT
-        assert [(each.text.rpartition(": ")[2], each.remedy) for each in report.problems][1] == (
-            "its MTU is 9",
-            "ip link set x",
-        )
+        _, problem = report.problems
+        assert (problem.text, problem.remedy) == ("its MTU is 9; that is few", "ip link set x")
         assert len(report.audit.proposals) == 2
 
 

@@ -108,9 +108,10 @@ class Remark:
 
     endpoint_id: str
     text: str
+    remedy: str
 
     def __str__(self) -> str:
-        return f"leave endpoint {self.endpoint_id} alone: {self.text}"
+        return f"leave endpoint {self.endpoint_id} alone: {self.text}; {self.remedy}"
 
 
 @attrs.frozen
@@ -272,19 +273,20 @@ def _faulty_links(seen: Observation) -> Iterator[MendLink | Remark]:
     for endpoint_id, use in _in_use(seen):
         link, trace = links.get(endpoint_id), seen.traces.get(endpoint_id)
         if link is None:
-            yield Remark(endpoint_id, _without_link(endpoint_id, use))
+            yield _without_link(endpoint_id, use)
         elif faults := _faults(endpoint_id, link):
             yield MendLink(endpoint_id, link.name, faults)
         else:
-            yield from (Remark(endpoint_id, text) for text in _oddities(link, trace, seen.mtus.get(use.network_id)))
+            yield from _oddities(endpoint_id, link, trace, seen.mtus.get(use.network_id))
 
 
-def _without_link(endpoint_id: str, use: Use) -> str:
-    return (
+def _without_link(endpoint_id: str, use: Use) -> Remark:
+    text = (
         f'container "{use.container.name}" uses it, but there is no link {port_name(endpoint_id)} with the alias '
-        f'"{link_alias(endpoint_id)}" in this network namespace; move it back or set its alias again, if somebody '
-        "changed that, or restart the container"
+        f'"{link_alias(endpoint_id)}" in this network namespace'
     )
+    remedy = "move it back or set its alias again, if somebody changed that, or restart the container"
+    return Remark(endpoint_id, text, remedy)
 
 
 def _faults(endpoint_id: str, link: Link) -> tuple[str, ...]:
@@ -296,14 +298,13 @@ def _faults(endpoint_id: str, link: Link) -> tuple[str, ...]:
     return tuple(text for text, there in faults.items() if there)
 
 
-def _oddities(link: Link, trace: Trace | None, mtu: int | None) -> Iterator[str]:
+def _oddities(endpoint_id: str, link: Link, trace: Trace | None, mtu: int | None) -> Iterator[Remark]:
     if mtu is not None and link.mtu != mtu:
-        yield (
-            f"the MTU of its link is {link.mtu}, that of its network {mtu}: packets may get lost; "
-            f"ip link set {link.name} mtu {mtu}"
-        )
+        text = f"the MTU of its link is {link.mtu}, that of its network {mtu}: packets may get lost"
+        yield Remark(endpoint_id, text, f"ip link set {link.name} mtu {mtu}")
     if trace is not None and trace.error:
-        yield f"the switch could not open its port: {trace.error}; ovs-vsctl del-port {link.name} has it attached again"
+        text = f"the switch could not open its port: {trace.error}"
+        yield Remark(endpoint_id, text, f"ovs-vsctl del-port {link.name} has it attached again")
 
 
 def _stale_links(seen: Observation) -> Iterator[RemoveLink]:

@@ -138,12 +138,13 @@ class Reporter:
         account = self._account
         if account.problem is not None and all(watch.watched.there() for watch in self._watches):
             yield Problem(
-                subject="audit", text=f"the last audit failed: {account.problem}", remedy="it is tried again by itself"
+                subject="audit",
+                text=f"the last audit failed: {account.problem}",
+                remedy="the next one tries again; nuage-plugin audit --now looks at once",
             )
         for proposal in account.findings.proposals if account.findings else ():
             if isinstance(proposal, rules.Remark):
-                text, _, remedy = proposal.text.rpartition("; ")
-                yield Problem(subject=proposal.endpoint_id, text=text or remedy, remedy=remedy)
+                yield Problem(subject=proposal.endpoint_id, text=proposal.text, remedy=proposal.remedy)
 
 
 def _unwell(endpoints: Iterable[EndpointSeen], now: float, *, waiting: bool) -> Iterator[Problem]:
