@@ -214,12 +214,13 @@ class ChainTests(SynchronousTestCase):
             "port": placeless,
             "entity": attrs.evolve(ENTITY, organization=None),
         }
+        group = attrs.evolve(placeless, policy=TOLD_QUARANTINE)
         self.assertIsNone(answer(attrs.evolve(WELL, **facts)))
-        labelled_chain = chain(attrs.evolve(WELL, docker=labelled(QUARANTINE), **facts))
-        (stage,) = [each for each in labelled_chain if each.name == "policy"]
-        self.assertIs(stage.verdict, Verdict.OK)
+        stage = chain(attrs.evolve(WELL, docker=labelled(QUARANTINE), **facts))[-1]
+        self.assertEqual((stage.name, stage.verdict), ("policy", Verdict.OK))
         self.assertIn('"quarantine", from a label of the container', stage.text)
         self.assertIn("the vPort at the VSD has what counts now", stage.text)
+        self.broken("policy", "it should be no policy group", "restart", **{**facts, "port": group})
         other = attrs.evolve(placeless, mac="7a:42:00:00:00:00")
         self.broken("Nuage_Port_Table", "its MAC address is", "restart", **{**facts, "port": other})
 

@@ -13,7 +13,7 @@ from nuage.docker.descriptions import Listed
 from nuage.driver.resolution import check_resolution
 from nuage.errors import Refused
 from nuage.links.veth import Link
-from nuage.model import Endpoint, Network
+from nuage.model import Container, Endpoint, Network
 from nuage.names import link_alias
 from nuage.status.facts import DockerView, Facts, Stage, Verdict
 from nuage.vrs import policy, tables
@@ -104,7 +104,11 @@ def _of_link(facts: Facts) -> _Judgement:
     if not link.alias:
         return Verdict.BROKEN, f"link {link.name} has lost its alias", _AUDITED
     if not link.up:
-        return Verdict.BROKEN, f"link {link.name} is down", f"ip link set {link.name} up; the next audit does it, too"
+        return (
+            Verdict.BROKEN,
+            f"link {link.name} is down",
+            f"ip link set {link.name} up, or wait for the next audit",
+        )
     if not link.carrier and not facts.docker.joining:
         text = f"link {link.name} has no carrier: its other end, in the container, is down or gone"
         return Verdict.BROKEN, text, f"docker restart {facts.container}"
@@ -253,12 +257,12 @@ def _compared(facts: Facts, told: Mapping[str, str], network: Network, endpoint:
     except Refused as problem:
         return Verdict.BROKEN, f"{problem}; its labels are ignored", "correct the label and start the container again"
     wanted = policy.port_metadata(network, endpoint, container)
-    group_from = policy.origin(policy.POLICY_GROUP, network, endpoint, container)
-    origin = f", from {_ORIGINS[group_from]}" if group_from else ""
+    origin = _origin(wanted, network, endpoint, container)
     if container is None and facts.trace.container_id is None:
         return Verdict.UNKNOWN, f"{_shown(told)}{origin}; the container's labels are not known before Docker answers"
-    if endpoint.split:
+    if endpoint.split and told == wanted:
         named = policy.named_policy(network, endpoint, container)
+        origin = _origin(named, network, endpoint, container)
         return Verdict.OK, f"{_shown(named)}{origin}, as it was at the start; the vPort at the VSD has what counts now"
     if told == wanted:
         late = f"; Docker told the labels late, {facts.late:.0f} s ago" if facts.late is not None else ""
@@ -270,6 +274,12 @@ def _compared(facts: Facts, told: Mapping[str, str], network: Network, endpoint:
         return Verdict.WAITING, text, "Docker has to answer the plugin at DockerEndpoint; nuage-plugin status says more"
     text = f"the VRS was told of {_shown(told)}, it should be {_shown(wanted)}{origin}"
     return Verdict.BROKEN, text, f"somebody changed the row: docker restart {facts.container}"
+
+
+def _origin(named: Mapping[str, str], network: Network, endpoint: Endpoint, container: Container | None) -> str:
+    """Say who named a policy group."""
+    place = policy.group_origin(named.get(tables.POLICY_GROUP), network, endpoint, container)
+    return f", from {_ORIGINS[place]}" if place else ""
 
 
 def _shown(metadata: Mapping[str, str]) -> str:

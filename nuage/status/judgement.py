@@ -11,7 +11,7 @@ from nuage.model import Container, Endpoint, Network, Trace
 from nuage.names import port_name
 from nuage.status.report import EndpointSeen, State
 from nuage.vrs import tables
-from nuage.vrs.policy import POLICY_GROUP, check_labels
+from nuage.vrs.policy import check_labels, group_origin
 from nuage.vrs.switch import Switch
 
 Verdict = tuple[State, str]
@@ -53,7 +53,7 @@ class Judge:
         container = self._containers.known(endpoint_id)
         attachment = self._switch.attachment(endpoint_id)
         state, reason = self._verdict(endpoint_id, endpoint, network, trace, container)
-        group, origin = self._policy(endpoint_id, endpoint, network, container)
+        group = self._switch.announced_policy(endpoint_id).get(tables.POLICY_GROUP)
         return EndpointSeen(
             id=endpoint_id,
             network_id=trace.network_id,
@@ -68,7 +68,7 @@ class Judge:
             since=now,
             reason=reason,
             policy_group=group,
-            policy_from=origin,
+            policy_from=group_origin(group, network, endpoint, container),
         )
 
     def _verdict(
@@ -103,20 +103,6 @@ class Judge:
                 return State.REFUSED, str(problem)
         shut = self._strict and not self._containers.settled(endpoint_id)
         return State.WAITING, _UNTOLD if shut else _WITHDRAWN
-
-    def _policy(
-        self, endpoint_id: str, endpoint: Endpoint | None, network: Network | None, container: Container | None
-    ) -> tuple[str | None, str | None]:
-        """Return the policy group that the VRS was told, and who named it, in the order in which they count."""
-        group = self._switch.announced_policy(endpoint_id).get(tables.POLICY_GROUP)
-        if group is None:
-            return None, None
-        if endpoint is not None and endpoint.options.get(POLICY_GROUP) == group:
-            return group, "endpoint"
-        labelled = container is not None and container.labels.get(POLICY_GROUP) == group
-        # After a restart the container's labels are not known. What the network does not name can only be a label.
-        of_network = network is not None and network.policy_group == group
-        return group, "network" if of_network and not labelled else "label"
 
 
 def refused(seen: EndpointSeen, reason: str) -> EndpointSeen:

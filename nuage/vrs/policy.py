@@ -64,17 +64,22 @@ def port_metadata(network: Network, endpoint: Endpoint, container: Container | N
     return {} if endpoint.split else named_policy(network, endpoint, container)
 
 
-def origin(key: str, network: Network, endpoint: Endpoint, container: Container | None) -> str | None:
-    """Tell where an endpoint's policy comes from: ``endpoint``, ``label`` or ``network``; None if nothing names one.
+def group_origin(
+    group: str | None, network: Network | None, endpoint: Endpoint | None, container: Container | None
+) -> str | None:
+    """Tell who named an endpoint's policy group: ``endpoint``, ``label`` or ``network``; None if there is no group.
 
-    ``key`` is POLICY_GROUP or REDIRECTION_TARGET.
+    What is not known, such as the container before Docker tells its labels, is None.
     """
+    if group is None:
+        return None
     places = {
-        "endpoint": endpoint.options.get(key),
-        "label": container.labels.get(key) if container else None,
-        "network": network.policy_group if key == POLICY_GROUP else network.redirection_target,
+        "endpoint": endpoint.options.get(POLICY_GROUP) if endpoint else None,
+        "label": container.labels.get(POLICY_GROUP) if container else None,
+        "network": network.policy_group if network else None,
     }
-    return next((place for place, name in places.items() if name), None)
+    # After a restart the labels are not known. What nobody else names can only be one of them.
+    return next((place for place, name in places.items() if name == group), "label")
 
 
 def entity_metadata(
