@@ -352,6 +352,9 @@ class Command(CommandCase):
         done = await self.run_command("--socket=/x", "stats")
         assert done.returncode == 64
         assert "No such command 'stats'" in done.stderr
+        done = await self.run_command("--socket=/x", "endpoints", "--state=resolvd")
+        assert done.returncode == 64
+        assert "'resolvd' is not one of 'resolved', 'waiting'" in done.stderr
         assert (await self.run_command("--help")).returncode == 0
 
     @asynchronous

@@ -22,9 +22,10 @@ _TIMEOUT = 60.0
 @as_json
 @click.pass_obj
 def audit(control: Control, now: bool, json_wanted: bool) -> int:
-    """Show where the switch, the kernel and Docker disagree, and what the daemon does about it.
+    """Show what is amiss, and what the daemon does about it.
 
-    It only shows. The daemon's own audits repair what they see for some seconds. Exits with 1 if something disagrees,
+    This compares the switch, the kernel and Docker, and changes nothing. The daemon's own audits repair what they see
+    for some seconds; SIGUSR2 has the daemon audit at once. Exits with 1 if something disagrees,
     or if not everything could be compared.
     """
     found = show(

@@ -24,10 +24,10 @@ _PATIENCE = 120.0
 )
 @click.pass_obj
 def diagnose(control: Control, output: Path | None) -> int:
-    """Write an archive with all that helps to find a fault. Nothing in it is a secret.
+    """Write an archive to send to somebody who helps.
 
-    It holds the configuration without passwords, the status, rows of the switch, links, Docker's networks of this
-    driver, what an audit would do, the last lines of the log, and versions.
+    Nothing in it is a secret. It holds the configuration without passwords, the status, rows of the switch, links,
+    Docker's networks of this driver, what an audit would do, the last lines of the log, and versions.
     """
     path = output or Path(f"nuage-plugin-{platform.node()}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.tar.gz")
     content = control.ask("GET", "/diagnose", timeout=_PATIENCE)

@@ -51,7 +51,7 @@ def _drawn(explanation: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield stages
     yield _answer(explanation["answer"])
     if explanation["calls"]:
-        yield table(("Docker's last calls", "took", "ended", "outcome"), map(_call, explanation["calls"]))
+        yield table(("DOCKER'S LAST CALLS", "TOOK", "ENDED", "OUTCOME"), map(_call, explanation["calls"]))
 
 
 def _title(explanation: Mapping[str, Any]) -> str:

@@ -22,15 +22,16 @@ def ipam() -> None:
 
 
 @ipam.command()
-@click.option("--release", is_flag=True, help="Give back what is held and used by nobody.")
+@click.option("--release", is_flag=True, help="Give back what is held and not used.")
 @click.option("--yes", is_flag=True, help="Do not ask before that.")
 @as_json
 @click.pass_obj
 def check(control: Control, release: bool, yes: bool, json_wanted: bool) -> int:
-    """Compare the addresses that the VSD holds for this host with those that its containers have.
+    """Compare addresses held at the VSD with those in use.
 
-    Exits with 0 if they agree, 1 if not, 2 if the daemon, Docker or the VSD does not tell. What is used by nobody for
-    ten minutes, the daemon gives back by itself.
+    It compares those that the VSD holds for this host with those that its containers have. Exits with 0 if they agree,
+    1 if not, 2 if the daemon, Docker or the VSD does not tell. After nobody has used an address for ten minutes, the
+    daemon gives it back by itself.
     """
     found = _shown(control, json_wanted=json_wanted)
     if not (release and found["unused"]):

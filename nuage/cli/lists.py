@@ -10,13 +10,14 @@ from rich.console import RenderableType
 
 from nuage.cli.control import Control
 from nuage.cli.output import again, as_json, show, table
+from nuage.status.report import State
 from nuage.text import age
 
 Rows = Sequence[Mapping[str, Any]]
 
 
 @click.command()
-@click.option("--state", help="Only those that are resolved, waiting, refused, unattached or suspect.")
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only those in this state.")
 @as_json
 @again
 @click.pass_obj

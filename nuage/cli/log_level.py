@@ -15,9 +15,9 @@ from nuage.cli.output import as_json, pairs, show
 @as_json
 @click.pass_obj
 def log_level(control: Control, level: str | None, json_wanted: bool) -> int:
-    """Show what is logged, or have LEVEL logged until the daemon starts again.
+    """Show or change how much is logged.
 
-    LEVEL is Debug, Info, Warn, Error or Critical.
+    A change lasts until the daemon starts again. LEVEL is Debug, Info, Warn, Error or Critical.
     """
     show(
         lambda: control.get("/log-level") if level is None else json.loads(control.ask("PUT", "/log-level", level)),

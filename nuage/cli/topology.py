@@ -156,7 +156,9 @@ def svg(graph: str) -> str:
 @again
 @click.pass_obj
 def topology(control: Control, form: str | None, json_wanted: bool, watch: bool) -> int:
-    """Show organizations, domains, zones and subnets, with the networks and containers in them.
+    """Show the places of Nuage and what is in them.
+
+    These are organizations, domains, zones and subnets, and in them the networks and endpoints of this host.
 
     --dot and --svg go without --json and --watch.
     """
