@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.web.resource import IResource
 
 from nuage import __version__
 from nuage.config.settings import Config
 from nuage.libnetwork.calls import Calls
-from nuage.libnetwork.ipam_resource import methods_of, resource_of
+from nuage.libnetwork.ipam_resource import resource_of
 from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.service import systemd
 from nuage.service.daemon import Daemon
 from nuage.service.ending import GRACE, LAST_STEPS
-from nuage.service.inspection import inspection
+from nuage.service.inspection import Inspection
 from nuage.service.logs import Log
 from nuage.service.readiness import Readiness
-from nuage.status.alarms import Alarms
-from nuage.status.audits import Audits
-from nuage.status.control import ControlServer, Status, tree
-from nuage.status.endpoint import NamedSite, StatusEndpoint, StatusSite
-from nuage.status.events import Events
-from nuage.status.ipam import Ipam
-from nuage.status.log_level import LogLevel
-from nuage.status.page import Page
-from nuage.status.prometheus import Metrics, MetricsPage
-from nuage.status.reporter import Reporter
 from nuage.status.watched import Watch
 
 
@@ -65,26 +53,15 @@ class NuagePlugin(MultiService):
         site = PluginSite(resource_of(self._daemon.driver, self._daemon.ipam, calls), reactor)
         PluginServer(reactor, config.plugin_socket, site, calls, passed.get("plugin_socket")).setServiceParent(self)
         watches = [Watch(each, self._daemon.times.now) for each in self._daemon.watched()]
-        calls.watch(self._daemon.ledger.call_ended)
-        calls.watch(self._daemon.recent.note)
-        self.reporter = Reporter(
-            self._daemon.times,
-            scope=config.scope,
-            log_level=log.level,
+        Inspection(
+            reactor,
+            config,
+            self._daemon,
+            calls=calls,
             watches=watches,
-            ledger=self._daemon.ledger,
-            account=self._daemon.auditor.account,
-            unfinished=self._daemon.unfinished,
-            left=self._daemon.addressing.left if self._daemon.addressing is not None else None,
-        )
-        Alarms(reactor, self.reporter.report).setServiceParent(self)
-        status, visible = Status(self.reporter.report), self._visible(calls)
-        names = [socket.gethostname()]
-        control = NamedSite(tree(status, {**visible, **self._control(log, watches)}), reactor, names)
-        ControlServer(reactor, config.control_socket, control, passed.get("control_socket")).setServiceParent(self)
-        if config.status_endpoint is not None:
-            seen = StatusSite(tree(status, visible), reactor, names)
-            StatusEndpoint(reactor, config.status_endpoint, seen).setServiceParent(self)
+            log=log,
+            passed=passed.get("control_socket"),
+        ).setServiceParent(self)
         self._readiness = Readiness(
             reactor,
             watches,
@@ -115,39 +92,6 @@ class NuagePlugin(MultiService):
     def stopService(self) -> Deferred[None]:
         """Finish the calls in flight, then everything else. This ends in time, whatever hangs."""
         return Deferred.fromCoroutine(self._stop())
-
-    def _visible(self, calls: Calls) -> dict[str, IResource]:
-        """Return what only shows something: that may be seen over TCP too."""
-        report = self.reporter.report
-        return {
-            "": Page(report).resource(),
-            "events": Events(self._clock, report).resource(),
-            "metrics": MetricsPage(self._counting(calls)).resource(),
-        }
-
-    def _control(self, log: Log, watches: Sequence[Watch]) -> dict[str, IResource]:
-        """Return what changes something, or has the daemon do something."""
-        audits = Audits(self._daemon.times, self._daemon.auditor)
-        looking = inspection(
-            self._clock, self._config, self._daemon, watches=watches, report=self.reporter.report, lines=log.lines
-        )
-        return {
-            "audit": audits.resource(),
-            "ipam": Ipam(self._daemon.holdings, self._daemon.switch.trace).resource(),
-            "log-level": LogLevel(log).resource(),
-            **looking,
-        }
-
-    def _counting(self, calls: Calls) -> Metrics:
-        """Return the metrics, which are told of what happens from now on."""
-        metrics = Metrics(self.reporter.report, lambda: calls.in_flight, methods_of(self._daemon.ipam))
-        calls.watch(metrics.call_ended)
-        self._daemon.client.on_transaction(metrics.transaction_ended)
-        self._daemon.endpoints.resolutions.add(metrics.port_resolved)
-        self._daemon.docker.questions.add(metrics.docker_asked)
-        if self._daemon.vsd is not None:
-            self._daemon.vsd.asked.add(metrics.vsd_asked)
-        return metrics
 
     def audit(self) -> None:
         """Audit now."""
