@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +25,7 @@ from nuage.audit import rules
 from nuage.audit.auditor import Account, Findings
 from nuage.cli import output
 from nuage.cli.lists import _endpoints
+from nuage.cli.main import commands, main
 from nuage.cli.status import drawn
 from nuage.libnetwork.server import PluginSite
 from nuage.status.audits import Audits
@@ -329,6 +331,15 @@ class Command(CommandCase):
         assert (done.returncode, done.stdout) == (2, "")
         assert f"no answer on {self.socket}: No such file or directory; is the daemon running" in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+    def test_no_command_without_a_daemon(self) -> None:
+        """Each of them says the same."""
+        arguments = {"explain": ("web",), "ipam": ("check",)}
+        for name in commands.commands:
+            with redirect_stderr(StringIO()) as told, self.assertRaises(SystemExit) as ended:
+                main([f"--socket={self.socket}", name, *arguments.get(name, ())])
+            self.assertEqual(ended.exception.code, 2, name)
+            self.assertIn(f"no answer on {self.socket}", told.getvalue())
 
     @asynchronous
     async def test_finds_the_socket(self) -> None:

@@ -205,8 +205,8 @@ class Daemon(CommandCase):
         self.assertIn('"scope": "global"', await self._get(f"{url}/status"))
         changing = await treq.put(f"{url}/log-level", b"{}", persistent=False)
         self.assertEqual(changing.code, 405)
-        self.assertIn("Not Found", await self._get(f"{url}/log-level", 404))
-        self.assertIn("Not Found", await self._get(f"{url}/audit", 404))
+        for path in ("log-level", "audit", "explain/web", "diagnose", "ipam", "ipam/release"):
+            self.assertIn("Not Found", await self._get(f"{url}/{path}", 404))
         daemon.signal(signal.SIGTERM)
         self.assertEqual(await daemon.ended, signal.SIGTERM, daemon.output)
 
