@@ -13,7 +13,7 @@ Event = TypeVar("Event")
 
 
 class Watchers(Generic[Event]):
-    """Those who are told of one kind of event. There may be none.
+    """Those who are told of one kind of event. It works without any.
 
     Args:
         what: What the events are about, for the log.

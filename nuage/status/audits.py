@@ -1,4 +1,4 @@
-"""What audits find, for who asks. Nothing is done about it here: the auditor does that by itself."""
+"""Tells what audits find. Nothing is done about it here: the auditor does that by itself."""
 
 from __future__ import annotations
 

@@ -104,11 +104,8 @@ def _of_link(facts: Facts) -> _Judgement:
     if not link.alias:
         return Verdict.BROKEN, f"link {link.name} has lost its alias", _AUDITED
     if not link.up:
-        return (
-            Verdict.BROKEN,
-            f"link {link.name} is down",
-            f"ip link set {link.name} up, or wait for the next audit",
-        )
+        text = f"link {link.name} is down"
+        return Verdict.BROKEN, text, f"ip link set {link.name} up, or wait for the next audit"
     if not link.carrier and not facts.docker.joining:
         text = f"link {link.name} has no carrier: its other end, in the container, is down or gone"
         return Verdict.BROKEN, text, f"docker restart {facts.container}"

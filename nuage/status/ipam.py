@@ -1,4 +1,4 @@
-"""The addresses that are held at the VSD, for who asks. Unlike a report, this asks Docker and the VSD."""
+"""Tells which addresses are held at the VSD. Unlike a report, this asks Docker and the VSD."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class Ledger:
             self._networks.pop(network_id, None)
         else:
             self._networks[network_id] = network
-        # Whether a resolution fits, and whose word a policy group is, depends on the network.
+        # Whether a resolution fits, and who named a policy group, depends on the network.
         self._due |= dict.fromkeys(each.id for each in self._seen.values() if each.network_id == network_id)
 
     def _schedule(self, pause: float = _PAUSE) -> None:

@@ -1,6 +1,6 @@
 """The metrics: what there is, and what each of them means. This is the only list of them.
 
-A label has few values, and none of them is an id: each value is a time series of its own for whoever stores it.
+A label has few values, never an id: each value is a time series of its own for whoever stores it.
 """
 
 from __future__ import annotations

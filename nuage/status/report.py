@@ -165,7 +165,7 @@ class Report:
         cleanup: Endpoints and networks whose clean-up is due.
         addresses: Addresses from Nuage, by what becomes of them: ``in_use`` by an endpoint, ``giving_back`` until the
             VSD takes them, ``left_over`` by a crash. Empty where there is no VSD.
-        problems: What is not well. The report is well if there is none.
+        problems: What is not well; empty if all is well.
     """
 
     version: str

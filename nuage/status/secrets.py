@@ -27,7 +27,7 @@ _SHORTEST_LINE = 4
 
 
 def configuration(config: Config) -> dict[str, Any]:
-    """Return a configuration as its file spells it, without secrets. Paths of files that hold some are none."""
+    """Return a configuration as its file spells it, without secrets. The path of a file with a secret is not secret."""
     values = {}
     for field in attrs.fields(Config):
         value = getattr(config, field.name)
