@@ -199,6 +199,7 @@ class ChainTests(SynchronousTestCase):
         place = 'domain "Domain", zone "Zone", subnet "Subnet 2"'
         self.broken("resolution", place, "create the network again", resolution=None)
         self.broken("resolution", "for 12 s", "Nuage does not know", resolution=None, waited=12.3)
+        self.broken("resolution", "for 2 h", "Nuage does not know", resolution=None, waited=7200)
         self.broken("resolution", "Controller", "VSC", resolution=None, controller=False)
         reason = 'the VSD has no subnet "Subnet 22" in zone "Zone"; did you mean "Subnet 2"?'
         self.broken("resolution", reason, "did you mean", resolution=None, reason=reason)

@@ -16,6 +16,7 @@ from nuage.links.veth import Link
 from nuage.model import Container, Endpoint, Network
 from nuage.names import link_alias
 from nuage.status.facts import DockerView, Facts, Stage, Verdict
+from nuage.text import age
 from nuage.vrs import policy, tables
 from nuage.vrs.views import ToldEntity, ToldPort
 
@@ -211,7 +212,7 @@ def _of_resolution(facts: Facts) -> _Judgement:
 
 
 def _of_silence(facts: Facts) -> _Judgement:
-    since = "" if facts.waited is None else f" for {facts.waited:.0f} s"
+    since = "" if facts.waited is None else f" for {age(facts.waited)}"
     if not facts.controller:
         text = f"the port has not been resolved{since}: no row of the VRS's table Controller has the role master"
         return Verdict.BROKEN, text, "connect the VRS to its VSC"
@@ -262,7 +263,7 @@ def _compared(facts: Facts, told: Mapping[str, str], network: Network, endpoint:
         origin = _origin(named, network, endpoint, container)
         return Verdict.OK, f"{_shown(named)}{origin}, as it was at the start; the vPort at the VSD has what counts now"
     if told == wanted:
-        late = f"; Docker told the labels late, {facts.late:.0f} s ago" if facts.late is not None else ""
+        late = f"; Docker told the labels late, {age(facts.late)} ago" if facts.late is not None else ""
         return Verdict.OK, f"{_shown(told)}{origin}{late}"
     if container is None:
         return Verdict.UNKNOWN, f"{_shown(told)}; where it comes from is not known while Docker does not answer"
