@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import socket
 from typing import Any, cast
 
 import treq
+from twisted.internet import reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -17,7 +19,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from nuage.status.endpoint import NamedSite, StatusEndpoint, StatusSite
-from tests.http_support import Answer, Wire, asynchronous, read_answers
+from tests.http_support import Answer, Wire, asynchronous, connect, read_answers
 from tests.test_tap import CommandCase
 
 ADDRESS = IPv4Address("TCP", "127.0.0.1", 40000)
@@ -192,7 +194,7 @@ class Daemon(CommandCase):
 
     @asynchronous
     async def test_what_is_served(self) -> None:
-        """Metrics, with what has just happened, and the status, and nothing that changes anything."""
+        """Metrics, with what has just happened, and the status, and nothing else: that has the control socket."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -207,6 +209,14 @@ class Daemon(CommandCase):
         self.assertEqual(changing.code, 405)
         for path in ("log-level", "audit", "explain/web", "diagnose", "ipam", "ipam/release"):
             self.assertIn("Not Found", await self._get(f"{url}/{path}", 404))
+        control = self.folder / "control.sock"
+        self.assertEqual((control.stat().st_mode & 0o777, control.stat().st_uid), (0o600, os.geteuid()))
+        for host, expected in (("localhost", b"200"), ("evil.example", b"403")):
+            client = await connect(reactor, control)
+            request = f"GET /log-level HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            cast(Any, client.transport).write(request.encode())
+            await client.lost
+            self.assertEqual(client.received.split()[1], expected)
         daemon.signal(signal.SIGTERM)
         self.assertEqual(await daemon.ended, signal.SIGTERM, daemon.output)
 
