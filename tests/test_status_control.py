@@ -357,7 +357,7 @@ class Watches(SynchronousTestCase):
         self.there: bool | None = False
         self.time = 100.0
         self.arrivals = 0
-        self.watched = Watched(key="x", name="x", there=lambda: self.there, status=lambda: "so")
+        self.watched = Watched(key="x", name="x", there=lambda: self.there, status=lambda: "so", remedy="do")
 
     def at(self, time: float, watch: Watch, there: bool | None) -> tuple[bool | None, float, int, float | None]:
         """Look at a time, and return what is shown."""

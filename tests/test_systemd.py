@@ -363,6 +363,7 @@ class _Database:
             name="the VRS",
             there=lambda: self.synced,
             status=lambda: self.status,
+            remedy="start it",
             promise="Docker is served as soon as it is there",
             once=True,
         )
@@ -380,6 +381,7 @@ class _Controller:
             name="the controller",
             there=lambda: self.connected,
             status=lambda: "a controller is connected" if self.connected else "no controller",
+            remedy="connect it",
             promise="containers start as soon as it is there",
             grace=6.0,
         )
@@ -529,7 +531,9 @@ class ReadinessTests(SynchronousTestCase):
         """It is in the status while it is away and keeps nothing from being ready. It has log lines of its own."""
         refused = "GET /networks: refused"
         there = False
-        docker = Watched(key="docker", name="Docker", there=lambda: there, status=lambda: refused, needed=False)
+        docker = Watched(
+            key="docker", name="Docker", there=lambda: there, status=lambda: refused, remedy="do", needed=False
+        )
         self.watched.append(docker)
         self.database.synced, self.database.status = True, "the cache is current."
         readiness = self.started()

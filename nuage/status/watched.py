@@ -18,8 +18,8 @@ class Watched:
         name: What it is called, such as "the VRS".
         there: Tells whether it is there, None if nobody can tell now.
         status: Says in one sentence how it does.
-        address: Where it is.
         remedy: What to do if it is away.
+        address: Where it is.
         promise: What happens once it is there, for the log; None if it has log lines of its own.
         needed: Whether the daemon counts as started only once it is there. The status mentions what is not needed only
             while it is away.
@@ -33,8 +33,8 @@ class Watched:
     name: str
     there: Callable[[], bool | None]
     status: Callable[[], str]
+    remedy: str
     address: str = ""
-    remedy: str = ""
     promise: str | None = None
     needed: bool = True
     grace: float = 0.0
