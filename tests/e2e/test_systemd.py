@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from lab.controlled import ControlledHost
-from lab.plugin import TWISTD
+from lab.plugin import COMMAND, CONTROL, TWISTD
 from lab.shell import wait_until
 from lab.systemd import PROGRAM, Systemd
 from tests.e2e.host_support import HostTestCase, demand_programs
@@ -49,9 +49,10 @@ class SystemdTests(HostTestCase):
         """With the unit's rights and no others containers are attached, reach each other and are detached."""
         self.wait_for("ActiveState", "active")
         self.wait_for("StatusText", "connected to unix:/var/run/openvswitch/db.sock, the cache is current")
-        for each in (self.host.plugin.socket, self.host.plugin.control_socket):
-            self.assertEqual(each.stat().st_mode & 0o777, 0o600)
-        self.assertIn("connected", self.host.plugin.ask("status").stdout)
+        self.assertEqual(self.host.plugin.socket.stat().st_mode & 0o777, 0o600)
+        # systemd has a /run of its own.
+        self.assertEqual(self.systemd.run("stat", "--format=%a", str(CONTROL)).strip(), "600")
+        self.assertIn("connected", self.systemd.run(str(COMMAND), f"--socket={CONTROL}", "status"))
         status = self.systemd.run("cat", f"/proc/{self.property_of('MainPID')}/status")
         for line in ("CapEff:\t0000000000001000", "CapBnd:\t0000000000001000", "NoNewPrivs:\t1", "Seccomp:\t2"):
             self.assertIn(f"{line}\n", status)
