@@ -15,25 +15,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from nuage.libnetwork.server import PluginSite
 from nuage.status.control import Status, tree
 from nuage.status.page import Page
-from nuage.status.report import AuditSeen, EndpointSeen, NetworkSeen, Part, Problem, Report, State
+from nuage.status.report import AuditSeen, EndpointSeen, Part, Problem, Report, State
 from tests.http_support import Answer, Wire
+from tests.report_support import NETWORK_SEEN
 
-NETWORK = NetworkSeen(
-    id="4a" * 32,
-    organization="Enterprise",
-    domain="Domain",
-    zone="Zone",
-    subnet="Subnet 2",
-    user="admin",
-    pool="10.21.59.0/24",
-    gateway="10.21.59.1",
-    pool_v6=None,
-    gateway_v6=None,
-    internal=False,
-    mtu=None,
-    policy_group=None,
-    redirection_target=None,
-)
+NETWORK = attrs.evolve(NETWORK_SEEN, id="4a" * 32, endpoints={})
 WEB = EndpointSeen(
     id="e1" * 32,
     network_id=NETWORK.id,

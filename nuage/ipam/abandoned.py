@@ -6,11 +6,10 @@ No network names such a pool any more, so the switch remembers it until nothing 
 from __future__ import annotations
 
 from contextlib import suppress
-from hashlib import sha256
 
 from nuage.errors import NotInDirectory, NuageError, Refused, SwitchError
 from nuage.ipam.addresses import Addresses
-from nuage.ipam.handed_out import PoolRecords
+from nuage.ipam.handed_out import PoolRecords, record_key
 from nuage.ipam.pool import Pool
 
 #: What the keys of these records start with.
@@ -68,4 +67,4 @@ class Abandoned:
 
 
 def _key(pool: Pool) -> str:
-    return _START + sha256(pool.id.encode()).hexdigest()[:16]
+    return record_key(_START, pool.id)

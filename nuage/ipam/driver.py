@@ -6,7 +6,7 @@ No call says for which network it is. All that a call needs is in the pool's ID;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, ip_interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, ip_interface
 
 from nuage.driver.options import place_of
 from nuage.errors import Refused, VsdRefused
@@ -15,7 +15,7 @@ from nuage.ipam.addresses import Addresses
 from nuage.ipam.handed_out import SPACE, HandedOut
 from nuage.ipam.marks import Use
 from nuage.ipam.pool import Address, Pool, Prefix
-from nuage.ipam.pool_places import PoolPlaces, prefix_of
+from nuage.ipam.pool_places import PoolPlaces, gateway_of, prefix_of
 from nuage.ipam.repetitions import Repetitions
 from nuage.libnetwork.ipam_payloads import (
     ADDRESS_TYPE,
@@ -179,9 +179,8 @@ def _contains(prefix: Prefix, part: Prefix) -> bool:
 
 def _gateway(place: Place, pool: Pool) -> Address | None:
     """Return the gateway. Without one, an IPv4 network is told 0.0.0.0: Docker would ask for an address otherwise."""
-    if isinstance(pool.prefix, IPv4Network):
-        return place.gateway or IPv4Address(0)
-    return place.gateway_v6
+    gateway = gateway_of(place, pool.prefix.version)
+    return IPv4Address(0) if gateway is None and pool.prefix.version == 4 else gateway
 
 
 def _agreed_gateway(request: RequestAddress, pool: Pool, place: Place) -> Address | None:

@@ -162,7 +162,8 @@ class HandedOut:
 
     async def _sweep(self) -> None:
         """Forget pools that no network was made of, and texts that are not records."""
-        await self._forget([key for key in self._own_records() if key not in self._pools()])
+        waiting = self._pools()
+        await self._forget([key for key in self._own_records() if key not in waiting])
 
     async def _forget(self, keys: list[str]) -> None:
         there = self._records.pool_records()
@@ -174,8 +175,13 @@ class HandedOut:
                 self._since.pop(key, None)
 
 
+def record_key(start: str, what: str) -> str:
+    """Return the key of a record: what its kind starts with, and a digest of what it is about."""
+    return start + sha256(what.encode()).hexdigest()[:16]
+
+
 def _key(pool_id: str) -> str:
-    return _START + sha256(pool_id.encode()).hexdigest()[:16]
+    return record_key(_START, pool_id)
 
 
 def _demand_agreement(request: NetworkRequest, place: Mapping[str, str]) -> None:

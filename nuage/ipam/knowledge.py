@@ -9,6 +9,7 @@ import attrs
 
 from nuage.ipam.choice import Interval, span, usable
 from nuage.ipam.pool import Address, Pool
+from nuage.ipam.pool_places import gateway_of
 from nuage.vsd import in_use
 from nuage.vsd.directory import Place
 from nuage.vsd.session import Session
@@ -63,7 +64,7 @@ class Knowledge:
     async def _begun(self, pool: Pool, place: Place, *, split: bool) -> Known:
         version = pool.prefix.version
         inside = [span(pool.range)] if pool.range else await in_use.ranges(self._session, place, version)
-        gateway = place.gateway if version == 4 else place.gateway_v6
+        gateway = gateway_of(place, version)
         taken = set() if gateway is None else {int(gateway)}
         if split:
             # The VSD gives the address of a reservation to the first interface that names it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nuage.errors import Refused
-from nuage.ipam.pool import Pool, Prefix
+from nuage.ipam.pool import Address, Pool, Prefix
 from nuage.vsd.directory import Directory, Place
 
 
@@ -47,3 +47,8 @@ class PoolPlaces:
 def prefix_of(place: Place, version: int) -> Prefix | None:
     """Return the addresses of one family that a place has, None if it has no such addresses."""
     return place.pool if version == 4 else place.pool_v6
+
+
+def gateway_of(place: Place, version: int) -> Address | None:
+    """Return the gateway of one family that a place has, None if it has no such gateway."""
+    return place.gateway if version == 4 else place.gateway_v6

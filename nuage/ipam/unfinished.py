@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from hashlib import sha256
 from ipaddress import ip_address
 
 from nuage.errors import Refused, SwitchError
-from nuage.ipam.handed_out import PoolRecords
+from nuage.ipam.handed_out import PoolRecords, record_key
 from nuage.ipam.pool import Address, Pool
 from nuage.model import parse_address
 
@@ -49,4 +48,4 @@ class Unfinished:
 
 
 def _key(pool: Pool, address: Address) -> str:
-    return _START + sha256(f"{address} {pool.place}".encode()).hexdigest()[:16]
+    return record_key(_START, f"{address} {pool.place}")

@@ -13,7 +13,7 @@ from nuage.status.facts import DockerView
 from nuage.text import did_you_mean
 
 #: The least number of characters by which an id is recognized. A shorter one is more likely a name that is misspelt.
-_SHORTEST_ID = 4
+SHORTEST_ID = 4
 
 
 class UnknownName(NuageError):
@@ -88,14 +88,14 @@ def _named(name: str, listed: Iterable[Listed]) -> Listed | None:
     for each in listed:
         if each.container.name == name:
             return each
-        if len(name) >= _SHORTEST_ID and each.container.id.startswith(name):
+        if len(name) >= SHORTEST_ID and each.container.id.startswith(name):
             by_id = each
     return by_id
 
 
 def _holder(endpoint_id: str, listed: Iterable[Listed]) -> Listed | None:
     """Return the container that has an endpoint."""
-    if len(endpoint_id) < _SHORTEST_ID:
+    if len(endpoint_id) < SHORTEST_ID:
         return None
     for each in listed:
         if any(endpoint.id.startswith(endpoint_id) for endpoint in each.endpoints.values()):

@@ -15,7 +15,7 @@ from nuage.links.veth import Link
 from nuage.model import Endpoint, Network, Trace
 from nuage.names import LINK_MARK, link_alias, port_name
 from nuage.status.control import MakeReport, Small, answer
-from nuage.status.docker_views import DockerViews, UnknownName
+from nuage.status.docker_views import SHORTEST_ID, DockerViews, UnknownName
 from nuage.status.explain import chain, of_docker
 from nuage.status.facts import CallSeen, DockerView, Explanation, Facts, Stage
 from nuage.status.recent import RecentCalls
@@ -189,7 +189,7 @@ class Explainer:
 def _is_meant(name: str, endpoint_id: str, trace: Trace) -> bool:
     container_id = trace.container_id or ""
     return name == trace.container_name or (
-        len(name) >= 4 and (endpoint_id.startswith(name) or container_id.startswith(name))
+        len(name) >= SHORTEST_ID and (endpoint_id.startswith(name) or container_id.startswith(name))
     )
 
 

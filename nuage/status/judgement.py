@@ -9,7 +9,7 @@ from nuage.driver.resolution import check_resolution
 from nuage.errors import Refused
 from nuage.model import Container, Endpoint, Network, Trace
 from nuage.names import port_name
-from nuage.status.report import EndpointSeen, State
+from nuage.status.report import EndpointSeen, State, as_text
 from nuage.vrs import tables
 from nuage.vrs.policy import check_labels, group_origin
 from nuage.vrs.switch import Switch
@@ -37,17 +37,18 @@ class Judge:
         self._containers = containers
         self._strict = strict
 
-    def look(self, endpoint_id: str, network: Network | None, now: float) -> EndpointSeen | None:
+    def look(self, endpoint_id: str, trace: Trace, network: Network | None, now: float) -> EndpointSeen | None:
         """Return how an endpoint does, None if the switch has nothing of it, or it is another plugin's.
 
         Args:
             endpoint_id: The endpoint.
+            trace: What the switch has of it.
             network: Its network, None if that is not known.
             now: The time, which becomes its ``since``.
         """
-        trace, endpoint = self._switch.trace(endpoint_id), self._switch.endpoint(endpoint_id)
         if not (trace.attached or trace.announced or trace.waiting):
             return None
+        endpoint = self._switch.endpoint(endpoint_id)
         if endpoint is not None and self._switch.is_foreign(endpoint.owner):
             return None
         container = self._containers.known(endpoint_id)
@@ -59,8 +60,8 @@ class Judge:
             network_id=trace.network_id,
             container_id=container.id if container else trace.container_id,
             container=_container_name(endpoint_id, trace, container),
-            address=_text(endpoint.address) if endpoint else None,
-            address_v6=_text(endpoint.address_v6) if endpoint else None,
+            address=as_text(endpoint.address) if endpoint else None,
+            address_v6=as_text(endpoint.address_v6) if endpoint else None,
             mac=endpoint.mac if endpoint else None,
             link=port_name(endpoint_id),
             ofport=attachment.ofport if attachment else None,
@@ -115,7 +116,3 @@ def _container_name(endpoint_id: str, trace: Trace, container: Container | None)
     if trace.container_name and trace.container_name != endpoint_id:
         return trace.container_name
     return container.name if container else None
-
-
-def _text(address: object) -> str | None:
-    return None if address is None else str(address)

@@ -83,7 +83,7 @@ class Ledger:
             return
         now = self._now()
         network = self._networks.get(ended.network_id or "")
-        seen = self._judge.look(endpoint_id, network, now) or EndpointSeen(
+        seen = self._judge.look(endpoint_id, self._switch.trace(endpoint_id), network, now) or EndpointSeen(
             id=endpoint_id,
             network_id=ended.network_id,
             link=port_name(endpoint_id),
@@ -164,8 +164,8 @@ class Ledger:
 
     def _look_at(self, endpoint_id: str, now: float) -> None:
         former = self._seen.get(endpoint_id)
-        network_id = self._switch.trace(endpoint_id).network_id
-        seen = self._judge.look(endpoint_id, self._networks.get(network_id or ""), now)
+        trace = self._switch.trace(endpoint_id)
+        seen = self._judge.look(endpoint_id, trace, self._networks.get(trace.network_id or ""), now)
         if seen is None:
             self._seen.pop(endpoint_id, None)
             self._by_port.pop(port_name(endpoint_id), None)

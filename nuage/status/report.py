@@ -201,6 +201,11 @@ class Report:
         return {**dict(_fields(self)), "ready": self.ready, "endpoint_states": self.count()}
 
 
+def as_text(value: object) -> str | None:
+    """Return how a report shows an address or a subnet; None for one that is not there."""
+    return None if value is None else str(value)
+
+
 def as_json(value: Any) -> Any:
     """Return a value of this module as JSON has it. A class becomes an object; its fields keep their names."""
     if attrs.has(type(value)):

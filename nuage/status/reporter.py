@@ -13,7 +13,7 @@ from nuage.audit import rules
 from nuage.audit.auditor import Account
 from nuage.model import Network
 from nuage.status.ledger import Ledger
-from nuage.status.report import AuditSeen, EndpointSeen, NetworkSeen, Problem, Report, State
+from nuage.status.report import AuditSeen, EndpointSeen, NetworkSeen, Problem, Report, State, as_text
 from nuage.status.times import Times
 from nuage.status.watched import Watch
 
@@ -189,9 +189,9 @@ def _network(network: Network, counts: Counter[str]) -> NetworkSeen:
         subnet=network.subnet,
         user=network.user,
         pool=str(network.pool),
-        gateway=_text(network.gateway),
-        pool_v6=_text(network.pool_v6),
-        gateway_v6=_text(network.gateway_v6),
+        gateway=as_text(network.gateway),
+        pool_v6=as_text(network.pool_v6),
+        gateway_v6=as_text(network.gateway_v6),
         internal=network.internal,
         mtu=network.mtu,
         policy_group=network.policy_group,
@@ -202,7 +202,3 @@ def _network(network: Network, counts: Counter[str]) -> NetworkSeen:
 
 def _order(endpoint: EndpointSeen) -> tuple[str, str, str]:
     return (endpoint.network_id or "", endpoint.container or "", endpoint.id)
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
