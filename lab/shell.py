@@ -113,19 +113,20 @@ class Process:
         return "\n".join(text.splitlines()[-lines:])
 
     def _alive(self, pid: int) -> bool:
-        if self._started is not None and self._started.pid == pid and self._started.poll() is not None:
-            return False
-        return _stat(pid)[:1] not in ([], ["Z"])
+        if self._started is not None and self._started.pid == pid:
+            return self._started.poll() is None
+        # A killed process has its sockets until its last thread has ended, and the first thread is a zombie until then.
+        return any(_stat(thread)[:1] not in ([], ["Z"]) for thread in Path(f"/proc/{pid}/task").glob("*"))
 
 
-def _stat(pid: int) -> list[str]:
-    """Return the fields of a process's state from the third on (proc(5)), empty if there is no such process."""
+def _stat(process: Path) -> list[str]:
+    """Return the fields of a process's or a thread's state from the third on (proc(5)), empty if it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (process / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
 
 
 def _start_time(pid: int) -> str:
     """Return the start time of a process, field 22, in ticks since the machine started."""
-    return "".join(_stat(pid)[19:20])
+    return "".join(_stat(Path(f"/proc/{pid}"))[19:20])
