@@ -17,12 +17,13 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
+from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SkipTest, TestCase
 
 from nuage.errors import LinkError
 from nuage.links import veth
 from nuage.links.kernel import Kernel
-from nuage.links.links import Links
+from nuage.links.links import Links, one_thread
 from nuage.links.veth import GROUP, KernelError, Netlink, NotOurs, Pair
 
 _Result = TypeVar("_Result")
@@ -373,6 +374,10 @@ class FakeNetlink:
             return None
         return attrs.evolve(_LINK, alias=self.alias)
 
+    def links(self) -> list[veth.Link]:
+        link = self.find(HOST)
+        return [] if link is None else [link]
+
     def close(self) -> None:
         self.is_open = False
 
@@ -494,6 +499,30 @@ class Failures(TestCase):
         await links.stop()
         self.assertEqual(clock.getDelayedCalls(), [])
         self.assertEqual(netlink.alias, ALIAS)
+
+    async def test_the_list_is_that_of_the_netlink_that_was_passed_in(self) -> None:
+        links = self.links(FakeNetlink("get", [OSError(errno.ENOBUFS, "No buffer space available")]))
+        problem = await failure_of(links.owned(MARK), LinkError)
+        self.assertIn("No buffer space", str(problem))
+        self.assertEqual(await links.owned(MARK), {HOST: _LINK})
+        self.assertEqual(await links.owned("nuage network "), {})
+
+    async def test_threads_can_be_passed_in(self) -> None:
+        """Each lane has a pool of its own, by its name."""
+        pools = {}
+
+        def make_pool(name: str) -> ThreadPool:
+            pools[name] = one_thread(name)
+            return pools[name]
+
+        netlink = FakeNetlink("add", [])
+        links = Links(cast(IReactorFromThreads, reactor), Clock(), netlink.of_thread, make_pool)
+        self.assertEqual(list(pools), ["links", *(f"links-remove-{n}" for n in range(4)), "links-list"])
+        self.assertTrue(all(pool.name == name and not pool.started for name, pool in pools.items()))
+        links.start()
+        self.assertTrue(all(pool.started for pool in pools.values()))
+        await links.stop()
+        self.assertFalse(any(pool.started for pool in pools.values()))
 
     async def test_permission_is_named(self) -> None:
         links = self.links(FakeNetlink("add", [KernelError(errno.EPERM)]))

@@ -6,6 +6,7 @@ while the daemon already answers.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
@@ -42,12 +43,12 @@ class Kernel:
             raise KernelError(problem.code, str(problem.args[-1])) from None
 
     def find(self, name: str) -> Link | None:
-        """Return the link of this name, or None if there is none.
-
-        Raises:
-            OSError: The kernel refused.
-        """
+        """Return the link of this name; see :meth:`nuage.links.veth.Netlink.find`."""
         return listing.link(name)
+
+    def links(self) -> Iterable[Link]:
+        """Return all links; see :meth:`nuage.links.veth.Netlink.links`."""
+        return listing.links()
 
     def close(self) -> None:
         """Close the socket, if it was opened."""

@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from nuage.errors import LinkError
-from nuage.links import listing, veth
+from nuage.links import veth
 from nuage.links.veth import Link, Netlink, NotOurs, Pair
 from nuage.told import Told
 
@@ -35,11 +35,19 @@ _REMOVAL_THREADS = 4
 _FIRST_PAUSE, _LAST_PAUSE = 0.2, 30.0
 
 
-def _open_kernel() -> Netlink:
+def open_kernel() -> Netlink:
     """Return the links of the thread's network namespace. The first time takes tens of milliseconds to load."""
     from nuage.links.kernel import Kernel
 
     return Kernel()
+
+
+def one_thread(name: str) -> ThreadPool:
+    """Return a pool of one thread, which is not started yet."""
+    pool = ThreadPool(minthreads=1, maxthreads=1, name=name)
+    # The process can end even if the kernel never answers a request.
+    pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
+    return pool
 
 
 class _Lane:
@@ -48,12 +56,10 @@ class _Lane:
     Work is done in the order asked.
     """
 
-    def __init__(self, reactor: IReactorFromThreads, open_netlink: Callable[[], Netlink], name: str) -> None:
+    def __init__(self, reactor: IReactorFromThreads, open_netlink: Callable[[], Netlink], pool: ThreadPool) -> None:
         self._reactor = reactor
         self._open_netlink = open_netlink
-        self._pool = ThreadPool(minthreads=1, maxthreads=1, name=name)
-        # The process can end even if the kernel never answers a request.
-        self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
+        self._pool = pool
         self._netlink: Netlink | None = None
 
     def start(self) -> None:
@@ -133,18 +139,26 @@ class Links:
         clock: Measures the pauses between the attempts of a background removal.
         open_netlink: Returns the kernel's links as the calling thread sees them. Each thread calls it, and again after
             its socket broke.
+        make_pool: Returns a pool of one thread, by its name.
     """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: IReactorFromThreads, clock: IReactorTime, open_netlink: Callable[[], Netlink] = _open_kernel
+        self,
+        reactor: IReactorFromThreads,
+        clock: IReactorTime,
+        open_netlink: Callable[[], Netlink] = open_kernel,
+        make_pool: Callable[[str], ThreadPool] = one_thread,
     ) -> None:
+        def lane(name: str) -> _Lane:
+            return _Lane(reactor, open_netlink, make_pool(name))
+
         self._clock = clock
-        self._making = _Lane(reactor, open_netlink, "links")
-        self._removing = [_Lane(reactor, open_netlink, f"links-remove-{n}") for n in range(_REMOVAL_THREADS)]
+        self._making = lane("links")
+        self._removing = [lane(f"links-remove-{n}") for n in range(_REMOVAL_THREADS)]
         # Making a pair should not wait for a long list.
-        self._listing = _Lane(reactor, open_netlink, "links-list")
+        self._listing = lane("links-list")
         self._lanes = (self._making, self._listing, *self._removing)
         self._removals: dict[str, _Removal] = {}
         self._told = Told()
@@ -217,7 +231,7 @@ class Links:
         Raises:
             LinkError: The kernel refused.
         """
-        return await self._listing.run(lambda _netlink: _owned(mark))
+        return await self._listing.run(partial(_owned, mark=mark))
 
     def remove_soon(self, host_name: str, alias: str) -> None:
         """Remove the pair in the background, again and again until it is gone. A reason to fail is logged once."""
@@ -277,5 +291,5 @@ class Links:
             removal.pause = None
 
 
-def _owned(mark: str) -> Mapping[str, Link]:
-    return {link.name: link for link in listing.links() if link.alias.startswith(mark) or link.half_made}
+def _owned(netlink: Netlink, mark: str) -> Mapping[str, Link]:
+    return {link.name: link for link in netlink.links() if link.alias.startswith(mark) or link.half_made}

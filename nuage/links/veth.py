@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import attrs
@@ -69,7 +70,18 @@ class Netlink(Protocol):
         """
 
     def find(self, name: str) -> Link | None:
-        """Return the link of this name, or None if there is none."""
+        """Return the link of this name, or None if there is none.
+
+        Raises:
+            OSError: The kernel refused.
+        """
+
+    def links(self) -> Iterable[Link]:
+        """Return all links.
+
+        Raises:
+            OSError: The kernel refused.
+        """
 
     def close(self) -> None:
         """Close the socket, if it was opened."""
