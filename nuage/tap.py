@@ -124,6 +124,7 @@ def makeService(options: Options) -> IService:
     with collection_paused():
         from twisted.internet import reactor
 
+        from nuage.service.machine import Machine
         from nuage.service.plugin import NuagePlugin
 
     measure_steadily(reactor)
@@ -131,7 +132,7 @@ def makeService(options: Options) -> IService:
         _end_with_dry_run(options)
     application = _Application(options, options.config.log_level)
     try:
-        plugin = NuagePlugin(reactor, options.config, systemd.environment(), application.log)
+        plugin = NuagePlugin(reactor, options.config, systemd.environment(), application.log, Machine())
     except ConfigurationError as problem:
         raise SystemExit(f"nuage-plugin: {problem}") from None
     plugin.setServiceParent(application)

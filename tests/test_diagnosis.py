@@ -187,10 +187,11 @@ class DiagnosisTests(TestCase, SecretCase):
             census=parts,
             auditor=parts,
             lines=lambda: self.lines,
+            now=lambda: 1764.5,
         ).archive()
         self.assert_none(gzip.decompress(packed).decode())
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            self.assertEqual({member.mode for member in archive.getmembers()}, {0o600})
+            self.assertEqual({(member.mode, member.mtime) for member in archive.getmembers()}, {(0o600, 1764)})
             return {
                 member.name.removeprefix("nuage-plugin-diagnosis/"): cast(Any, archive.extractfile(member))
                 .read()

@@ -30,6 +30,7 @@ from nuage.libnetwork.passed_socket import PassedSocket
 from nuage.libnetwork.server import PluginServer, PluginSite
 from nuage.service import systemd
 from nuage.service.daemon import Daemon
+from nuage.service.machine import Machine
 from nuage.service.readiness import Readiness
 from nuage.status.watched import Watch, Watched
 
@@ -562,7 +563,7 @@ class WatchedTests(SynchronousTestCase):
 
     def watched(self, resolve_timeout: float) -> list[Watched]:
         """Return it for a configuration, before anything is started."""
-        return Daemon(Clock(), Config(resolve_timeout=resolve_timeout)).watched()
+        return Daemon(Clock(), Config(resolve_timeout=resolve_timeout), Machine()).watched()
 
     def test_names(self) -> None:
         """The controller is looked at where a container's start waits for it."""
@@ -573,7 +574,7 @@ class WatchedTests(SynchronousTestCase):
     def test_the_vsd(self) -> None:
         """It is looked at where there is one, and the start does not wait for it."""
         config = Config(vsd_url=("https://vsd:8443",), vsd_user="csproot", vsd_password="s3cret")
-        *_, vsd = Daemon(Clock(), config).watched()
+        *_, vsd = Daemon(Clock(), config, Machine()).watched()
         self.assertEqual((vsd.name, vsd.needed, vsd.there()), ("the VSD", False, None))
         self.assertEqual(vsd.status(), "the VSD was not asked yet")
 

@@ -11,6 +11,7 @@ from nuage.config.settings import Config
 from nuage.errors import ConfigurationError, NuageError, SwitchError
 from nuage.ovsdb import errors
 from nuage.service.daemon import Daemon
+from nuage.service.machine import Machine
 from nuage.vrs.errors import NotConnected, NotResolved, translated
 
 
@@ -55,4 +56,4 @@ class TranslatedTest(SynchronousTestCase):
             vrs_endpoint="ssl:192.0.2.1:6640", vrs_private_key=file, vrs_certificate=file, vrs_ca_certificate=file
         )
         with self.assertRaisesRegex(ConfigurationError, "holds no private key in PEM"):
-            Daemon(Clock(), config)
+            Daemon(Clock(), config, Machine())

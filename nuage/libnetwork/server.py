@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from nuage.libnetwork.calls import Calls
-from nuage.libnetwork.unix_server import UnixServer
+from nuage.libnetwork.unix_server import UnixServer, make_room
 
 #: Bytes of a request's body. The largest that Docker sends is that of a Swarm network with all its options: a few KiB.
 BODY_LIMIT = 1 << 20
@@ -82,12 +83,19 @@ class PluginServer(UnixServer):
         site: Serves the connections.
         calls: The calls in flight, which may finish at the end.
         passed: The socket if systemd made it; systemd keeps it when this process ends.
+        make_room: Called before the socket is made; see :func:`nuage.libnetwork.unix_server.make_room`.
     """
 
     def __init__(
-        self, reactor: Any, path: Path, site: PluginSite, calls: Calls, passed: socket.socket | None = None
+        self,
+        reactor: Any,
+        path: Path,
+        site: PluginSite,
+        calls: Calls,
+        passed: socket.socket | None = None,
+        make_room: Callable[[str, Path], None] = make_room,
     ) -> None:
-        super().__init__(reactor, "plugin_socket", path, site, passed)
+        super().__init__(reactor, "plugin_socket", path, site, passed, make_room)
         self._calls = calls
 
     async def finish(self) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,40 @@ from nuage.libnetwork.passed_socket import PassedSocket
 _SOCKET_MODE = 0o600
 _SOCKET_UMASK = 0o177
 _FOLDER_MODE = 0o700
+
+
+def make_room(key: str, path: Path) -> None:
+    """Make the folder of a socket, and remove a socket that nobody listens on.
+
+    Args:
+        key: The key of the configuration that names the socket, for messages.
+        path: The socket.
+
+    Raises:
+        ConfigurationError: Somebody listens on it, or it is not a socket, or the folder cannot be made.
+    """
+    try:
+        path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        raise ConfigurationError(f"{key}: {path.parent} cannot be used: {problem.strerror}") from problem
+    if not stat.S_ISSOCK(mode):
+        raise ConfigurationError(f"{key}: {path} exists and is not a socket; remove it or name another path")
+    if _answers(path):
+        raise ConfigurationError(f"{key}: another process listens on {path}; stop it or name another path")
+    try:
+        path.unlink()
+    except OSError as problem:
+        raise ConfigurationError(f"{key}: {path} cannot be removed: {problem.strerror}") from problem
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        # A full backlog (EAGAIN) is a listener too.
+        return probe.connect_ex(str(path)) in (0, errno.EAGAIN, errno.EINPROGRESS)
 
 
 class Connections(WrappingFactory):
@@ -47,18 +82,26 @@ class UnixServer(Service):
         path: Where the socket is made.
         factory: Serves the connections.
         passed: The socket if systemd made it; systemd keeps it when this process ends.
+        make_room: Called with ``key`` and ``path`` before the socket is made; see :func:`make_room`.
     """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, key: str, path: Path, factory: IProtocolFactory, passed: socket.socket | None = None
+        self,
+        reactor: Any,
+        key: str,
+        path: Path,
+        factory: IProtocolFactory,
+        passed: socket.socket | None = None,
+        make_room: Callable[[str, Path], None] = make_room,
     ) -> None:
         self._reactor = reactor
         self._key = key
         self._path = path
         self._connections = Connections(factory)
         self._passed = passed
+        self._make_room = make_room
         self._accepting: PassedSocket | None = None
         self._port: IListeningPort | None = None
         self._failure: Failure | None = None
@@ -78,7 +121,7 @@ class UnixServer(Service):
             self._log.info("listening on {path}, which systemd passed", path=str(self._path))
 
     def _make_socket(self) -> None:
-        make_room(self._key, self._path)
+        self._make_room(self._key, self._path)
         endpoint = UNIXServerEndpoint(self._reactor, str(self._path), mode=_SOCKET_MODE)
         # The mode has to be right from the start: between bind and a later chmod anybody could connect.
         former = os.umask(_SOCKET_UMASK)
@@ -115,37 +158,3 @@ class UnixServer(Service):
 
     def _failed(self, failure: Failure) -> None:
         self._failure = failure
-
-
-def make_room(key: str, path: Path) -> None:
-    """Make the folder of a socket, and remove a socket that nobody listens on.
-
-    Args:
-        key: The key of the configuration that names the socket, for messages.
-        path: The socket.
-
-    Raises:
-        ConfigurationError: Somebody listens on it, or it is not a socket, or the folder cannot be made.
-    """
-    try:
-        path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    except OSError as problem:
-        raise ConfigurationError(f"{key}: {path.parent} cannot be used: {problem.strerror}") from problem
-    if not stat.S_ISSOCK(mode):
-        raise ConfigurationError(f"{key}: {path} exists and is not a socket; remove it or name another path")
-    if _answers(path):
-        raise ConfigurationError(f"{key}: another process listens on {path}; stop it or name another path")
-    try:
-        path.unlink()
-    except OSError as problem:
-        raise ConfigurationError(f"{key}: {path} cannot be removed: {problem.strerror}") from problem
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        # A full backlog (EAGAIN) is a listener too.
-        return probe.connect_ex(str(path)) in (0, errno.EAGAIN, errno.EINPROGRESS)

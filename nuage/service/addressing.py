@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from random import SystemRandom
+from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -41,6 +41,7 @@ class Addressing:
         docker: Tells which addresses are used.
         host_name: What people call this host.
         form: How addresses are held: see :func:`nuage.vsd.reservations.choose_form`.
+        random: Chance, which chooses them.
 
     Attributes:
         ipam: Answers Docker's calls.
@@ -63,6 +64,7 @@ class Addressing:
         docker: Engine,
         host_name: str,
         form: str,
+        random: Random,
     ) -> None:
         turns, places, repetitions = Turns(reactor), PoolPlaces(directory), Repetitions(reactor)
         self._cleanup = Cleanup(reactor, turns, (SwitchError, VsdUnavailable, VsdRefused), "addresses")
@@ -77,7 +79,7 @@ class Addressing:
             cleanup=self._cleanup,
             unfinished=Unfinished(switch),
             turns=turns,
-            random=SystemRandom(),
+            random=random,
         )
         self.ports = Ports(session=session, directory=directory, places=places, addresses=self.addresses)
         self.handed_out = HandedOut(reactor, switch, places, repetitions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Coroutine
 from functools import partial
 from typing import Any
@@ -34,6 +33,7 @@ from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.errors import RemoteUnusable
 from nuage.ovsdb.remote import Remote, TlsFiles, parse_remote
 from nuage.service.addressing import Addressing
+from nuage.service.machine import Machine
 from nuage.status.judgement import Judge
 from nuage.status.ledger import Ledger
 from nuage.status.recent import RecentCalls
@@ -62,11 +62,12 @@ class Daemon:
     Args:
         reactor: Does all input and output, keeps the time.
         config: What the user configured.
+        machine: Where it runs.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, config: Config) -> None:
+    def __init__(self, reactor: Any, config: Config, machine: Machine) -> None:
         turns = Turns(reactor)
         self._clock = reactor
         self._config = config
@@ -79,17 +80,18 @@ class Daemon:
             call_timeout=config.vrs_timeout,
             probe_interval=config.probe_interval,
             witnesses=tables.WITNESSES,
+            jitter=machine.random.random,
         )
         self.switch = Switch(
             self.client, config.vrs_bridge, config.wire_timeout, config.site_id, config.plugin_socket.name
         )
-        self.links = Links(reactor, reactor)
+        self.links = Links(reactor, reactor, machine.open_netlink, machine.make_pool)
         self.cleanup = Cleanup(reactor, turns)
         self.docker = docker = engine.connect(reactor, config.docker_endpoint, config.docker_timeout)
         self.census = Census(docker, config.plugin_socket.name)
         self.recent = RecentCalls(reactor)
         self.containers = Containers(reactor, docker, self._found_late)
-        self.vsd = _vsd(reactor, config)
+        self.vsd = _vsd(reactor, config, machine)
         self.places = None
         self.addressing: Addressing | None = None
         if self.vsd is not None:
@@ -102,7 +104,8 @@ class Daemon:
                 directory=directory,
                 switch=self.switch,
                 docker=docker,
-                host_name=socket.gethostname().partition(".")[0],
+                host_name=machine.host_name.partition(".")[0],
+                random=machine.random,
                 form=config.vsd_address_form,
             )
         # Without a controller no port is resolved.
@@ -141,7 +144,7 @@ class Daemon:
             networks=networks,
             turns=turns,
         )
-        self.times = Times(reactor)
+        self.times = Times(reactor, machine.time_of_day)
         judge = Judge(self.switch, self.containers, strict=config.label_policy == "strict")
         self.ledger = Ledger(reactor, self.times.now, self.switch, judge)
 
@@ -304,7 +307,7 @@ def _remote(config: Config) -> Remote:
         raise ConfigurationError(str(problem)) from problem
 
 
-def _vsd(reactor: Any, config: Config) -> Session | None:
+def _vsd(reactor: Any, config: Config, machine: Machine) -> Session | None:
     """Return the session with the VSD; None without a VSD.
 
     Raises:
@@ -328,7 +331,7 @@ def _vsd(reactor: Any, config: Config) -> Session | None:
         trust=trust,
         timeout=config.vsd_timeout,
     )
-    return connect(reactor, settings)
+    return connect(reactor, settings, chance=machine.random.random)
 
 
 def _watched_vsd(presence: Presence, config: Config) -> Watched:

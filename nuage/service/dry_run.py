@@ -12,6 +12,7 @@ from nuage.config.settings import Config
 from nuage.errors import NuageError
 from nuage.service.daemon import Daemon
 from nuage.service.ending import GRACE, LAST_STEPS
+from nuage.service.machine import Machine
 
 
 async def dry_run(reactor: Any, config: Config) -> int:
@@ -24,7 +25,7 @@ async def dry_run(reactor: Any, config: Config) -> int:
     Returns:
         The status to exit with: 0, or 1 if not everything could be compared.
     """
-    daemon = Daemon(reactor, config)
+    daemon = Daemon(reactor, config, Machine())
     daemon.start()
     try:
         return _say_all(await daemon.auditor.look())

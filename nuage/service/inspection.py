@@ -15,6 +15,7 @@ from nuage.libnetwork.calls import Calls
 from nuage.libnetwork.ipam_resource import methods_of
 from nuage.service.daemon import Daemon
 from nuage.service.logs import Log
+from nuage.service.machine import Machine
 from nuage.status.alarms import Alarms
 from nuage.status.audits import Audits
 from nuage.status.control import ControlServer, Status, tree
@@ -42,6 +43,7 @@ class Inspection(MultiService):
         reactor: Keeps the time, has threads, listens.
         config: What the user configured.
         daemon: What is looked into.
+        machine: Where it runs.
         calls: Docker's calls.
         watches: What the daemon works with, in order of dependence.
         log: The log, whose level can be changed and whose last lines are known.
@@ -53,6 +55,7 @@ class Inspection(MultiService):
         reactor: Any,
         config: Config,
         daemon: Daemon,
+        machine: Machine,
         *,
         calls: Calls,
         watches: Sequence[Watch],
@@ -77,12 +80,15 @@ class Inspection(MultiService):
             account=daemon.auditor.account,
             unfinished=daemon.unfinished,
             left=daemon.addressing.left if daemon.addressing is not None else None,
+            process_id=machine.process_id,
         ).report
         Alarms(reactor, self._report).setServiceParent(self)
         status, visible = Status(self._report), self._visible()
-        names = [socket.gethostname()]
+        names = [machine.host_name]
         control = NamedSite(tree(status, {**visible, **self._control()}), reactor, names)
-        ControlServer(reactor, config.control_socket, control, passed).setServiceParent(self)
+        ControlServer(reactor, config.control_socket, control, passed, make_room=machine.make_room).setServiceParent(
+            self
+        )
         if config.status_endpoint is not None:
             seen = StatusSite(tree(status, visible), reactor, names)
             StatusEndpoint(reactor, config.status_endpoint, seen).setServiceParent(self)
@@ -143,6 +149,7 @@ class Inspection(MultiService):
             census=daemon.census,
             auditor=daemon.auditor,
             lines=self._log.lines,
+            now=daemon.times.now,
         )
 
 

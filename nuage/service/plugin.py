@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from nuage.service.daemon import Daemon
 from nuage.service.ending import GRACE, LAST_STEPS
 from nuage.service.inspection import Inspection
 from nuage.service.logs import Log
+from nuage.service.machine import Machine
 from nuage.service.readiness import Readiness
 from nuage.status.watched import Watch
 
@@ -32,6 +32,7 @@ class NuagePlugin(MultiService):
         config: What the user configured.
         environ: This process's environment, through which systemd may pass it sockets and ask for notices.
         log: The log, whose level can be changed and whose last lines are known.
+        machine: Where it runs.
 
     Raises:
         ConfigurationError: A socket that was passed is not a configured one.
@@ -39,24 +40,32 @@ class NuagePlugin(MultiService):
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, config: Config, environ: Mapping[str, str], log: Log) -> None:
+    def __init__(self, reactor: Any, config: Config, environ: Mapping[str, str], log: Log, machine: Machine) -> None:
         super().__init__()
         self._clock = reactor
         self._config = config
         passed = systemd.passed_sockets(
             environ,
-            os.getpid(),
+            machine.process_id(),
             {"plugin_socket": config.plugin_socket, "control_socket": config.control_socket},
         )
-        self._daemon = Daemon(reactor, config)
+        self._daemon = Daemon(reactor, config, machine)
         calls = Calls(reactor, config.call_timeout)
         site = PluginSite(resource_of(self._daemon.driver, self._daemon.ipam, calls), reactor)
-        PluginServer(reactor, config.plugin_socket, site, calls, passed.get("plugin_socket")).setServiceParent(self)
+        PluginServer(
+            reactor,
+            config.plugin_socket,
+            site,
+            calls,
+            passed.get("plugin_socket"),
+            make_room=machine.make_room,
+        ).setServiceParent(self)
         watches = [Watch(each, self._daemon.times.now) for each in self._daemon.watched()]
         Inspection(
             reactor,
             config,
             self._daemon,
+            machine,
             calls=calls,
             watches=watches,
             log=log,
@@ -66,7 +75,7 @@ class NuagePlugin(MultiService):
             reactor,
             watches,
             systemd.Notices(environ).send,
-            systemd.watchdog_interval(environ, os.getpid()),
+            systemd.watchdog_interval(environ, machine.process_id()),
         )
         self._readiness.setServiceParent(self)
 

@@ -22,7 +22,7 @@ from werkzeug.exceptions import HTTPException
 
 from nuage.errors import ConfigurationError, MalformedRequest, NuageError
 from nuage.libnetwork.server import PluginSite
-from nuage.libnetwork.unix_server import UnixServer
+from nuage.libnetwork.unix_server import UnixServer, make_room
 from nuage.ovsdb.garbage import collection_paused
 from nuage.status.report import Report, as_json
 
@@ -159,12 +159,20 @@ class ControlServer(UnixServer):
         path: Where the socket is made.
         site: Serves the connections.
         passed: The socket if systemd made it; systemd keeps it when this process ends.
+        make_room: Called before the socket is made; see :func:`nuage.libnetwork.unix_server.make_room`.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, path: Path, site: PluginSite, passed: socket.socket | None = None) -> None:
-        super().__init__(reactor, "control_socket", path, site, passed)
+    def __init__(
+        self,
+        reactor: Any,
+        path: Path,
+        site: PluginSite,
+        passed: socket.socket | None = None,
+        make_room: Callable[[str, Path], None] = make_room,
+    ) -> None:
+        super().__init__(reactor, "control_socket", path, site, passed, make_room)
 
     def privilegedStartService(self) -> None:
         """Listen if that is possible."""

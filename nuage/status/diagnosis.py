@@ -6,7 +6,6 @@ import io
 import json
 import platform
 import tarfile
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -51,6 +50,7 @@ class Diagnosis:
         census: Knows the networks that Docker has of this driver.
         auditor: Tells what it would do.
         lines: Returns the last lines of the log.
+        now: Returns the Unix time.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Diagnosis:
         census: Census,
         auditor: Auditor,
         lines: Callable[[], list[str]],
+        now: Callable[[], float],
     ) -> None:
         self._reactor = reactor
         self._config = config
@@ -73,6 +74,7 @@ class Diagnosis:
         self._census = census
         self._auditor = auditor
         self._lines = lines
+        self._now = now
 
     async def archive(self) -> bytes:
         """Return the archive, a tar file packed with gzip. What cannot be had is replaced by the reason."""
@@ -86,7 +88,7 @@ class Diagnosis:
         }
         pool = self._reactor.getThreadPool()
         packed: bytes = await deferToThreadPool(
-            self._reactor, pool, _packed, self._config, parts, self._lines(), time.time()
+            self._reactor, pool, _packed, self._config, parts, self._lines(), self._now()
         )
         return packed
 

@@ -39,6 +39,7 @@ class Reporter:
         account: What the auditor did.
         unfinished: Tells what is still to be cleaned up.
         left: Counts the addresses from Nuage that nobody uses, by what becomes of them. None without a VSD.
+        process_id: Returns the daemon's.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Reporter:
         account: Account,
         unfinished: Callable[[], Collection[str]],
         left: Callable[[], Mapping[str, int]] | None = None,
+        process_id: Callable[[], int] = os.getpid,
     ) -> None:
         self._times = times
         self._scope = scope
@@ -61,6 +63,7 @@ class Reporter:
         self._account = account
         self._unfinished = unfinished
         self._left = left
+        self._process_id = process_id
         self._started = times.now()
 
     def report(self) -> Report:
@@ -72,7 +75,7 @@ class Reporter:
         cleanup = tuple(sorted(self._unfinished()))
         return Report(
             version=__version__,
-            pid=os.getpid(),
+            pid=self._process_id(),
             time=now,
             started=self._started,
             scope=self._scope,

@@ -6,7 +6,6 @@ to the next one, and after a pause to all of them again. While none of them answ
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 
 import attrs
@@ -83,7 +82,7 @@ class Cluster:
         clock: IReactorTime,
         urls: Sequence[str],
         timeout: float,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float],
     ) -> None:
         self._requests = requests
         self._clock = clock

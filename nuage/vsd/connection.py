@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,12 @@ class Settings:
 
 
 def connect(
-    reactor: Any, settings: Settings, *, clock: IReactorTime | None = None, largest: int = LARGEST_ANSWER
+    reactor: Any,
+    settings: Settings,
+    *,
+    clock: IReactorTime | None = None,
+    largest: int = LARGEST_ANSWER,
+    chance: Callable[[], float] = random.random,
 ) -> Session:
     """Return a session with a VSD, not yet started.
 
@@ -71,6 +78,7 @@ def connect(
         settings: Where the VSD is, and who asks.
         clock: Measures the time-outs, the reactor by default.
         largest: Bytes that an answer may have.
+        chance: Returns a number from 0 to 1.
 
     Raises:
         ConfigurationError: A file or a name cannot be used for TLS.
@@ -87,6 +95,6 @@ def connect(
     agent = Agent(reactor, contextFactory=settings.trust, connectTimeout=settings.timeout, pool=pool)
     requests = Requests(agent, clock, largest, settings.trust.explain)
     urls = [f"{url}/nuage/api/{settings.version}" for url in settings.urls]
-    cluster = Cluster(requests, clock, urls, settings.timeout)
+    cluster = Cluster(requests, clock, urls, settings.timeout, chance)
     account = Account(organization=settings.organization, user=settings.user, password=settings.read_password)
-    return Session(cluster, Login(cluster, clock, account), Presence(clock), pool.closeCachedConnections)
+    return Session(cluster, Login(cluster, clock, account), Presence(clock, chance), pool.closeCachedConnections)

@@ -11,7 +11,6 @@ While it is away, it is asked again and again, even if nobody else asks.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -38,7 +37,7 @@ class Presence:
     name = "the VSD"
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, chance: Callable[[], float] = random.random) -> None:
+    def __init__(self, clock: IReactorTime, chance: Callable[[], float]) -> None:
         self._clock = clock
         self._chance = chance
         self._problem: NuageError | None = None
