@@ -4,10 +4,18 @@ from __future__ import annotations
 
 
 class History:
-    """The story of a run. The same seed tells the same story, byte for byte."""
+    """The story of a run. The same seed tells the same story, byte for byte.
+
+    Attributes:
+        lines: The story so far.
+        violations: What must never happen, and did.
+        counts: How often something happened, by its kind, such as ``call Join`` or ``fault kill``.
+    """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.violations: list[str] = []
+        self.counts: dict[str, int] = {}
 
     def add(self, time: float, who: str, what: str) -> None:
         """Note what happened.
@@ -18,6 +26,15 @@ class History:
             what: What it did or met, in one line.
         """
         self.lines.append(f"{time:.6f} {who}: {what}")
+
+    def violate(self, time: float, who: str, what: str) -> None:
+        """Note what must never happen. The run has failed."""
+        self.add(time, who, f"VIOLATION: {what}")
+        self.violations.append(self.lines[-1])
+
+    def count(self, kind: str) -> None:
+        """Count something of a kind, for the summary of what was seen."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1
 
     @property
     def text(self) -> str:
