@@ -1,0 +1,72 @@
+"""What runs have seen, summed up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import attrs
+
+
+@attrs.frozen
+class Outcome:
+    """What came of one run.
+
+    Attributes:
+        seed: What it followed from.
+        violations: What must never happen, and did.
+        history: The story.
+        counts: How often each kind of thing happened; a kind begins with its group, such as ``call`` or ``fault``.
+        seconds: How long the run was in its own time.
+        steps: How many steps its plan has.
+    """
+
+    seed: int
+    violations: Sequence[str]
+    history: str
+    counts: dict[str, int]
+    seconds: float
+    steps: int
+
+
+class Seen:
+    """The sum of several runs."""
+
+    def __init__(self) -> None:
+        self.seeds = 0
+        self.seconds = 0.0
+        self.failed: list[int] = []
+        self._counts: Counter[str] = Counter()
+
+    def add(self, outcome: Outcome) -> None:
+        """Add a run."""
+        self.seeds += 1
+        self.seconds += outcome.seconds
+        self._counts.update(outcome.counts)
+        if outcome.violations:
+            self.failed.append(outcome.seed)
+
+    def total(self, group: str) -> int:
+        """Return how often something of a group happened."""
+        return sum(count for _, count in self._of(group))
+
+    def summary(self, elapsed: float) -> str:
+        """Return what was seen, in lines.
+
+        Args:
+            elapsed: Seconds that all took.
+        """
+        rate = self.total("call") / elapsed if elapsed else 0.0
+        lines = [
+            f"{self.seeds:,} seeds in {elapsed:.0f} s: {self.seconds / 3600:,.1f} hours of the world, "
+            f"{self.total('call'):,} calls ({rate:,.0f} a second), {self.total('fault'):,} faults"
+        ]
+        for group in sorted({kind.partition(" ")[0] for kind in self._counts}):
+            kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self._of(group)))
+            lines.append(f"  {group}: {kinds}")
+        lines.append(f"{len(self.failed)} of them failed: {self.failed}" if self.failed else "none failed")
+        return "\n".join(lines)
+
+    def _of(self, group: str) -> list[tuple[str, int]]:
+        kinds = ((kind.partition(" "), count) for kind, count in self._counts.items())
+        return [(rest, count) for (first, _, rest), count in kinds if first == group]
