@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import struct
 from collections.abc import Callable
@@ -79,6 +80,57 @@ class LinkListTests(SynchronousTestCase):
         self.assertEqual(links, self.inside(lambda _netlink: [listing.link(name) for name in names]))
         self.assertIsNone(self.inside(lambda _netlink: listing.link("absent")))
         self.assertEqual({link.name for link in links if link.carrier and link.name.startswith("n")}, {"nu1", "nc1"})
+
+    def listed_while(self, change: Callable[[Any], None]) -> list[Link]:
+        """Return the list if something changes each time that one of its links is read, the first one excluded."""
+
+        def listed(route: Any) -> list[Link]:
+            read = listing._link
+            names: list[str] = []
+
+            def read_and_change(body: memoryview) -> Link:
+                link = read(body)
+                if names:
+                    change(route)
+                names.append(link.name)
+                return link
+
+            with mock.patch.object(listing, "_link", read_and_change):
+                return list(listing.links())
+
+        found: list[Link] = self.inside(listed)
+        return found
+
+    def make_pairs(self) -> None:
+        """Make more links than the kernel puts into one piece."""
+
+        def make(route: Any) -> None:
+            for number in range(PAIRS):
+                route.link("add", kind="veth", ifname=f"nu{number}", peer=f"nc{number}")
+
+        self.inside(make)
+
+    def test_links_that_change_meanwhile(self) -> None:
+        """The kernel says that its list may lack links, or have one twice: it is asked again."""
+        self.make_pairs()
+        changes = [lambda route: route.link("del", ifname="nu1"), lambda route: route.link("del", ifname="nu2")]
+        names = [link.name for link in self.listed_while(lambda route: changes.pop()(route) if changes else None)]
+        kept = [number for number in range(PAIRS) if number not in (1, 2)]
+        self.assertEqual(sorted(names), sorted(["lo", *(f"{end}{number}" for number in kept for end in ("nu", "nc"))]))
+
+    def test_links_that_change_all_the_time(self) -> None:
+        """There is no list then, and the reason is told."""
+        self.make_pairs()
+        numbers = itertools.count()
+
+        def change(route: Any) -> None:
+            if (number := next(numbers)) % 50 == 0:
+                route.link("add", kind="veth", ifname=f"x{number}", peer=f"y{number}")
+
+        with self.assertRaises(OSError) as raised:
+            self.listed_while(change)
+        self.assertEqual(raised.exception.errno, errno.EINTR)
+        self.assertIn("links came or went during each of 5 attempts to list them", str(raised.exception))
 
     def test_a_refusal_is_raised(self) -> None:
         """With the kernel's own reason."""

@@ -16,7 +16,7 @@ import os
 import socket
 import struct
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 from nuage.links.veth import CARRIER, UP, Link
 
@@ -30,6 +30,8 @@ _ERROR = struct.Struct("=i")
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _REQUEST, _DUMP = 0x1, 0x300
+#: Set in the rest of a list if links came or went after its beginning: some may be missing, or be there twice.
+_DUMP_INTERRUPTED = 0x10
 #: The upper two bits of an attribute's type are flags.
 _TYPE = 0x3FFF
 
@@ -41,15 +43,24 @@ _NO_STATISTICS = 1 << 3
 _PIECE = 1 << 16
 #: Seconds to wait for the kernel's answer.
 _PATIENCE = 10
+#: How often the kernel is asked for a list, if it is interrupted each time.
+_ATTEMPTS = 5
 
 
-def links() -> Iterator[Link]:
-    """Yield all links of the thread's network namespace.
+class _Interrupted(Exception):
+    """A list cannot be relied on."""
+
+
+def links() -> list[Link]:
+    """Return all links of the thread's network namespace.
 
     Raises:
-        OSError: The kernel refused.
+        OSError: The kernel refused, or links came and went each time that it was asked.
     """
-    return _answer(_request(_REQUEST | _DUMP))
+    for _ in range(_ATTEMPTS):
+        with suppress(_Interrupted):
+            return list(_answer(_request(_REQUEST | _DUMP)))
+    raise OSError(errno.EINTR, f"links came or went during each of {_ATTEMPTS} attempts to list them")
 
 
 def link(name: str) -> Link | None:
@@ -73,7 +84,9 @@ def _answer(request: bytes) -> Generator[Link, None, None]:
         kernel.bind((0, 0))
         kernel.send(request)
         while True:
-            for kind, body in _messages(kernel.recv(_PIECE)):
+            for kind, flags, body in _messages(kernel.recv(_PIECE)):
+                if flags & _DUMP_INTERRUPTED:
+                    raise _Interrupted
                 if kind == _NLMSG_DONE:
                     return
                 if kind == _NLMSG_ERROR:
@@ -93,11 +106,11 @@ def _attribute(kind: int, value: bytes) -> bytes:
     return _ATTRIBUTE.pack(length, kind) + value.ljust(_padded(length) - _ATTRIBUTE.size, b"\0")
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, memoryview]]:
+def _messages(data: bytes) -> Iterator[tuple[int, int, memoryview]]:
     view, start = memoryview(data), 0
     while start < len(view):
-        length, kind, *_ = _HEADER.unpack_from(view, start)
-        yield kind, view[start + _HEADER.size : start + length]
+        length, kind, flags, *_ = _HEADER.unpack_from(view, start)
+        yield kind, flags, view[start + _HEADER.size : start + length]
         start += _padded(length)
 
 
