@@ -99,21 +99,32 @@ async def failure_of(attempt: Awaitable[object], kind: type[_Problem]) -> _Probl
 
 
 class RealKernel(TestCase):
-    """The contract of :class:`Links`."""
+    """The contract of :class:`Links`. A derived class may have another kernel."""
 
     timeout = 30
 
     def setUp(self) -> None:
-        self.namespace = demand_namespace()
-        self.addCleanup(os.close, self.namespace)
+        self.make_kernel()
         self.clock = Clock()
         self.links = Links(cast(IReactorFromThreads, reactor), self.clock, self.open_netlink)
         self.links.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.links.stop()))
 
+    def make_kernel(self) -> None:
+        """Make the kernel, without any link of ours."""
+        self.namespace = demand_namespace()
+        self.addCleanup(os.close, self.namespace)
+
     def open_netlink(self) -> Netlink:
+        """Return its links for the calling thread."""
         enter(self.namespace)
         return Kernel()
+
+    def take_away(self, name: str) -> None:
+        """Move a link to another namespace."""
+        sandbox = new_namespace()
+        self.addCleanup(os.close, sandbox)
+        self.link("set", ifname=name, net_ns_fd=sandbox)
 
     def kernel(self, work: Callable[[Netlink], _Result]) -> _Result:
         """Do something to the namespace behind the back of the links."""
@@ -188,9 +199,7 @@ class RealKernel(TestCase):
 
     async def test_own_pair_whose_end_is_gone_is_made_again(self) -> None:
         await self.create()
-        sandbox = new_namespace()
-        self.addCleanup(os.close, sandbox)
-        self.link("set", ifname=END, net_ns_fd=sandbox)
+        self.take_away(END)
         self.assertIsNone(self.find(END))
         await self.create()
         self.assertEqual(self.found(HOST).peer, self.found(END).index)

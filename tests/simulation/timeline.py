@@ -22,6 +22,7 @@ class Process:
         steps: How many events of it have happened.
         remains: What a dead process left: it stays referenced, so that no ``finally`` of it runs at a time that the
             garbage collector chooses.
+        before_death: Called when the process dies: what its threads do until the very end.
     """
 
     def __init__(self, timeline: Timeline, name: str) -> None:
@@ -31,11 +32,14 @@ class Process:
         self.frozen = False
         self.steps = 0
         self.remains: list[Any] = []
+        self.before_death: list[Callable[[], None]] = []
         self._held: list[Event] = []
         self._countdown: tuple[int, Callable[[], None]] | None = None
 
     def die(self) -> None:
         """Drop all that was still to happen."""
+        for last in self.before_death:
+            last()
         self.alive = False
         self._countdown = None
         self.remains += self.timeline.take_events(self) + self._held
