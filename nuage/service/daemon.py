@@ -21,19 +21,15 @@ from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver
 from nuage.driver.endpoints import Endpoints
 from nuage.driver.networks import Networks
-from nuage.driver.places import Places
 from nuage.driver.turns import Turns
 from nuage.errors import ConfigurationError
-from nuage.ipam.driver import Ipam
-from nuage.ipam.holdings import Holdings
-from nuage.ipam.without_vsd import WithoutVsd
 from nuage.links.links import Links
 from nuage.model import Container
 from nuage.ovsdb.client import OvsdbClient
 from nuage.ovsdb.errors import RemoteUnusable
 from nuage.ovsdb.remote import Remote, TlsFiles, parse_remote
-from nuage.service.addressing import Addressing
 from nuage.service.machine import Machine
+from nuage.service.vsd import VsdParts, WithVsd
 from nuage.status.judgement import Judge
 from nuage.status.ledger import Ledger
 from nuage.status.recent import RecentCalls
@@ -42,18 +38,10 @@ from nuage.status.watched import Watched
 from nuage.vrs import tables
 from nuage.vrs.schema import SchemaCheck
 from nuage.vrs.switch import Switch
-from nuage.vsd.connection import Settings, connect
-from nuage.vsd.directory import Directory
-from nuage.vsd.presence import Presence
-from nuage.vsd.session import Session
-from nuage.vsd.tls import Trust
 
 #: Seconds that ovs-vswitchd may take to write the controller's role into the database: it does so every 5 s
 #: (ovs-vswitchd.conf.db(5), "stats-update-interval"), and the role is empty after each start of ovsdb-server.
 _CONTROLLER_LAG = 6.0
-
-#: Seconds that a VSD may be away without a word in the log: it is a cluster, whose nodes take each other's place.
-_VSD_LAG = 10.0
 
 
 class Daemon:
@@ -91,23 +79,10 @@ class Daemon:
         self.census = Census(docker, config.plugin_socket.name)
         self.recent = RecentCalls(reactor)
         self.containers = Containers(reactor, docker, self._found_late)
-        self.vsd = _vsd(reactor, config, machine)
-        self.places = None
-        self.addressing: Addressing | None = None
-        if self.vsd is not None:
-            directory = Directory(self.vsd, reactor)
-            self.places = Places(reactor, self.vsd, directory, config.vsd_timeout, switch=self.switch, turns=turns)
-            self.addressing = Addressing(
-                reactor,
-                session=self.vsd,
-                account=f"{config.vsd_user}@{config.vsd_organization}",
-                directory=directory,
-                switch=self.switch,
-                docker=docker,
-                host_name=machine.host_name.partition(".")[0],
-                random=machine.random,
-                form=config.vsd_address_form,
-            )
+        if config.vsd_url is None:
+            self.vsd = VsdParts()
+        else:
+            self.vsd = WithVsd(reactor, config, machine, switch=self.switch, docker=docker, turns=turns)
         # Without a controller no port is resolved.
         self._needs_controller = config.resolve_timeout > 0
         self.endpoints = Endpoints(
@@ -120,8 +95,8 @@ class Daemon:
             cleanup=self.cleanup,
             turns=turns,
             clock=reactor,
-            places=self.places,
-            ports=self.addressing.ports if self.addressing is not None else None,
+            places=self.vsd.places,
+            ports=self.vsd.ports,
         )
         networks = Networks(
             reactor,
@@ -130,8 +105,8 @@ class Daemon:
             endpoints=self.endpoints,
             cleanup=self.cleanup,
             turns=turns,
-            places=self.places,
-            pools=self.addressing.handed_out if self.addressing is not None else None,
+            places=self.vsd.places,
+            pools=self.vsd.pools,
         )
         self.driver = Driver(scope=config.scope, switch=self.switch, networks=networks, endpoints=self.endpoints)
         self.auditor = Auditor(
@@ -147,16 +122,6 @@ class Daemon:
         self.times = Times(reactor, machine.time_of_day)
         judge = Judge(self.switch, self.containers, strict=config.label_policy == "strict")
         self.ledger = Ledger(reactor, self.times.now, self.switch, judge)
-
-    @property
-    def ipam(self) -> Ipam | WithoutVsd:
-        """What answers Docker's IPAM."""
-        return self.addressing.ipam if self.addressing is not None else WithoutVsd()
-
-    @property
-    def holdings(self) -> Holdings | None:
-        """What compares held addresses with those in use; None without a VSD."""
-        return self.addressing.holdings if self.addressing is not None else None
 
     def watched(self) -> list[Watched]:
         """Return what the daemon waits for and reports."""
@@ -211,14 +176,11 @@ class Daemon:
                 details=lambda: {"server": docker.server, "seconds": docker.seconds},
             )
         )
-        if self.vsd is not None:
-            watched.append(_watched_vsd(self.vsd.presence, self._config))
-        return watched
+        return watched + self.vsd.watched()
 
     def unfinished(self) -> frozenset[str]:
         """Return what is still to be cleaned up: endpoints, networks and addresses."""
-        of_addresses = self.addressing.unfinished if self.addressing is not None else frozenset()
-        return self.cleanup.unfinished | of_addresses
+        return self.cleanup.unfinished | self.vsd.unfinished
 
     def start(self) -> None:
         """Start what runs by itself."""
@@ -226,26 +188,13 @@ class Daemon:
         self.ledger.start()
         self.client.start()
         self.docker.presence.start()
-        if self.vsd is not None:
-            self.vsd.start()
-        if self.addressing is not None:
-            self.addressing.start()
-
-    def follow_vsd(self) -> None:
-        """Check networks that the VSD could not judge, each time that it is back."""
-        if self.vsd is not None and self.places is not None:
-            self.vsd.presence.on_return(self.places.resume)
-        if self.vsd is not None and self.addressing is not None:
-            self.vsd.presence.on_return(self.addressing.resume)
+        self.vsd.start()
 
     def resume(self) -> None:
         """Do what waited for the switch. Call this when it is back."""
         self.cleanup.resume()
         self.endpoints.seek_containers()
-        if self.places is not None:
-            self.places.resume()
-        if self.addressing is not None:
-            self.addressing.resume()
+        self.vsd.resume()
         self.auditor.trigger()
 
     async def stop(self, patience: float) -> None:
@@ -258,16 +207,12 @@ class Daemon:
         self.ledger.stop()
         self.containers.stop()
         self.cleanup.stop()
-        if self.addressing is not None:
-            self.addressing.stop()
         self.docker.presence.stop()
         ends = {
             "a request to the kernel about links": self.links.stop(),
             "the connection to the switch's database": self.client.stop(),
+            **self.vsd.stop(),
         }
-        if self.places is not None and self.vsd is not None:
-            self.places.stop()
-            ends["the connection to the VSD"] = self.vsd.stop()
         await gatherResults([self._within(patience, what, end) for what, end in ends.items()])
 
     def _has_bridge(self) -> bool | None:
@@ -305,48 +250,6 @@ def _remote(config: Config) -> Remote:
         return parse_remote(config.vrs_remote, _tls_files(config), config.vrs_server_name)
     except RemoteUnusable as problem:
         raise ConfigurationError(str(problem)) from problem
-
-
-def _vsd(reactor: Any, config: Config, machine: Machine) -> Session | None:
-    """Return the session with the VSD; None without a VSD.
-
-    Raises:
-        ConfigurationError: A file for TLS cannot be used.
-    """
-    if config.vsd_url is None or config.vsd_user is None:
-        return None
-    trust = Trust(
-        ca_certificate=config.vsd_ca_certificate,
-        any_certificate=config.vsd_accept_any_certificate,
-        certificate=config.vsd_certificate,
-        private_key=config.vsd_private_key,
-    )
-    settings = Settings(
-        urls=config.vsd_url,
-        version=config.vsd_version,
-        organization=config.vsd_organization,
-        user=config.vsd_user,
-        password=config.vsd_password,
-        password_file=config.vsd_password_file,
-        trust=trust,
-        timeout=config.vsd_timeout,
-    )
-    return connect(reactor, settings, chance=machine.random.random)
-
-
-def _watched_vsd(presence: Presence, config: Config) -> Watched:
-    return Watched(
-        key="vsd",
-        name=presence.name,
-        address=" ".join(config.vsd_url or ()),
-        remedy="check vsd_url and the account; networks that it does not know yet are compared once it is there",
-        there=lambda: presence.there,
-        status=lambda: presence.status,
-        promise="networks are created without it, and compared when it is back; "
-        "containers whose addresses come from it do not start",
-        needed=False,
-        grace=_VSD_LAG,
-    )
 
 
 def _tls_files(config: Config) -> TlsFiles | None:

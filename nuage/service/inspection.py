@@ -79,7 +79,7 @@ class Inspection(MultiService):
             ledger=daemon.ledger,
             account=daemon.auditor.account,
             unfinished=daemon.unfinished,
-            left=daemon.addressing.left if daemon.addressing is not None else None,
+            left=daemon.vsd.left,
             process_id=machine.process_id,
         ).report
         Alarms(reactor, self._report).setServiceParent(self)
@@ -108,20 +108,19 @@ class Inspection(MultiService):
             "audit": Audits(daemon.times, daemon.auditor).resource(),
             "diagnose": DiagnoseResource(self._diagnosis()).resource(),
             "explain": ExplainResource(self._explainer()).resource(),
-            "ipam": Ipam(daemon.holdings, daemon.switch.trace).resource(),
+            "ipam": Ipam(daemon.vsd.holdings, daemon.switch.trace).resource(),
             "log-level": LogLevel(self._log).resource(),
         }
 
     def _metrics(self) -> Metrics:
         """Return the metrics, which are told of what happens from now on."""
         daemon = self._daemon
-        metrics = Metrics(self._report, lambda: self._calls.in_flight, methods_of(daemon.ipam))
+        metrics = Metrics(self._report, lambda: self._calls.in_flight, methods_of(daemon.vsd.ipam))
         self._calls.watch(metrics.call_ended)
         daemon.client.on_transaction(metrics.transaction_ended)
         daemon.endpoints.resolutions.add(metrics.port_resolved)
         daemon.docker.questions.add(metrics.docker_asked)
-        if daemon.vsd is not None:
-            daemon.vsd.asked.add(metrics.vsd_asked)
+        daemon.vsd.on_asked(metrics.vsd_asked)
         return metrics
 
     def _explainer(self) -> Explainer:
@@ -135,7 +134,7 @@ class Inspection(MultiService):
             links=daemon.links,
             recent=daemon.recent,
             report=self._report,
-            why_unresolved=daemon.places.why_unresolved if daemon.places is not None else None,
+            why_unresolved=daemon.vsd.places.why_unresolved if daemon.vsd.places is not None else None,
         )
 
     def _diagnosis(self) -> Diagnosis:

@@ -51,7 +51,7 @@ class NuagePlugin(MultiService):
         )
         self._daemon = Daemon(reactor, config, machine)
         calls = Calls(reactor, config.call_timeout)
-        site = PluginSite(resource_of(self._daemon.driver, self._daemon.ipam, calls), reactor)
+        site = PluginSite(resource_of(self._daemon.driver, self._daemon.vsd.ipam, calls), reactor)
         PluginServer(
             reactor,
             config.plugin_socket,
@@ -95,7 +95,7 @@ class NuagePlugin(MultiService):
         if self._config.vsd_accept_any_certificate:
             self._log.warn("the VSD's certificate is not checked (vsd_accept_any_certificate): anybody may be the VSD")
         self._daemon.switch.on_ready(self._ready)
-        self._daemon.follow_vsd()
+        self._daemon.vsd.follow()
         self._daemon.start()
 
     def stopService(self) -> Deferred[None]:
