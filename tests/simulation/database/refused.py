@@ -1,0 +1,32 @@
+"""Why a server refuses something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Refused(Exception):
+    """An error of RFC 7047: ``error`` is one of its strings, ``details`` are words."""
+
+    def __init__(self, error: str, details: str = "") -> None:
+        super().__init__(f"{error}: {details}")
+        self.error = error
+        self.details = details
+
+    @property
+    def wire(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"error": self.error, "details": self.details}
+
+
+class Unsatisfied(Refused):
+    """A wait has not come true; it may within ``timeout`` seconds from the transaction's arrival, None for ever."""
+
+    def __init__(self, timeout: float | None) -> None:
+        super().__init__("timed out", '"wait" timed out')
+        self.timeout = timeout
+
+
+def malformed(details: str) -> Refused:
+    """Return the error of what cannot be understood."""
+    return Refused("syntax error", details)
