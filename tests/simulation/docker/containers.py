@@ -1,0 +1,307 @@
+"""How dockerd starts and ends containers (moby daemon/start.go, monitor.go, container_operations.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from tests.simulation.chance import Chance
+from tests.simulation.docker import restarting
+from tests.simulation.docker.descriptions import listed
+from tests.simulation.docker.errors import DockerError
+from tests.simulation.docker.locks import Locks
+from tests.simulation.docker.networks import Networks
+from tests.simulation.docker.releases import Release
+from tests.simulation.docker.sandboxes import Sandboxes
+from tests.simulation.docker.store import Attachment, Container, Network, Store
+
+#: Seconds between CreateEndpoint and Join.
+_BETWEEN = (0.001, 0.005)
+#: Seconds that a container's process takes to begin.
+_BEGINNING = (0.03, 0.3)
+#: Seconds that one takes to end after SIGTERM or SIGKILL.
+_ENDING = (0.01, 0.4)
+#: The status of a container that did not start, and that of a process that was killed.
+_NOT_STARTED, _KILLED = 128, 137
+
+
+@attrs.frozen(kw_only=True)
+class Parts:
+    """What the containers of a process of dockerd are made with."""
+
+    reactor: Any
+    chance: Chance
+    release: Release
+    store: Store
+    networks: Networks
+    sandboxes: Sandboxes
+    warn: Callable[[str], None]
+    broken: Callable[[Failure], None]
+
+
+class Containers:
+    """The containers of one process of dockerd."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._reactor = parts.reactor
+        self._chance = parts.chance
+        self._namespace_at_join = parts.release.namespace_at_join
+        self._store = parts.store
+        self._networks = parts.networks
+        self._sandboxes = parts.sandboxes
+        self._warn = parts.warn
+        self._broken = parts.broken
+        self._locks = Locks()
+        self._ends: dict[str, list[Deferred[None]]] = {}
+        self.shutting_down = False
+
+    def find(self, name: str) -> Container:
+        """Return a container by its id, its name or the beginning of its id.
+
+        Raises:
+            DockerError: There is none.
+        """
+        containers = self._store.containers.values()
+        fitting = [each for each in containers if name in (each.id, each.name)]
+        fitting += [each for each in containers if each.id.startswith(name)]
+        if not fitting:
+            raise DockerError(f"No such container: {name}", 404)
+        return fitting[0]
+
+    def lock_of(self, container: Container) -> Any:
+        """Return the lock that is held while a container is changed."""
+        return self._locks[container.id]
+
+    def add(self, container: Container) -> None:
+        """Make a container.
+
+        Raises:
+            DockerError: Its name is in use.
+        """
+        for other in self._store.containers.values():
+            if other.name == container.name:
+                raise DockerError(
+                    f'Conflict. The container name "/{container.name}" is already in use by container "{other.id}". '
+                    "You have to remove (or rename) that container to be able to reuse that name.",
+                    409,
+                )
+        self._store.containers[container.id] = container
+        self.checkpoint(container)
+
+    async def start(self, container: Container) -> None:
+        """Start a container, unless it runs.
+
+        Raises:
+            DockerError: It cannot be started.
+        """
+        async with self._locks[container.id]:
+            if container.removed:
+                raise DockerError("container is marked for removal and cannot be started", 409)
+            if not container.running:
+                await self._start(container)
+
+    async def stop(self, container: Container, *, by_hand: bool = True) -> None:
+        """End a container's process, and wait until its network is released."""
+        if container.state == "restarting":
+            # Nothing runs; what was to be started is not.
+            container.stopped_by_hand, container.state = True, "exited"
+            self.checkpoint(container)
+        if not container.running:
+            return
+        container.stopped_by_hand = by_hand or container.stopped_by_hand
+        ended: Deferred[None] = Deferred()
+        self._ends.setdefault(container.id, []).append(ended)
+        self.process_ends(container, _KILLED, self._chance.delay(*_ENDING))
+        await ended
+
+    def process_ends(self, container: Container, code: int, delay: float = 0.0) -> None:
+        """Let a container's process end after some seconds."""
+        self._reactor.callLater(delay, self._process_ended, container, code)
+
+    async def remove(self, container: Container, *, force: bool) -> None:
+        """Remove a container.
+
+        Raises:
+            DockerError: It runs, and is not to be forced.
+        """
+        if container.running and not force:
+            raise DockerError(
+                f"You cannot remove a running container {container.id}. Stop the container before attempting removal "
+                "or force remove",
+                409,
+            )
+        await self.stop(container)
+        async with self._locks[container.id]:
+            if container.removed:
+                raise DockerError(f"No such container: {container.name}", 404)
+            container.removed = True
+            del self._store.containers[container.id]
+        self._locks.forget(container.id)
+
+    async def rename(self, container: Container, name: str) -> None:
+        """Rename a container, and its endpoints with it. No driver is told.
+
+        Raises:
+            DockerError: Another one has the name.
+        """
+        async with self._locks[container.id]:
+            if any(each.name == name for each in self._store.containers.values()):
+                raise DockerError(f'Conflict. The container name "/{name}" is already in use', 409)
+            container.name = name
+            for endpoint in container.sandbox.endpoints if container.sandbox else ():
+                endpoint.name = name
+            self.checkpoint(container)
+
+    async def connect(self, container: Container, network: Network, attachment: Attachment) -> None:
+        """Put a container into one more network; one that does not run has it from its next start on.
+
+        Raises:
+            DockerError: The driver refuses it, or it is in that network.
+        """
+        async with self._locks[container.id]:
+            if not container.running:
+                attachment.network_id = network.id
+                container.attachments[network.name] = attachment
+            else:
+                await self._attach(container, network.name, attachment)
+            self.checkpoint(container)
+
+    async def disconnect(self, container: Container, network: Network) -> None:
+        """Take a container out of a network.
+
+        Raises:
+            DockerError: It is not in it.
+        """
+        async with self._locks[container.id]:
+            attachment = container.attachments.get(network.name)
+            if not container.running:
+                if attachment is None:
+                    raise DockerError(f"container {container.id} is not connected to network {network.name}", 403)
+                del container.attachments[network.name]
+            else:
+                await self._detach(container, network)
+            self.checkpoint(container)
+
+    async def autostart(self, container: Container) -> None:
+        """Start a container when dockerd starts, if its restart policy says so."""
+        try:
+            await self.start(container)
+        except DockerError as problem:
+            self._warn(f"failed to start container {container.name}: {problem}")
+
+    def checkpoint(self, container: Container) -> None:
+        """Write a container to the disk; from now on lists show it so."""
+        container.listed = listed(container)
+
+    async def _start(self, container: Container) -> None:
+        container.error = ""
+        try:
+            await self._begin(container)
+        except DockerError as problem:
+            container.error, container.exit_code = str(problem), container.exit_code or _NOT_STARTED
+            self.checkpoint(container)
+            await self._release(container)
+            raise
+        container.state, container.process = "running", True
+        container.exit_code, container.stopped_by_hand = 0, False
+        container.started_at = self._reactor.seconds()
+        self.checkpoint(container)
+
+    async def _begin(self, container: Container) -> None:
+        for stale in [each for each in self._store.sandboxes.values() if each.container_id == container.id]:
+            await self._sandboxes.delete(stale)
+        names = list(container.attachments)
+        if self._namespace_at_join:
+            container.sandbox = self._sandboxes.make(container, exists=True)
+        # The real one goes through a map of Go.
+        for name in self._chance.shuffled(names):
+            await self._attach(container, name, container.attachments[name])
+        await self._sleep(*_BEGINNING)
+        if container.sandbox is not None and not container.sandbox.exists:
+            self._sandboxes.enter(container.sandbox)
+
+    async def _attach(self, container: Container, name: str, attachment: Attachment) -> None:
+        network = self._networks.find(attachment.network_id or name)
+        attachment.network_id = network.id
+        container.attachments.setdefault(network.name, attachment)
+        if container.sandbox is not None:
+            await self._sandboxes.look(container.sandbox)
+        endpoint = await self._networks.create_endpoint(network, container, attachment)
+        container.attachments[network.name] = attachment
+        sandbox = container.sandbox
+        if sandbox is None:
+            sandbox = container.sandbox = self._sandboxes.make(container, exists=False)
+        await self._sleep(*_BETWEEN)
+        try:
+            await self._sandboxes.join(endpoint, sandbox)
+        except DockerError:
+            await self._networks.delete_endpoint(endpoint)
+            raise
+        attachment.endpoint = endpoint
+        try:
+            await self._sandboxes.look_at(endpoint)
+        except DockerError as problem:
+            raise DockerError(f"Updating join info failed: {problem}") from None
+        await self._sandboxes.look(sandbox)
+
+    async def _detach(self, container: Container, network: Network) -> None:
+        sandbox = container.sandbox
+        ours = (each for each in network.endpoints.values() if each.sandbox is not None and each.sandbox is sandbox)
+        endpoint = next(ours, None)
+        if endpoint is None or sandbox is None:
+            raise DockerError(f"container {container.id} is not connected to network {network.name}", 403)
+        try:
+            await self._sandboxes.leave(endpoint, sandbox)
+        except DockerError as problem:
+            raise DockerError(f"container {container.id} failed to leave network {network.name}: {problem}") from None
+        await self._sandboxes.look(sandbox)
+        await self._networks.delete_endpoint(endpoint)
+        container.attachments.pop(network.name, None)
+
+    async def _release(self, container: Container) -> None:
+        for attachment in container.attachments.values():
+            attachment.endpoint = None
+        sandbox, container.sandbox = container.sandbox, None
+        if sandbox is not None:
+            await self._sandboxes.delete(sandbox)
+
+    def _process_ended(self, container: Container, code: int) -> None:
+        if container.process:
+            container.process = False
+            Deferred.fromCoroutine(self._ended(container, code)).addErrback(self._broken)
+
+    async def _ended(self, container: Container, code: int) -> None:
+        async with self._locks[container.id]:
+            now = self._reactor.seconds()
+            container.exit_code, container.finished_at = code, now
+            held = self.shutting_down or container.stopped_by_hand
+            again = not held and restarting.wanted(container)
+            await self._release(container)
+            container.state = "restarting" if again else "exited"
+            self.checkpoint(container)
+        for waiter in self._ends.pop(container.id, ()):
+            waiter.callback(None)
+        if again:
+            await self._restart(container)
+
+    async def _restart(self, container: Container) -> None:
+        if container.finished_at - container.started_at >= restarting.STEADY:
+            container.restarts = 0
+        await deferLater(self._reactor, restarting.pause(container))
+        container.restarts += 1
+        if container.state != "restarting" or container.removed or self.shutting_down:
+            return
+        try:
+            await self.start(container)
+        except DockerError as problem:
+            self._warn(f"failed to restart container {container.name}: {problem}")
+            container.state = "exited"
+            self.checkpoint(container)
+
+    async def _sleep(self, low: float, high: float) -> None:
+        await deferLater(self._reactor, self._chance.delay(low, high))

@@ -1,0 +1,379 @@
+"""A Docker host: the commands of its CLI, and what happens to its daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from tests.simulation.chance import Chance
+from tests.simulation.docker.dockerd import Dockerd, Settings
+from tests.simulation.docker.errors import DockerError
+from tests.simulation.docker.kernel import Namespaces, NoNamespaces
+from tests.simulation.docker.networks import NetworkRequest
+from tests.simulation.docker.plugin import Call
+from tests.simulation.docker.store import Attachment, Container, Endpoint, Network, PoolRequest, Store
+from tests.simulation.history import History
+from tests.simulation.reactor import SimReactor
+
+_AWAY = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+_BROKEN = "error during connect: EOF"
+#: Seconds from a command to dockerd.
+_COMMAND = (0.005, 0.03)
+
+
+@attrs.frozen
+class Outcome:
+    """How a command ended: its exit status, and what it printed."""
+
+    code: int
+    message: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it succeeded."""
+        return self.code == 0
+
+
+class Docker:
+    """A Docker host. Each command returns its :class:`Outcome` later.
+
+    Args:
+        reactor: That of the world; each dockerd gets one of its own.
+        chance: Draws how long things take, and all ids.
+        history: Is told what happens.
+        settings: How dockerd is configured.
+        namespaces: Those of containers, in the world's kernel.
+        store: What is on its disk.
+
+    Attributes:
+        store: The networks, sandboxes and containers.
+        calls: All calls to the plugin so far, in their order.
+        dockerd: The running process, or None.
+    """
+
+    def __init__(
+        self,
+        reactor: SimReactor,
+        chance: Chance,
+        history: History,
+        settings: Settings | None = None,
+        namespaces: Namespaces | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._chance = chance
+        self._history = history
+        self.settings = settings or Settings()
+        self._namespaces = namespaces or NoNamespaces()
+        self.store = Store()
+        self.calls: list[Call] = []
+        self.dockerd: Dockerd | None = None
+        self._commands: dict[Deferred[Outcome], str] = {}
+
+    # What happens to the daemon.
+
+    def start_dockerd(self) -> None:
+        """Start the daemon. Its containers with a restart policy come first, then its API answers."""
+        assert self.dockerd is None
+        self._note("dockerd starts")
+        reactor = self._reactor.spawn("dockerd")
+        self.dockerd = Dockerd(
+            reactor,
+            self._chance,
+            self._history,
+            self.settings,
+            self.store,
+            self._namespaces,
+            self._new_id,
+            self.calls,
+        )
+        self.dockerd.start()
+
+    def stop_dockerd(self) -> Deferred[None]:
+        """End the daemon with SIGTERM; the result comes when it has ended."""
+        dockerd = self.dockerd
+        assert dockerd is not None
+        self._note("dockerd gets SIGTERM")
+        self._break_commands()
+        ended: Deferred[None] = Deferred()
+
+        def end(_result: object) -> None:
+            if self.dockerd is dockerd:
+                self._note("dockerd has ended")
+                self.dockerd = None
+                dockerd.reactor.kill()
+            ended.callback(None)
+
+        Deferred.fromCoroutine(dockerd.shut_down()).addBoth(end)
+        return ended
+
+    def kill_dockerd(self) -> None:
+        """End the daemon with SIGKILL. The processes of containers go on."""
+        dockerd, self.dockerd = self.dockerd, None
+        assert dockerd is not None
+        self._note("dockerd is killed")
+        dockerd.reactor.kill()
+        self._break_commands()
+
+    def lose_power(self) -> None:
+        """End everything at once: the daemon, and all containers with their namespaces."""
+        if self.dockerd is not None:
+            self.kill_dockerd()
+        for container in self.store.containers.values():
+            container.process = False
+        for sandbox in self.store.sandboxes.values():
+            sandbox.exists = False
+
+    def container_ends(self, name: str, code: int = 0) -> None:
+        """Let the process of a container end by itself."""
+        container = self.container(name)
+        if container is None or not container.process:
+            return
+        self._note(f"the process of {name} ends with {code}")
+        if self.dockerd is None:
+            container.process, container.exit_code = False, code
+        else:
+            self.dockerd.containers.process_ends(container, code)
+
+    def learn(self, network: Network) -> None:
+        """See a network that another host of the cluster has made, or forget one that it removed.
+
+        Its driver is not told of it here.
+        """
+        self.store.networks[network.id] = network
+
+    # What can be looked at.
+
+    @property
+    def busy(self) -> Sequence[str]:
+        """The commands that have not ended."""
+        return list(self._commands.values())
+
+    def container(self, name: str) -> Container | None:
+        """Return a container by its name."""
+        return next((each for each in self.store.containers.values() if each.name == name), None)
+
+    def network(self, name: str) -> Network | None:
+        """Return a network by its name."""
+        return next((each for each in self.store.networks.values() if each.name == name), None)
+
+    def attached(self) -> dict[Endpoint, Container]:
+        """Return the endpoints of running containers, as Docker sees them."""
+        return {
+            each.endpoint: container
+            for container in self.store.containers.values()
+            if container.running
+            for each in container.attachments.values()
+            if each.endpoint is not None
+        }
+
+    def overdue(self) -> Sequence[Call]:
+        """Return the calls that the plugin should have answered by now."""
+        return self.dockerd.plugin.overdue() if self.dockerd is not None else ()
+
+    # The commands.
+
+    def create_network(
+        self,
+        name: str,
+        *,
+        driver: str | None = None,
+        options: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        pools: Sequence[PoolRequest] = (),
+        internal: bool = False,
+        ipv6: bool = False,
+        scope: str = "local",
+    ) -> Deferred[Outcome]:
+        """``docker network create``."""
+        request = NetworkRequest(
+            name=name,
+            driver=driver or self.settings.plugin,
+            options=options or {},
+            labels=labels or {},
+            internal=internal,
+            ipv6=ipv6,
+            scope=scope,
+            pools=tuple(pools),
+        )
+
+        async def create(dockerd: Dockerd) -> str:
+            return (await dockerd.networks.create(request)).id
+
+        return self._command(f"network create {name}", create)
+
+    def remove_network(self, name: str) -> Deferred[Outcome]:
+        """``docker network rm``."""
+        return self._command(f"network rm {name}", lambda dockerd: dockerd.networks.remove(name))
+
+    def create(
+        self,
+        name: str,
+        network: str,
+        attachment: Attachment | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        restart: str = "no",
+        published: Sequence[tuple[int, int]] = (),
+    ) -> Deferred[Outcome]:
+        """``docker create``."""
+        make = self._making(name, network, attachment, labels or {}, restart, published)
+
+        async def create(dockerd: Dockerd) -> str:
+            return make(dockerd).id
+
+        return self._command(f"create {name} on {network}", create)
+
+    def run(
+        self,
+        name: str,
+        network: str,
+        attachment: Attachment | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        restart: str = "no",
+        published: Sequence[tuple[int, int]] = (),
+    ) -> Deferred[Outcome]:
+        """``docker run -d``. A container that does not start stays, as with the real one."""
+        make = self._making(name, network, attachment, labels or {}, restart, published)
+
+        async def create_and_start(dockerd: Dockerd) -> str:
+            container = make(dockerd)
+            await deferLater(dockerd.reactor, self._chance.delay(*_COMMAND))
+            await dockerd.containers.start(container)
+            return container.id
+
+        return self._command(f"run {name} on {network}", create_and_start, failure=125)
+
+    def start(self, name: str) -> Deferred[Outcome]:
+        """``docker start``."""
+        return self._on_container(f"start {name}", name, lambda dockerd, one: dockerd.containers.start(one))
+
+    def stop(self, name: str) -> Deferred[Outcome]:
+        """``docker stop``."""
+        return self._on_container(f"stop {name}", name, lambda dockerd, one: dockerd.containers.stop(one))
+
+    def kill(self, name: str) -> Deferred[Outcome]:
+        """``docker kill``."""
+
+        async def kill(dockerd: Dockerd, container: Container) -> None:
+            if not container.running:
+                raise DockerError(f"Cannot kill container: {name}: Container {container.id} is not running", 409)
+            await dockerd.containers.stop(container)
+
+        return self._on_container(f"kill {name}", name, kill)
+
+    def restart(self, name: str) -> Deferred[Outcome]:
+        """``docker restart``."""
+
+        async def restart(dockerd: Dockerd, container: Container) -> None:
+            await dockerd.containers.stop(container)
+            await dockerd.containers.start(container)
+
+        return self._on_container(f"restart {name}", name, restart)
+
+    def remove(self, name: str, *, force: bool = True) -> Deferred[Outcome]:
+        """``docker rm``, or ``docker rm -f``."""
+        words = f"rm {'-f ' if force else ''}{name}"
+        return self._on_container(words, name, lambda dockerd, one: dockerd.containers.remove(one, force=force))
+
+    def rename(self, name: str, new_name: str) -> Deferred[Outcome]:
+        """``docker rename``."""
+        words = f"rename {name} {new_name}"
+        return self._on_container(words, name, lambda dockerd, one: dockerd.containers.rename(one, new_name))
+
+    def connect(self, network: str, name: str, attachment: Attachment | None = None) -> Deferred[Outcome]:
+        """``docker network connect``."""
+
+        async def connect(dockerd: Dockerd, container: Container) -> None:
+            found = dockerd.networks.find(network)
+            await dockerd.containers.connect(container, found, attachment or Attachment())
+
+        return self._on_container(f"network connect {network} {name}", name, connect)
+
+    def disconnect(self, network: str, name: str) -> Deferred[Outcome]:
+        """``docker network disconnect``."""
+
+        async def disconnect(dockerd: Dockerd, container: Container) -> None:
+            await dockerd.containers.disconnect(container, dockerd.networks.find(network))
+
+        return self._on_container(f"network disconnect {network} {name}", name, disconnect)
+
+    def _making(
+        self,
+        name: str,
+        network: str,
+        attachment: Attachment | None,
+        labels: Mapping[str, str],
+        restart: str,
+        published: Sequence[tuple[int, int]],
+    ) -> Callable[[Dockerd], Container]:
+        def make(dockerd: Dockerd) -> Container:
+            container = Container(
+                id=self._new_id(),
+                name=name,
+                labels=labels,
+                attachments={network: attachment or Attachment()},
+                restart=restart,
+                published=tuple(published),
+                main_network=network,
+            )
+            dockerd.containers.add(container)
+            return container
+
+        return make
+
+    def _on_container(
+        self, words: str, name: str, work: Callable[[Dockerd, Container], Awaitable[None]]
+    ) -> Deferred[Outcome]:
+        return self._command(words, lambda dockerd: work(dockerd, dockerd.containers.find(name)))
+
+    def _command(
+        self, words: str, work: Callable[[Dockerd], Awaitable[str | None]], failure: int = 1
+    ) -> Deferred[Outcome]:
+        """Have dockerd do something; a ``failure`` has this exit status."""
+        outcome: Deferred[Outcome] = Deferred()
+        self._commands[outcome] = words
+        self._note(f"$ docker {words}")
+        dockerd = self.dockerd
+        if dockerd is None or dockerd.containers.shutting_down:
+            self._reactor.callLater(0.0, self._ended, outcome, Outcome(failure, _AWAY))
+            return outcome
+
+        async def carry_out() -> Outcome:
+            await dockerd.ready()
+            try:
+                return Outcome(0, await work(dockerd) or "")
+            except DockerError as problem:
+                return Outcome(failure, f"Error response from daemon: {problem}")
+
+        def begin() -> None:
+            Deferred.fromCoroutine(carry_out()).addCallbacks(
+                lambda result: self._ended(outcome, result), lambda problem: self._failed(words, problem)
+            )
+
+        dockerd.reactor.callLater(self._chance.delay(*_COMMAND), begin)
+        return outcome
+
+    def _ended(self, outcome: Deferred[Outcome], result: Outcome) -> None:
+        words = self._commands.pop(outcome, None)
+        if words is not None:
+            self._history.count("command" if result.ok else "refused command")
+            self._note(f"docker {words}: {'ok' if result.ok else result.message}")
+            outcome.callback(result)
+
+    def _failed(self, words: str, problem: Failure) -> None:
+        self._history.violate(self._reactor.seconds(), "docker", f"the simulation itself failed in {words}: {problem}")
+
+    def _break_commands(self) -> None:
+        for outcome in list(self._commands):
+            self._ended(outcome, Outcome(1, _BROKEN))
+
+    def _new_id(self) -> str:
+        return self._chance.hexadecimal(64)
+
+    def _note(self, what: str) -> None:
+        self._history.add(self._reactor.seconds(), "docker", what)

@@ -1,0 +1,213 @@
+"""One process of dockerd: how it starts, what it asks a plugin that it meets for the first time, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import TimeoutError as WaitedTooLong
+from twisted.python.failure import Failure
+
+from tests.simulation.chance import Chance
+from tests.simulation.docker import restarting
+from tests.simulation.docker.containers import Containers, Parts
+from tests.simulation.docker.driver import BridgeDriver, Driver, RemoteDriver
+from tests.simulation.docker.engine_api import EngineApi, EngineFactory
+from tests.simulation.docker.errors import CallFailed, DockerError
+from tests.simulation.docker.kernel import Namespaces
+from tests.simulation.docker.locks import Lock
+from tests.simulation.docker.networks import Networks
+from tests.simulation.docker.plugin import Call, Plugin
+from tests.simulation.docker.releases import DOCKER_20_10, Release
+from tests.simulation.docker.sandboxes import Sandboxes
+from tests.simulation.docker.store import Container, Store
+from tests.simulation.history import History
+
+#: Seconds that dockerd takes before it looks at its containers.
+_STARTING = (0.5, 3.0)
+#: Seconds that it waits for its containers when it ends.
+_ENDING = 15.0
+_KILLED = 137
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """How dockerd is configured.
+
+    Attributes:
+        release: Which Docker it is.
+        plugin: The plugin's name, which is that of its networks' driver.
+        plugin_socket: Where it listens.
+        socket: Where dockerd itself listens.
+        live_restore: Whether containers outlive dockerd.
+        deadline: Seconds within which the plugin has to answer each call.
+    """
+
+    release: Release = DOCKER_20_10
+    plugin: str = "nuage"
+    plugin_socket: str = "/run/docker/plugins/nuage.sock"
+    socket: str = "/var/run/docker.sock"
+    live_restore: bool = False
+    deadline: float = 60.0
+
+
+class Dockerd:
+    """A process of dockerd.
+
+    Args:
+        reactor: That of the process.
+        chance: Draws how long things take.
+        history: Is told what happens.
+        settings: The configuration.
+        store: What is on the disk.
+        namespaces: Those of containers.
+        new_id: Returns a new id.
+        calls: Where the calls to the plugin are noted.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        chance: Chance,
+        history: History,
+        settings: Settings,
+        store: Store,
+        namespaces: Namespaces,
+        new_id: Callable[[], str],
+        calls: list[Call],
+    ) -> None:
+        self.reactor = reactor
+        self._chance = chance
+        self._history = history
+        self._settings = settings
+        self._store = store
+        self._drivers: dict[str, Driver] = {"bridge": BridgeDriver()}
+        self._activating = Lock()
+        self._waiting: list[Deferred[None]] | None = []
+        self._serving: Any = None
+        self.plugin = Plugin(reactor, settings.plugin_socket, settings.release, history, settings.deadline, calls)
+        self.networks = Networks(store, self._driver, new_id, self._warn)
+        self.sandboxes = Sandboxes(store, self.networks, namespaces, new_id, self._warn)
+        self.containers = Containers(
+            Parts(
+                reactor=reactor,
+                chance=chance,
+                release=settings.release,
+                store=store,
+                networks=self.networks,
+                sandboxes=self.sandboxes,
+                warn=self._warn,
+                broken=self._broken,
+            )
+        )
+        self._api = EngineApi(settings.release, store, self.networks, self.containers, self.ready)
+
+    @property
+    def started(self) -> bool:
+        """Whether its API answers."""
+        return self._waiting is None and not self.containers.shutting_down
+
+    def start(self) -> None:
+        """Start: the socket is there at once, and answers later."""
+        self._serving = self.reactor.listenUNIX(self._settings.socket, EngineFactory(self._api))
+        self.reactor.callLater(self._chance.delay(*_STARTING), self._begin)
+
+    async def ready(self) -> None:
+        """Wait until it has started."""
+        if self._waiting is not None:
+            waiter: Deferred[None] = Deferred()
+            self._waiting.append(waiter)
+            await waiter
+
+    async def shut_down(self) -> None:
+        """End as after SIGTERM: the socket goes first, then the containers, unless they outlive it."""
+        self.containers.shutting_down = True
+        await self._serving.stopListening()
+        if self._settings.live_restore:
+            return
+        running = [each for each in self._store.containers.values() if each.running]
+        ends = [Deferred.fromCoroutine(self.containers.stop(each, by_hand=False)) for each in running]
+        try:
+            await gatherResults(ends).addTimeout(_ENDING, self.reactor)
+        except WaitedTooLong:
+            self._warn("containers did not end in time")
+
+    def _begin(self) -> None:
+        self._forget_the_dead()
+        again = [each for each in self._store.containers.values() if self._starts(each)]
+        starts = [Deferred.fromCoroutine(self.containers.autostart(each)) for each in again]
+        gatherResults(starts).addCallback(lambda _results: self._started()).addErrback(self._broken)
+
+    def _starts(self, container: Container) -> bool:
+        return not container.running and restarting.wanted_at_start(container)
+
+    def _started(self) -> None:
+        waiting, self._waiting = self._waiting or [], None
+        self._history.add(self.reactor.seconds(), "docker", "dockerd has started")
+        for waiter in waiting:
+            waiter.callback(None)
+
+    def _forget_the_dead(self) -> None:
+        """Drop the sandboxes of containers that do not run any more. No driver is told."""
+        for container in self._store.containers.values():
+            if not (container.process and self._settings.live_restore):
+                self._end(container)
+        kept = [each.sandbox for each in self._store.containers.values()]
+        for sandbox in list(self._store.sandboxes.values()):
+            if sandbox not in kept:
+                self.sandboxes.drop(sandbox)
+        for network in self._store.networks.values():
+            for endpoint in list(network.endpoints.values()):
+                if endpoint.sandbox is None:
+                    self.networks.forget_endpoint(endpoint)
+        self._store.count_addresses()
+
+    def _end(self, container: Container) -> None:
+        container.sandbox = None
+        for attachment in container.attachments.values():
+            attachment.endpoint = None
+        if container.process or container.state in ("running", "restarting"):
+            container.process, container.state, container.exit_code = False, "exited", container.exit_code or _KILLED
+        self.containers.checkpoint(container)
+
+    async def _driver(self, name: str) -> Driver:
+        """Return a driver. A plugin is asked what it is when it is met for the first time."""
+        async with self._activating:
+            if name not in self._drivers:
+                self._drivers[name] = await self._activated(name)
+            return self._drivers[name]
+
+    async def _activated(self, name: str) -> Driver:
+        if name != self._settings.plugin:
+            raise DockerError(f'legacy plugin: could not find plugin "{name}"', 404)
+        try:
+            return await self._asked()
+        except CallFailed as problem:
+            raise DockerError(f"error looking up plugin {name}: {problem}") from None
+
+    async def _asked(self) -> Driver:
+        kinds = (await self.plugin.call("Plugin.Activate", None)).get("Implements") or []
+        if "NetworkDriver" not in kinds:
+            raise DockerError("plugin does not implement NetworkDriver")
+        scope = (await self.plugin.call("NetworkDriver.GetCapabilities", None)).get("Scope")
+        if scope not in ("local", "global"):
+            raise DockerError(f"error getting capability: expecting 'local' or 'global', got {scope}")
+        if "IpamDriver" in kinds:
+            await self.plugin.call("IpamDriver.GetCapabilities", None)
+            if self._settings.release.asks_address_spaces:
+                await self.plugin.call("IpamDriver.GetDefaultAddressSpaces", None)
+        return RemoteDriver(self._call, self._violate)
+
+    async def _call(self, method: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        return await self.plugin.call(method, request)
+
+    def _warn(self, what: str) -> None:
+        self._history.add(self.reactor.seconds(), "docker", f"warning: {what}")
+
+    def _broken(self, failure: Failure) -> None:
+        self._violate(f"the simulation itself failed: {failure}")
+
+    def _violate(self, what: str) -> None:
+        self._history.violate(self.reactor.seconds(), "docker", what)

@@ -1,0 +1,196 @@
+"""How dockerd puts containers into networks and takes them out (moby libnetwork/endpoint.go, sandbox.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.simulation.docker.driver import Driver
+from tests.simulation.docker.errors import DockerError
+from tests.simulation.docker.kernel import Device, LinkUnusable, Namespaces
+from tests.simulation.docker.locks import Locks
+from tests.simulation.docker.networks import Networks, port_options
+from tests.simulation.docker.store import Container, Endpoint, Sandbox, Store
+
+
+class Sandboxes:
+    """The sandboxes of one process of dockerd.
+
+    Args:
+        store: What is on the disk.
+        networks: Knows the drivers.
+        namespaces: Has the links.
+        new_id: Returns a new id.
+        warn: Is told what the real one only logs.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        networks: Networks,
+        namespaces: Namespaces,
+        new_id: Callable[[], str],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._networks = networks
+        self._namespaces = namespaces
+        self._new_id = new_id
+        self._warn = warn
+        self._locks = Locks()
+
+    def make(self, container: Container, *, exists: bool) -> Sandbox:
+        """Make a container's sandbox; ``exists`` tells whether its namespace does already."""
+        sandbox = Sandbox(id=self._new_id(), container_id=container.id, labels=port_options(container), exists=exists)
+        self._store.sandboxes[sandbox.id] = sandbox
+        return sandbox
+
+    async def join(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
+        """Attach a sandbox to an endpoint.
+
+        Raises:
+            DockerError: The driver refuses it, or its link cannot be used.
+        """
+        async with self._locks[sandbox.id]:
+            driver = await self._networks.driver(endpoint.network)
+            await driver.join(endpoint, sandbox)
+            former = sandbox.gateway
+            sandbox.add(endpoint)
+            endpoint.sandbox = sandbox
+            try:
+                if sandbox.exists:
+                    self._move(endpoint, sandbox)
+                endpoint.joined = True
+                await self._connect_outwards(endpoint, sandbox, driver, former)
+            except DockerError:
+                sandbox.endpoints.remove(endpoint)
+                endpoint.sandbox, endpoint.joined = None, False
+                await self._told("driver leave failed while rolling back join", driver, endpoint)
+                raise
+
+    async def leave(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
+        """Detach a sandbox from an endpoint.
+
+        Raises:
+            DockerError: Another endpoint cannot become the gateway.
+        """
+        async with self._locks[sandbox.id]:
+            driver = await self._networks.driver(endpoint.network)
+            was_gateway = sandbox.gateway is endpoint
+            endpoint.sandbox, endpoint.joined = None, False
+            if was_gateway:
+                try:
+                    await driver.revoke(endpoint)
+                except DockerError as problem:
+                    self._warn(f"driver failed revoking external connectivity on endpoint {endpoint.name}: {problem}")
+            await self._told(f"driver error disconnecting container {endpoint.name}", driver, endpoint)
+            self._take_out(endpoint, sandbox)
+            if was_gateway and sandbox.gateway is not None:
+                await self._program(sandbox.gateway, sandbox)
+
+    def enter(self, sandbox: Sandbox) -> None:
+        """Move all links into the namespace, which the container's process has made now.
+
+        Raises:
+            DockerError: A link cannot be used.
+        """
+        sandbox.exists = True
+        for endpoint in sandbox.endpoints:
+            self._move(endpoint, sandbox)
+
+    async def delete(self, sandbox: Sandbox) -> None:
+        """Detach a sandbox from all endpoints, remove them, and then the sandbox."""
+        for endpoint in list(sandbox.endpoints):
+            try:
+                await self.leave(endpoint, sandbox)
+            except DockerError as problem:
+                self._warn(f"failed detaching sandbox {sandbox.id[:12]} from endpoint {endpoint.name}: {problem}")
+            await self._networks.delete_endpoint(endpoint)
+        self._destroy(sandbox)
+
+    def drop(self, sandbox: Sandbox) -> None:
+        """Remove a stale sandbox with its endpoints. No driver is told."""
+        for endpoint in sandbox.endpoints:
+            self._networks.forget_endpoint(endpoint)
+        sandbox.endpoints.clear()
+        self._destroy(sandbox)
+
+    async def look(self, sandbox: Sandbox) -> None:
+        """Ask the drivers of all endpoints for the published ports, as ``docker ps`` shows them."""
+        for endpoint in list(sandbox.endpoints):
+            try:
+                await self.look_at(endpoint)
+            except DockerError as problem:  # noqa: PERF203
+                self._warn(f"no ports of endpoint {endpoint.name}: {problem}")
+
+    async def look_at(self, endpoint: Endpoint) -> None:
+        """Ask the driver of an endpoint for its published ports."""
+        await (await self._networks.driver(endpoint.network)).oper_info(endpoint)
+
+    async def _connect_outwards(
+        self, endpoint: Endpoint, sandbox: Sandbox, driver: Driver, former: Endpoint | None
+    ) -> None:
+        """Let another endpoint be the one with the way out, if the new one comes before it."""
+        if sandbox.gateway is former:
+            return
+        if former is not None:
+            try:
+                await (await self._networks.driver(former.network)).revoke(former)
+            except DockerError as problem:
+                raise DockerError(
+                    f"driver failed revoking external connectivity on endpoint {former.name} ({former.id}): {problem}"
+                ) from None
+        if not endpoint.network.internal:
+            try:
+                await self._program(endpoint, sandbox)
+            except DockerError:
+                if former is not None:
+                    await self._program_again(former, sandbox)
+                raise
+
+    async def _program(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
+        try:
+            await (await self._networks.driver(endpoint.network)).program(endpoint, sandbox)
+        except DockerError as problem:
+            raise DockerError(
+                f"driver failed programming external connectivity on endpoint {endpoint.name} ({endpoint.id}): "
+                f"{problem}"
+            ) from None
+
+    async def _program_again(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
+        try:
+            await self._program(endpoint, sandbox)
+        except DockerError as problem:
+            self._warn(f"failed to roll back: {problem}")
+
+    async def _told(self, what: str, driver: Driver, endpoint: Endpoint) -> None:
+        try:
+            await driver.leave(endpoint)
+        except DockerError as problem:
+            self._warn(f"{what}: {problem}")
+
+    def _move(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
+        if not endpoint.source:
+            return
+        name = f"{endpoint.prefix}{sandbox.devices}"
+        addresses = [each for each in (endpoint.address, endpoint.address_v6) if each]
+        try:
+            self._namespaces.move(
+                endpoint.source, sandbox.key, Device(name=name, mac=endpoint.mac, addresses=addresses)
+            )
+        except LinkUnusable as problem:
+            raise DockerError(f"failed to add interface {endpoint.source} to sandbox: {problem}") from None
+        sandbox.devices += 1
+        endpoint.device = name
+
+    def _take_out(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
+        sandbox.endpoints.remove(endpoint)
+        if endpoint.device:
+            self._namespaces.give_back(sandbox.key, endpoint.device, endpoint.source)
+            endpoint.device = ""
+
+    def _destroy(self, sandbox: Sandbox) -> None:
+        if sandbox.exists:
+            self._namespaces.destroy(sandbox.key)
+            sandbox.exists = False
+        self._store.sandboxes.pop(sandbox.id, None)
+        self._locks.forget(sandbox.id)

@@ -1,0 +1,190 @@
+"""What dockerd keeps on its disk: networks, endpoints, sandboxes and containers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from tests.simulation.docker.addressing import Pool, Pools
+
+#: What the real one names a container's network namespace by.
+_NAMESPACES = "/var/run/docker/netns"
+
+
+@attrs.frozen(kw_only=True)
+class PoolRequest:
+    """What ``docker network create`` says of one pool: ``--subnet``, ``--ip-range`` and so on."""
+
+    subnet: str = ""
+    ip_range: str = ""
+    gateway: str = ""
+    auxiliary: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class GivenPool:
+    """A pool that a network has. ``gateway`` and ``auxiliary`` have a prefix length."""
+
+    pool: Pool
+    gateway: str
+    auxiliary: Mapping[str, str]
+
+
+@attrs.define(kw_only=True, eq=False)
+class Endpoint:
+    """A container's place in a network.
+
+    Attributes:
+        stored: Whether CreateEndpoint has been answered. Before, nobody sees the endpoint.
+        joined: Whether its Join has been answered and its sandbox has it.
+        source: What its link was called when the plugin made it, empty for no link.
+        device: What it is called in the container, empty while it is not there.
+    """
+
+    id: str
+    name: str
+    network: Network
+    options: Mapping[str, object]
+    address: str = ""
+    address_v6: str = ""
+    mac: str = ""
+    sandbox: Sandbox | None = None
+    stored: bool = False
+    joined: bool = False
+    source: str = ""
+    prefix: str = "eth"
+    device: str = ""
+    gateway: str = ""
+    gateway_v6: str = ""
+
+
+@attrs.define(kw_only=True, eq=False)
+class Network:
+    """A network. ``driver`` is the plugin's name, or "bridge" for one of Docker's own."""
+
+    id: str
+    name: str
+    driver: str
+    scope: str = "local"
+    options: Mapping[str, str] = attrs.field(factory=dict)
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+    internal: bool = False
+    ipv6: bool = False
+    asked: tuple[PoolRequest, ...] = ()
+    pools: tuple[GivenPool, ...] = ()
+    pools_v6: tuple[GivenPool, ...] = ()
+    endpoints: dict[str, Endpoint] = attrs.field(factory=dict)
+
+    def pool_of(self, address: str) -> Pool | None:
+        """Return the pool that an address belongs to."""
+        given = self.pools_v6 if ":" in address else self.pools
+        return next((each.pool for each in given if address.partition("/")[0] in each.pool), None)
+
+
+@attrs.define(kw_only=True, eq=False)
+class Sandbox:
+    """The network of a running container. ``exists`` tells whether its namespace does."""
+
+    id: str
+    container_id: str
+    labels: Mapping[str, object]
+    endpoints: list[Endpoint] = attrs.field(factory=list)
+    exists: bool = False
+    devices: int = 0
+
+    @property
+    def key(self) -> str:
+        """The path of the namespace."""
+        return f"{_NAMESPACES}/{self.id[:12]}"
+
+    def add(self, endpoint: Endpoint) -> None:
+        """Put an endpoint in its place: those that may be the container's gateway come first."""
+        self.endpoints.append(endpoint)
+        # moby: libnetwork/sandbox.go, Less.
+        self.endpoints.sort(key=lambda each: (each.network.internal, each.network.name))
+
+    @property
+    def gateway(self) -> Endpoint | None:
+        """The endpoint that gives the container its default route."""
+        return next((each for each in self.endpoints if each.gateway), None)
+
+
+@attrs.define(kw_only=True)
+class Attachment:
+    """A network that a container is to have, and what it has of it while it runs.
+
+    Attributes:
+        ip: What ``--ip`` said; ``ip6`` and ``mac`` likewise.
+        driver_options: What ``--driver-opt`` said.
+    """
+
+    ip: str = ""
+    ip6: str = ""
+    mac: str = ""
+    driver_options: Mapping[str, str] = attrs.field(factory=dict)
+    network_id: str = ""
+    endpoint: Endpoint | None = None
+
+
+@attrs.define(kw_only=True, eq=False)
+class Container:
+    """A container.
+
+    Attributes:
+        attachments: By the network's name.
+        state: "created", "running", "restarting" or "exited".
+        error: Why it did not start the last time.
+        restart: Its restart policy: "no", "always", "unless-stopped", "on-failure", "on-failure:3".
+        stopped_by_hand: Whether a command stopped it.
+        listed: What ``docker ps`` shows of it: that is renewed at the end of each change, not in the middle of one.
+    """
+
+    id: str
+    name: str
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+    attachments: dict[str, Attachment] = attrs.field(factory=dict)
+    restart: str = "no"
+    published: tuple[tuple[int, int], ...] = ()
+    main_network: str = ""
+    state: str = "created"
+    exit_code: int = 0
+    error: str = ""
+    stopped_by_hand: bool = False
+    restarts: int = 0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    sandbox: Sandbox | None = None
+    removed: bool = False
+    #: Whether its process runs; dockerd may not know that it does not.
+    process: bool = False
+    listed: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Whether dockerd takes it for running."""
+        return self.state == "running"
+
+
+@attrs.define(eq=False)
+class Store:
+    """All of it."""
+
+    pools: Pools = attrs.field(factory=Pools)
+    networks: dict[str, Network] = attrs.field(factory=dict)
+    sandboxes: dict[str, Sandbox] = attrs.field(factory=dict)
+    containers: dict[str, Container] = attrs.field(factory=dict)
+
+    def count_addresses(self) -> None:
+        """Find out anew which pools and addresses are taken: what a killed process was just taking is free again."""
+        networks = self.networks.values()
+        given = [each for network in networks for each in (*network.pools, *network.pools_v6)]
+        self.pools.restore([each.pool for each in given])
+        for each in given:
+            each.pool.restore([each.gateway, *each.auxiliary.values()])
+        for endpoint in (each for network in networks for each in network.endpoints.values()):
+            for address in (endpoint.address, endpoint.address_v6):
+                pool = endpoint.network.pool_of(address) if address else None
+                if pool is not None:
+                    pool.take(address.partition("/")[0])
