@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lab.vrs.resolution import EntityRow, PortRow, Resolved
-from nuage.ovsdb.client import Monitored, OvsdbClient, Row
+from nuage.ovsdb.client import Monitored, OvsdbClient
 from nuage.ovsdb.notation import Value
 from nuage.ovsdb.operations import Update
 from nuage.ovsdb.remote import Remote
@@ -87,13 +87,13 @@ class HostDatabase:
     def ports(self) -> Iterator[tuple[PortRow, EntityRow | None]]:
         """Yield the ports, each with its entity."""
         entities = {
-            port: _entity(row)
+            port: entity_of(row)
             for row in self._client.cache[tables.NUAGE_VM].rows.values()
             for port in _set(row["ports"])
         }
         for row in self._client.cache[tables.NUAGE_PORT].rows.values():
             if row["bridge"] == self._bridge:
-                yield self._port(row), entities.get(str(row["name"]))
+                yield port_of(row, self.name, self.ofport(str(row["name"]))), entities.get(str(row["name"]))
 
     async def write(self, name: str, resolved: Resolved | None) -> None:
         """Write how a port was resolved, or that it is not.
@@ -101,34 +101,41 @@ class HostDatabase:
         Raises:
             OvsdbError: The database did not take it.
         """
-        row: dict[str, Value] = {
-            "ip_addr": resolved.ip if resolved else "",
-            "subnet_mask": resolved.mask if resolved else "",
-            "gateway": resolved.gateway if resolved else "",
-            "vrf_id": resolved.vrf_id if resolved else 0,
-            "evpn_id": resolved.evpn_id if resolved else 0,
-        }
-        await self._client.transact(Update(tables.NUAGE_PORT, [("name", "==", name)], row))
-
-    def _port(self, row: Row) -> PortRow:
-        return PortRow(
-            host=self.name,
-            name=str(row["name"]),
-            mac=str(row["mac"]).lower(),
-            ofport=self.ofport(str(row["name"])),
-            domain=str(row["nuage_domain"]),
-            zone=str(row["nuage_zone"]),
-            subnet=str(row["nuage_network"]),
-            metadata=_map(row["metadata"]),
-            ip_addr=str(row["ip_addr"]),
-            subnet_mask=str(row["subnet_mask"]),
-            gateway=str(row["gateway"]),
-            vrf_id=_number(row["vrf_id"]),
-            evpn_id=_number(row["evpn_id"]),
-        )
+        await self._client.transact(Update(tables.NUAGE_PORT, [("name", "==", name)], columns_of(resolved)))
 
 
-def _entity(row: Row) -> EntityRow:
+def columns_of(resolved: Resolved | None) -> dict[str, Value]:
+    """Return what the VRS writes into a row of Nuage_Port_Table when it is resolved, or is not any more."""
+    return {
+        "ip_addr": resolved.ip if resolved else "",
+        "subnet_mask": resolved.mask if resolved else "",
+        "gateway": resolved.gateway if resolved else "",
+        "vrf_id": resolved.vrf_id if resolved else 0,
+        "evpn_id": resolved.evpn_id if resolved else 0,
+    }
+
+
+def port_of(row: Mapping[str, Value], host: str, ofport: int | None) -> PortRow:
+    """Read a row of Nuage_Port_Table."""
+    return PortRow(
+        host=host,
+        name=str(row["name"]),
+        mac=str(row["mac"]).lower(),
+        ofport=ofport,
+        domain=str(row["nuage_domain"]),
+        zone=str(row["nuage_zone"]),
+        subnet=str(row["nuage_network"]),
+        metadata=_map(row["metadata"]),
+        ip_addr=str(row["ip_addr"]),
+        subnet_mask=str(row["subnet_mask"]),
+        gateway=str(row["gateway"]),
+        vrf_id=_number(row["vrf_id"]),
+        evpn_id=_number(row["evpn_id"]),
+    )
+
+
+def entity_of(row: Mapping[str, Value]) -> EntityRow:
+    """Read a row of Nuage_VM_Table."""
     return EntityRow(
         uuid=str(row["vm_uuid"]),
         name=str(row["vm_name"]),
