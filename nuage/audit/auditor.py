@@ -211,7 +211,7 @@ class Auditor:
     async def _completed(self, docker: rules.Docker, survey: Survey, networks: Collection[str]) -> rules.Docker:
         """Ask Docker for what it does not list and the switch has."""
         missing = rules.missing_in_docker(survey.traces, docker)
-        theirs = {network_id for missed in missing if (network_id := survey.traces[missed].network_id)}
+        theirs = dict.fromkeys(network_id for missed in missing if (network_id := survey.traces[missed].network_id))
         docker = await self._census.with_others(docker, theirs)
         return await self._census.with_elsewhere(docker, rules.unlisted_in_docker(networks, docker))
 

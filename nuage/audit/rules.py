@@ -13,7 +13,7 @@ may be alive: an endpoint that Docker does not know and whose link carries traff
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import get_args
 
 import attrs
@@ -189,7 +189,7 @@ class Observation:
         """Return the endpoint of a link: the one that its alias names, or its own name if it has no alias."""
         if link.alias:
             return link.alias.removeprefix(LINK_MARK)
-        known = {*self.traces, *(self.docker.in_use if self.docker else ())}
+        known = (*self.traces, *(self.docker.in_use if self.docker else ()))
         return next((endpoint_id for endpoint_id in known if port_name(endpoint_id) == link.name), "")
 
 
@@ -207,14 +207,14 @@ def propose(seen: Observation) -> list[Proposal]:
     return [proposal for proposal in proposals if getattr(proposal, "endpoint_id", None) not in seen.busy]
 
 
-def missing_in_docker(traces: Collection[str], docker: Docker) -> set[str]:
+def missing_in_docker(traces: Iterable[str], docker: Docker) -> list[str]:
     """Return the endpoints that belong to no running container: candidates for removal, unless Docker knows more."""
-    return set(traces) - set(docker.in_use)
+    return [endpoint_id for endpoint_id in traces if endpoint_id not in docker.in_use]
 
 
-def unlisted_in_docker(networks: Collection[str], docker: Docker) -> set[str]:
+def unlisted_in_docker(networks: Iterable[str], docker: Docker) -> list[str]:
     """Return the networks that Docker does not list: candidates for removal, if it does not know them either."""
-    return set(networks) - {*docker.networks, *docker.unreadable}
+    return [each for each in networks if each not in docker.networks and each not in docker.unreadable]
 
 
 def _stale_endpoints(seen: Observation) -> Iterator[Proposal]:
@@ -222,10 +222,10 @@ def _stale_endpoints(seen: Observation) -> Iterator[Proposal]:
     if seen.docker is None or not seen.docker.complete:
         return
     links = seen.links_by_owner()
-    for endpoint_id in missing_in_docker(seen.traces, seen.docker) - set(seen.docker.others):
-        link = links.get(endpoint_id)
-        if seen.traces[endpoint_id].network_id in seen.docker.untold:
+    for endpoint_id in missing_in_docker(seen.traces, seen.docker):
+        if endpoint_id in seen.docker.others or seen.traces[endpoint_id].network_id in seen.docker.untold:
             continue
+        link = links.get(endpoint_id)
         yield Suspect(endpoint_id) if link is not None and link.carrier else Forget(endpoint_id)
 
 
@@ -323,8 +323,9 @@ def _stale_networks(seen: Observation) -> Iterator[ForgetNetwork]:
     if seen.docker is None:
         return
     occupied = {trace.network_id for trace in seen.traces.values()}
-    for network_id in unlisted_in_docker(seen.networks, seen.docker) - {*seen.docker.elsewhere, *occupied}:
-        yield ForgetNetwork(network_id)
+    for network_id in unlisted_in_docker(seen.networks, seen.docker):
+        if network_id not in seen.docker.elsewhere and network_id not in occupied:
+            yield ForgetNetwork(network_id)
 
 
 def _unknown_networks(seen: Observation) -> Iterator[Learn]:

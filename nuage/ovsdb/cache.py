@@ -35,20 +35,21 @@ class _IndexEntries:
     """The uuids of a table's rows by the value of a column, or of a key inside a map column.
 
     Built when it is first asked, and kept up to date from then on: an index that nobody uses does not slow down a load.
+    The uuids of a value are in the order in which their rows got it; the entries of a dict have no other use.
     """
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._uuids: dict[Value, set[str]] | None = None
+        self._uuids: dict[Value, dict[str, None]] | None = None
 
     def uuids(self, value: Value, rows: Mapping[str, Row]) -> Iterable[str]:
         """Return the uuids of those of the table's ``rows`` that have ``value``."""
         if self._uuids is None:
-            entries: dict[Value, set[str]] = {}
+            entries: dict[Value, dict[str, None]] = {}
             for uuid, row in rows.items():
                 found = row.peek(self._index)
                 if found is not None:
-                    entries.setdefault(found, set()).add(uuid)
+                    entries.setdefault(found, {})[uuid] = None
             self._uuids = entries
         return self._uuids.get(value, ())
 
@@ -70,11 +71,11 @@ class _IndexEntries:
             return
         for uuid, before, after in moves:
             if before is not None:
-                entries[before].discard(uuid)
+                entries[before].pop(uuid, None)
                 if not entries[before]:
                     del entries[before]
             if after is not None:
-                entries.setdefault(after, set()).add(uuid)
+                entries.setdefault(after, {})[uuid] = None
 
     def _value(self, row: Row | None) -> Value:
         return None if row is None else row.peek(self._index)

@@ -56,7 +56,8 @@ def encode(value: Value, type_: Type) -> Any:
     if not isinstance(value, AbstractSet):
         raise ValueNotEncodable(f"{value!r} is not a set of {type_.key.type}")
     _check_count(value, type_)
-    return ["set", [_encode_atom(atom, type_.key.type) for atom in value]]
+    # Python's order of a set differs from run to run. What is sent for the same value does not.
+    return ["set", sorted(_encode_atom(atom, type_.key.type) for atom in value)]
 
 
 def _encode_pairs(value: Value, type_: Type) -> list[Any]:

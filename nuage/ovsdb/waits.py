@@ -104,7 +104,7 @@ class RowWaits:
         if self._waits:
             for change in changes:
                 self._evaluate((change.table, change.uuid))
-            for table in {change.table for change in changes}:
+            for table in dict.fromkeys(change.table for change in changes):
                 self._evaluate((table, None))
 
     def _evaluate(self, key: _Key) -> None:

@@ -50,7 +50,8 @@ class Events(Small):
     def __init__(self, clock: IReactorTime, report: MakeReport) -> None:
         self._clock = clock
         self._report = report
-        self._listeners: set[_Listener] = set()
+        # In the order in which they came.
+        self._listeners: dict[_Listener, None] = {}
         self._last: Report | None = None
         self._told = 0.0
         self._failing = False
@@ -67,7 +68,7 @@ class Events(Small):
         request.setHeader(b"Content-Type", b"text/event-stream")
         request.setHeader(b"Cache-Control", b"no-store")
         listener = _Listener(request, self)
-        self._listeners.add(listener)
+        self._listeners[listener] = None
         self._tell()
         listener.begin()
         if not self._loop.running:
@@ -75,7 +76,7 @@ class Events(Small):
         try:
             await _never()
         finally:
-            self._listeners.discard(listener)
+            self._listeners.pop(listener, None)
             if not self._listeners:
                 self._loop.stop()
                 self._last = None

@@ -132,10 +132,10 @@ class Ledger:
         self._schedule()
 
     def _touched(self, found: Touched) -> None:
-        for network_id in found.networks:
+        for network_id in sorted(found.networks):
             self._network_touched(network_id)
-        self._due |= dict.fromkeys(found.endpoints)
-        self._due |= dict.fromkeys(self._by_port[name] for name in found.ports if name in self._by_port)
+        self._due |= dict.fromkeys(sorted(found.endpoints))
+        self._due |= dict.fromkeys(self._by_port[name] for name in sorted(found.ports) if name in self._by_port)
         self._by_port |= {port_name(endpoint_id): endpoint_id for endpoint_id in found.endpoints}
         self._schedule()
 

@@ -47,7 +47,9 @@ def survey(mirror: Mirror) -> Survey:
     attached, waiting, entities = _attached(mirror), _all_waiting(mirror), _entities(mirror)
     foreign = _foreign(mirror, attached, waiting)
     traces = {}
-    for endpoint_id in {*attached, *waiting, *entities} - foreign:
+    for endpoint_id in dict.fromkeys((*attached, *waiting, *entities)):
+        if endpoint_id in foreign:
+            continue
         # What is at hand by now is not looked up again for each of them.
         interface = attached[endpoint_id] if endpoint_id in attached else mirror.interface(endpoint_id)
         traces[endpoint_id] = _trace(
