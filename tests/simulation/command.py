@@ -1,0 +1,135 @@
+"""The command ``tests/simulate``: many seeds at once, or one with its history."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+
+from twisted.internet.main import installReactor
+from twisted.logger import globalLogBeginner
+
+from tests.simulation.run import draw, run
+from tests.simulation.seen import Outcome, Seen
+from tests.simulation.shrinking import shortest
+
+#: Failing seeds after which no more are tried.
+_ENOUGH = 5
+#: Runs that are made at most to shorten the plan of a failing seed.
+_SHORTENINGS = 300
+
+
+class _NoReactor:
+    """Stands for the global reactor, which nobody may use: what happens in it does not follow from the seed."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise RuntimeError(f"the global reactor was asked for {name}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out the command; return its status: 0, or 1 if a seed failed."""
+    wanted = _parsed(arguments)
+    installReactor(_NoReactor())  # type: ignore[arg-type]
+    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
+    if wanted.seed is not None:
+        return _one(wanted.seed, wanted.steps)
+    return _many(wanted)
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests/simulate", description=__doc__)
+    parser.add_argument("--seed", type=int, help="run one seed, and print its history")
+    parser.add_argument("--steps", type=_numbers, help="with --seed: carry out these steps of its plan alone, as 0,3-7")
+    parser.add_argument("--seeds", type=int, help="how many seeds")
+    parser.add_argument("--first", type=int, default=1, help="the first of them")
+    parser.add_argument("--minutes", type=float, help="as many seeds as fit into this time")
+    parser.add_argument("--hours", type=float, help="the same, in hours")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
+    wanted = parser.parse_args(arguments)
+    if wanted.hours is not None:
+        wanted.minutes = 60 * wanted.hours
+    if wanted.seeds is None and wanted.minutes is None:
+        wanted.seeds = 100
+    return wanted
+
+
+def _numbers(text: str) -> frozenset[int]:
+    """Read numbers and ranges, such as ``0,3-7``."""
+    bounds = [part.partition("-") for part in text.split(",") if part]
+    return frozenset(n for low, _, high in bounds for n in range(int(low), int(high or low) + 1))
+
+
+def _spelled(numbers: Sequence[int]) -> str:
+    """Write numbers so that :func:`_numbers` reads them."""
+    groups = itertools.groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    ranges = [[number for _, number in group] for _, group in groups]
+    return ",".join(f"{each[0]}-{each[-1]}" if len(each) > 1 else f"{each[0]}" for each in ranges)
+
+
+def _one(seed: int, steps: frozenset[int] | None) -> int:
+    outcome = run(seed, steps)
+    sys.stdout.write(outcome.history)
+    print(f"seed {seed}: {len(outcome.violations)} violations")
+    return bool(outcome.violations)
+
+
+def _many(wanted: argparse.Namespace) -> int:
+    seen, began = Seen(), time.monotonic()
+    end = began + 60 * wanted.minutes if wanted.minutes is not None else float("inf")
+    seeds = itertools.count(wanted.first)
+    if wanted.seeds is not None:
+        seeds = itertools.islice(seeds, wanted.seeds)  # type: ignore[assignment]
+    for outcome in _outcomes(seeds, wanted.jobs, end):
+        seen.add(outcome)
+        if outcome.violations and len(seen.failed) <= _ENOUGH:
+            _tell(outcome)
+        if len(seen.failed) == _ENOUGH:
+            end = 0
+            break
+    print(seen.summary(time.monotonic() - began))
+    return bool(seen.failed)
+
+
+def _outcomes(seeds: Iterator[int], jobs: int, end: float) -> Iterator[Outcome]:
+    """Run seeds in several processes until the time is over, and yield what comes of them."""
+    with ProcessPoolExecutor(jobs) as pool:
+        running: set[Future[Outcome]] = set()
+        try:
+            while True:
+                # Each process has the next one at hand.
+                while len(running) < 2 * jobs and time.monotonic() < end and (seed := next(seeds, None)) is not None:
+                    running.add(pool.submit(run, seed))
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _tell(outcome: Outcome) -> None:
+    """Print the shortest plan of a failing seed that still fails, with its history."""
+    tries = itertools.count()
+
+    def fails(steps: Sequence[int]) -> bool:
+        return next(tries) < _SHORTENINGS and bool(run(outcome.seed, frozenset(steps)).violations)
+
+    steps = shortest(range(outcome.steps), fails)
+    shortened = run(outcome.seed, frozenset(steps))
+    plan = draw(outcome.seed)
+    print(f"seed {outcome.seed} fails, with {len(steps)} of {outcome.steps} steps:")
+    for number in steps:
+        print(f"  {plan[number]}")
+    sys.stdout.write(shortened.history)
+    print(f"again: tests/simulate --seed {outcome.seed} --steps {_spelled(steps)}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
