@@ -14,6 +14,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThreadPool
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab.shell import wait_until
@@ -383,6 +384,14 @@ class ThreadsTests(SynchronousTestCase):
         made = self.work(1)[0]
         self.world.run_for(1)
         self.failureResultOf(made, LinkError)
+
+    def test_pool_of_the_reactor(self) -> None:
+        """Everybody in the process may use it."""
+        self.start()
+        asked = deferToThreadPool(self.reactor, self.reactor.getThreadPool(), int, "7")
+        self.assertNoResult(asked)
+        self.world.run_for(1)
+        self.assertEqual(self.successResultOf(asked), 7)
 
     def test_held(self) -> None:
         """A kernel that does not answer one thread."""

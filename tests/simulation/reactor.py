@@ -68,7 +68,10 @@ class SimReactor:
         network: The sockets as this process sees them.
         process: Whose events these are.
         timeline: All events of the world.
+        thread_pool: The pool that everybody in this process may use; see tests.simulation.threads.
     """
+
+    thread_pool: Any = None
 
     def __init__(self, chance: Chance, name: str = "world") -> None:
         self._begin(Timeline(), Weather(chance.part("streams")), {}, name)
@@ -141,6 +144,10 @@ class SimReactor:
     def callFromThread(self, callable: Callable[..., Any], *args: Any, **kwargs: Any) -> None:  # noqa: A002
         """See IReactorFromThreads."""
         self.callLater(0.0, callable, *args, **kwargs)
+
+    def getThreadPool(self) -> Any:
+        """See IReactorThreads."""
+        return self.thread_pool
 
     def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
         """See IReactorPluggableNameResolver."""

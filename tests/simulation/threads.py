@@ -40,7 +40,7 @@ class Threads:
         chance: Draws when they work.
 
     Attributes:
-        pools: By their names.
+        pools: By their names. The one that everybody in the process may use is ``reactor``.
     """
 
     def __init__(self, reactor: SimReactor, chance: Chance) -> None:
@@ -50,6 +50,8 @@ class Threads:
         self._working: list[Pool] = []
         self._requests_left: int | None = None
         reactor.process.before_death.append(self._die)
+        reactor.thread_pool = self.make_pool("reactor")
+        reactor.thread_pool.start()
 
     def make_pool(self, name: str) -> Pool:
         """Return a pool of one thread, not yet started."""
