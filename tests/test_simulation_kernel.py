@@ -25,8 +25,10 @@ from nuage.links.links import Links
 from nuage.links.veth import KernelError, Link, Netlink
 from tests import test_links
 from tests.simulation.chance import Chance
+from tests.simulation.devices import Namespace
 from tests.simulation.history import History
-from tests.simulation.kernel import Kernel, Namespace
+from tests.simulation.kernel import Kernel
+from tests.simulation.netlink import Netlinks
 from tests.simulation.reactor import SimReactor
 from tests.simulation.threads import Threads
 from tests.test_links import ALIAS, END, HOST, MARK, PAIR, WANTED, demand_namespace, enter, in_thread
@@ -51,7 +53,7 @@ class SimulatedLinks(test_links.RealKernel):
 
     def open_netlink(self) -> Netlink:
         """See RealKernel."""
-        return self.simulated.open_netlink()
+        return Netlinks(self.simulated).open()
 
     def take_away(self, name: str) -> None:
         """See RealKernel."""
@@ -241,7 +243,8 @@ class SimulatedKernel(SynchronousTestCase):
         """Make one, and a pair of ours."""
         self.clock = Clock()
         self.kernel = kernel(self.clock)
-        self.netlink = self.kernel.open_netlink()
+        self.netlinks = Netlinks(self.kernel)
+        self.netlink = self.netlinks.open()
         veth.create(self.netlink, PAIR)
 
     def test_life_with_docker(self) -> None:
@@ -258,6 +261,15 @@ class SimulatedKernel(SynchronousTestCase):
         self.kernel.take_into(container, END, "eth0")
         self.kernel.destroy(container)
         self.assertIsNone(self.kernel.find(HOST))
+
+    def test_docker_is_refused(self) -> None:
+        """What was done before stays."""
+        container = Namespace("container")
+        self.assertEqual(outcome(lambda: self.kernel.take_into(container, "nu1", "eth0")), "ENODEV")
+        self.kernel.take_into(container, END, "eth0")
+        self.kernel.link("add", kind="bridge", ifname=END)
+        self.assertEqual(outcome(lambda: self.kernel.give_back(container, "eth0", END)), "EEXIST")
+        self.assertEqual([link.name for link in self.kernel.links(container)], ["lo", END])
 
     def found(self, name: str) -> Link:
         """Return a link of the host."""
@@ -285,21 +297,21 @@ class SimulatedKernel(SynchronousTestCase):
                 veth.remove(self.netlink, HOST, ALIAS)
         with self.assertRaises(OSError):
             self.netlink.links()
-        self.assertEqual(len(self.netlink.links()), 3)
+        self.assertEqual(len([*self.netlink.links()]), 3)
         self.kernel.link("del", ifname=HOST)
-        self.assertEqual(len(self.netlink.links()), 1)
+        self.assertEqual(len([*self.netlink.links()]), 1)
 
     def test_sockets(self) -> None:
         """Those of the daemon are counted, so that none is forgotten."""
-        self.assertEqual(self.kernel.sockets, 1)
+        self.assertEqual(self.netlinks.sockets, 1)
         self.netlink.close()
         self.netlink.close()
-        self.assertEqual(self.kernel.sockets, 0)
+        self.assertEqual(self.netlinks.sockets, 0)
 
     def test_older_kernel(self) -> None:
         """It renames no link that is up."""
         older = Kernel(self.clock, Chance(0), History(), live_renaming=False)
-        veth.create(older.open_netlink(), PAIR)
+        veth.create(Netlinks(older).open(), PAIR)
         index = getattr(older.find(HOST), "index", None)
         self.assertEqual(outcome(lambda: older.link("set", index=index, ifname="eth7")), "EBUSY")
 
@@ -319,8 +331,8 @@ class ThreadsTests(SynchronousTestCase):
         self.history = History()
         self.kernel = Kernel(self.reactor, chance.part("kernel"), self.history)
         self.threads = Threads(self.reactor, chance.part("threads"))
-        self.kernel.on_request = self.threads.between
-        self.links = Links(self.reactor, self.reactor, self.kernel.open_netlink, cast(Any, self.threads.make_pool))
+        self.netlinks = Netlinks(self.kernel, self.threads.between)
+        self.links = Links(self.reactor, self.reactor, self.netlinks.open, cast(Any, self.threads.make_pool))
         self.links.start()
 
     def work(self, number: int) -> list[Deferred[Any]]:
@@ -412,7 +424,7 @@ class ThreadsTests(SynchronousTestCase):
         self.world.run_for(1)
         self.successResultOf(stopped)
         self.assertTrue(all(each.called for each in results))
-        self.assertEqual((self.kernel.sockets, [*self.reactor.getDelayedCalls()]), (0, []))
+        self.assertEqual((self.netlinks.sockets, [*self.reactor.getDelayedCalls()]), (0, []))
 
     def test_killed(self) -> None:
         """In the midst of a pair's making, or before or after: nobody learns of it."""

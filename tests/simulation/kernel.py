@@ -10,11 +10,11 @@ import errno
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 from twisted.internet.interfaces import IReactorTime
 
 from nuage.links.veth import KernelError, Link
 from tests.simulation.chance import Chance
+from tests.simulation.devices import Device, Namespace
 from tests.simulation.history import History
 
 #: Bytes: IFNAMSIZ in linux/if.h, with a null byte at its end, and IFALIASZ, with two that pyroute2 causes.
@@ -25,102 +25,6 @@ _LEAST_MTU, _LARGEST_MTU, _USUAL_MTU = 68, 65535, 1500
 _CARRIER_LAG = 0.05
 
 _Details = dict[str, Any]
-
-
-@attrs.define(eq=False)
-class _Device:
-    """A link, in whichever namespace it is."""
-
-    name: str
-    mac: str
-    mtu: int
-    namespace: Namespace
-    index: int = 0
-    alias: str = ""
-    group: int = 0
-    up: bool = False
-    peer: _Device | None = None
-    _carrier: bool = False
-    _before: bool = False
-    _told_at: float = 0.0
-
-    def note_carrier(self, now: float, lag: float) -> None:
-        """Compare the carrier with what is known of it, which follows ``lag`` seconds later."""
-        carrier = self.up and (self.peer is None or self.peer.up)
-        if carrier != self._carrier:
-            self._before, self._carrier, self._told_at = self._told(now), carrier, now + lag
-
-    def described(self, now: float) -> Link:
-        return Link(
-            name=self.name,
-            index=self.index,
-            alias=self.alias,
-            group=self.group,
-            mac=self.mac,
-            mtu=self.mtu,
-            up=self.up,
-            carrier=self.up and self._told(now),
-            peer=None if self.peer is None else self.peer.index,
-        )
-
-    def _told(self, now: float) -> bool:
-        return self._carrier if now >= self._told_at else self._before
-
-
-class Namespace:
-    """A network namespace.
-
-    Args:
-        name: What the history calls it.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.devices: dict[str, _Device] = {}
-        self._last_index = 0
-        self._indices: dict[int, _Device] = {}
-        loopback = _Device(name="lo", mac="00:00:00:00:00:00", mtu=65536, namespace=self)
-        self.add(loopback)
-
-    def add(self, device: _Device) -> None:
-        """Take a device in, under its index unless another one has that, else under the next one."""
-        if not device.index or device.index in self._indices:
-            device.index = self.skip_index()
-        device.namespace = self
-        self.devices[device.name] = self._indices[device.index] = device
-
-    def skip_index(self) -> int:
-        """Use up an index, and return it."""
-        self._last_index += 1
-        while self._last_index in self._indices:
-            self._last_index += 1
-        return self._last_index
-
-    def drop(self, device: _Device) -> None:
-        """Let a device go."""
-        del self.devices[device.name], self._indices[device.index]
-
-    def rename(self, device: _Device, name: str) -> None:
-        """Give a device another name, which must be free."""
-        del self.devices[device.name]
-        device.name = name
-        self.devices[name] = device
-
-    def named(self, details: _Details) -> _Device:
-        """Return the device that a request is about.
-
-        Raises:
-            KernelError: There is none.
-        """
-        index = details.get("index")
-        device = self._indices.get(index) if index else self.devices.get(details.get("ifname", ""))
-        if device is None:
-            raise KernelError(errno.ENODEV)
-        return device
-
-    def in_order(self) -> list[_Device]:
-        """Return the devices by their indices, as the kernel lists them."""
-        return [device for _, device in sorted(self._indices.items())]
 
 
 class Kernel:
@@ -137,8 +41,6 @@ class Kernel:
         refusing: How the daemon is refused, by the kind of its request: ``open``, ``add``, ``set``, ``del``, ``find``
             or ``links``. Each error is raised again and again until it is taken out.
         broken: The same for errors that are raised once, the first one first.
-        on_request: Called before each request of the daemon, from the thread that makes it.
-        sockets: How many sockets the daemon has open.
     """
 
     def __init__(self, reactor: IReactorTime, chance: Chance, history: History, *, live_renaming: bool = True) -> None:
@@ -150,16 +52,6 @@ class Kernel:
         self.host = Namespace("host")
         self.refusing: dict[str, Exception] = {}
         self.broken: dict[str, list[Exception]] = {}
-        self.on_request: Callable[[], None] = lambda: None
-        self.sockets = 0
-
-    def open_netlink(self) -> DaemonsNetlink:
-        """Return the host's links as a thread of the daemon has them."""
-        return DaemonsNetlink(self)
-
-    def close_sockets(self) -> None:
-        """Close the sockets of the daemon, whose process has died."""
-        self.sockets = 0
 
     def watch(self, changed: Callable[[str], None]) -> None:
         """Have a function called with the name of each link of the host that comes, goes or changes."""
@@ -230,12 +122,11 @@ class Kernel:
                 self._remove(device)
 
     def demand(self, kind: str) -> None:
-        """Let the daemon's request pass.
+        """Let a request of the daemon pass.
 
         Raises:
             Exception: It is refused; see ``refusing`` and ``broken``.
         """
-        self.on_request()
         once = self.broken.get(kind)
         problem = once.pop(0) if once else self.refusing.get(kind)
         if problem is not None:
@@ -262,13 +153,13 @@ class Kernel:
             peer.peer = device
         self._note(namespace, name, "is made" if peer is None else f"is made, with {peer.name}")
 
-    def _made(self, namespace: Namespace, details: _Details) -> _Device:
+    def _made(self, namespace: Namespace, details: _Details) -> Device:
         name = details["ifname"]
         if not _is_name(name):
             raise KernelError(errno.EINVAL)
         if name in namespace.devices:
             raise KernelError(errno.EEXIST)
-        device = _Device(
+        device = Device(
             name=name,
             mac=details.get("address", "").lower() or self._some_address(),
             mtu=details.get("mtu", _USUAL_MTU),
@@ -303,7 +194,7 @@ class Kernel:
         changes = {key: value for key, value in details.items() if key not in ("index", "ifname")}
         self._note(namespace, device.name, f"has {changes}")
 
-    def _rename(self, namespace: Namespace, device: _Device, name: str) -> None:
+    def _rename(self, namespace: Namespace, device: Device, name: str) -> None:
         if name in ("", device.name):
             return
         if device.up and not self._live_renaming:
@@ -322,7 +213,7 @@ class Kernel:
             raise KernelError(errno.EOPNOTSUPP)
         self._remove(device)
 
-    def _remove(self, device: _Device) -> None:
+    def _remove(self, device: Device) -> None:
         """Remove a link, and its other end wherever that is."""
         for end in (device, device.peer):
             if end is not None:
@@ -331,7 +222,7 @@ class Kernel:
             if end is not None:
                 self._note(end.namespace, end.name, "is gone")
 
-    def _carriers(self, device: _Device) -> None:
+    def _carriers(self, device: Device) -> None:
         now, lag = self._reactor.seconds(), self._chance.delay(0, _CARRIER_LAG)
         for end in (device, device.peer):
             if end is not None:
@@ -342,46 +233,6 @@ class Kernel:
         if namespace is self.host:
             for changed in self._watchers:
                 changed(name)
-
-
-class DaemonsNetlink:
-    """The host's links for one thread of the daemon: :class:`nuage.links.veth.Netlink`.
-
-    Args:
-        kernel: Has them.
-    """
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        self._open = False
-
-    def open(self) -> None:
-        """See :class:`nuage.links.veth.Netlink`."""
-        if not self._open:
-            self._kernel.demand("open")
-            self._open = True
-            self._kernel.sockets += 1
-
-    def link(self, command: str, **details: Any) -> None:
-        """See :class:`nuage.links.veth.Netlink`."""
-        self.open()
-        self._kernel.demand(command)
-        self._kernel.link(command, **details)
-
-    def find(self, name: str) -> Link | None:
-        """See :class:`nuage.links.veth.Netlink`."""
-        self._kernel.demand("find")
-        return self._kernel.find(name)
-
-    def links(self) -> list[Link]:
-        """See :class:`nuage.links.veth.Netlink`."""
-        self._kernel.demand("links")
-        return self._kernel.links()
-
-    def close(self) -> None:
-        """See :class:`nuage.links.veth.Netlink`."""
-        self._kernel.sockets -= self._open
-        self._open = False
 
 
 def _check_texts(details: _Details) -> None:
