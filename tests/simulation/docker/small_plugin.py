@@ -20,6 +20,9 @@ REFUSED_ENDPOINT, REFUSED_JOIN = 66, 99
 #: The option of a network that is refused.
 REFUSED_OPTION = "refused"
 
+#: What Docker asks any plugin; these calls have no body.
+_INTRODUCTIONS = ("Activate", "GetCapabilities", "GetDefaultAddressSpaces")
+
 
 def refusal(method: str, address: str, options: Mapping[str, str]) -> str | None:
     """Return why a call is refused, if it is.
@@ -65,8 +68,10 @@ class SmallPlugin:
         request = json.loads(body) if body.strip() else None
         self._note(path, request)
         method = path.partition(".")[2]
-        if request is None:
+        if method in _INTRODUCTIONS:
             return self._introduction(method)
+        if request is None:
+            return {"Err": f"{method} came without its body"}
         network = self._networks.get(request["NetworkID"], {})
         if method == "CreateNetwork":
             network = self._networks[request["NetworkID"]] = request
@@ -106,7 +111,9 @@ def _routes(network: dict[str, Any]) -> dict[str, Any]:
     return {"Gateway": network["IPv4Data"][0]["Gateway"].partition("/")[0]}
 
 
-class _Connection(Protocol):
+class SmallPluginConnection(Protocol):
+    """A connection to it, which carries one call after the other."""
+
     transport: Any
 
     def __init__(self, plugin: SmallPlugin) -> None:
@@ -124,8 +131,12 @@ class _Connection(Protocol):
         if len(rest) < length:
             return
         self._received = rest[length:]
-        answer = json.dumps(self._plugin.answer(lines[0].split()[1].lstrip("/"), rest[:length])).encode()
-        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+        path = lines[0].split()[1].lstrip("/")
+        self.answer(path, json.dumps(self._plugin.answer(path, rest[:length])).encode())
+
+    def answer(self, _path: str, content: bytes) -> None:
+        """Send the answer to a call."""
+        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(content), content))
 
 
 class SmallPluginFactory(Factory):
@@ -136,9 +147,9 @@ class SmallPluginFactory(Factory):
     def __init__(self, plugin: SmallPlugin) -> None:
         self._plugin = plugin
 
-    def buildProtocol(self, _address: Any) -> _Connection:
+    def buildProtocol(self, _address: Any) -> SmallPluginConnection:
         """See twisted.internet.protocol.Factory."""
-        return _Connection(self._plugin)
+        return SmallPluginConnection(self._plugin)
 
 
 def _serve(socket: Path, record: Path) -> None:
@@ -152,10 +163,11 @@ def _serve(socket: Path, record: Path) -> None:
             written.flush()
 
         def make_link(name: str) -> None:
-            subprocess.run(["ip", "link", "add", name, "type", "dummy"], check=True)
+            subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"nh{name[2:]}"], check=True)
 
         def remove_link(name: str) -> None:
-            subprocess.run(["ip", "link", "delete", name], check=False, capture_output=True)
+            # Docker has the other end in the container.
+            subprocess.run(["ip", "link", "delete", f"nh{name[2:]}"], check=False, capture_output=True)
 
         socket.parent.mkdir(parents=True, exist_ok=True)
         plugin = SmallPlugin(note, make_link=make_link, remove_link=remove_link)

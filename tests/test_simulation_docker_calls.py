@@ -1,0 +1,178 @@
+"""The simulated Docker: which calls follow which, and what becomes of those that fail."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.simulated_docker_support import World, cut, hang, refuse
+from tests.simulation.docker.small_plugin import SmallPluginConnection
+from tests.simulation.docker.store import Attachment, PoolRequest
+
+
+class CallTests(SynchronousTestCase):
+    """Which calls follow which."""
+
+    def setUp(self) -> None:
+        """Make a network."""
+        self.world = World()
+        self.docker = self.world.docker
+        self.world.ok(self.docker.create_network("net", pools=[PoolRequest(subnet="10.0.0.0/24")]))
+        self.since = len(self.world.heard)
+
+    def methods(self) -> list[str]:
+        """Return the calls since the network was made."""
+        return self.world.methods(self.since)
+
+    def test_nothing_follows_a_refused_endpoint(self) -> None:
+        """Its address is free again."""
+        (outcome,) = self.world.done(self.docker.run("c", "net", Attachment(ip="10.0.0.66")))
+        self.assertEqual(outcome.code, 125)
+        self.assertIn("failed to create endpoint c on network net: remote: no CreateEndpoint", outcome.message)
+        self.assertEqual(self.methods(), ["CreateEndpoint"])
+        network = self.docker.network("net")
+        assert network is not None
+        self.assertEqual(network.pools[0].pool.take("10.0.0.66"), "10.0.0.66/24")
+
+    def test_no_leave_follows_a_refused_join(self) -> None:
+        (outcome,) = self.world.done(self.docker.run("c", "net", Attachment(ip="10.0.0.99")))
+        self.assertIn("remote: no Join", outcome.message)
+        self.assertEqual(self.methods(), ["CreateEndpoint", "Join", "DeleteEndpoint"])
+        container = self.docker.container("c")
+        assert container is not None
+        self.assertEqual((container.state, container.error.startswith("remote:")), ("created", True))
+
+    def test_a_link_that_is_missing(self) -> None:
+        """All is undone in its order."""
+        self.world.namespaces.missing = True
+        (outcome,) = self.world.done(self.docker.run("c", "net"))
+        self.assertIn("no such device", outcome.message)
+        calls = ["CreateEndpoint", "Join", "ProgramExternalConnectivity"]
+        undone = ["RevokeExternalConnectivity", "Leave", "DeleteEndpoint"]
+        self.assertEqual(self.methods(), [*calls, *undone])
+
+    def test_the_next_container_gets_the_address(self) -> None:
+        for name in ("a", "b"):
+            self.world.ok(self.docker.run(name, "net"))
+        self.world.ok(self.docker.remove("a"))
+        self.world.ok(self.docker.run("c", "net"))
+        addresses = [
+            request["Interface"]["Address"] for _, request in self.world.heard if request and "Interface" in request
+        ]
+        self.assertEqual(addresses, ["10.0.0.2/24", "10.0.0.3/24", "10.0.0.2/24"])
+
+    def test_links_are_in_the_container_while_it_runs(self) -> None:
+        self.world.ok(self.docker.run("a", "net"))
+        self.assertEqual([device for _namespace, device in self.world.namespaces.inside], ["eth0"])
+        self.world.ok(self.docker.stop("a"))
+        self.assertEqual(self.world.namespaces.inside, {})
+
+    def test_endpoints_of_a_network_are_created_one_after_the_other(self) -> None:
+        self.world.instead["CreateEndpoint"] = hang
+        self.docker.run("a", "net")
+        self.docker.run("b", "net")
+        self.world.reactor.run_for(20)
+        self.assertEqual(self.methods(), ["CreateEndpoint"])
+        self.assertEqual([call.method for call in self.docker.overdue()], [])
+        self.world.reactor.run_for(50)
+        self.assertEqual([call.method for call in self.docker.overdue()], ["NetworkDriver.CreateEndpoint"])
+
+    def test_joins_are_not(self) -> None:
+        self.world.instead["Join"] = hang
+        self.docker.run("a", "net")
+        self.world.until("Join")
+        self.world.ok(self.docker.run("b", "net"))
+
+    def test_a_refused_leave_is_only_logged(self) -> None:
+        self.world.ok(self.docker.run("a", "net"))
+        self.world.instead["Leave"] = self.world.instead["DeleteEndpoint"] = refuse
+        self.world.ok(self.docker.remove("a"))
+        self.assertEqual(self.methods()[-2:], ["Leave", "DeleteEndpoint"])
+        self.world.ok(self.docker.remove_network("net"))
+
+    def test_a_network_in_use_stays(self) -> None:
+        self.world.ok(self.docker.run("a", "net"))
+        (outcome,) = self.world.done(self.docker.remove_network("net"))
+        self.assertIn("has active endpoints", outcome.message)
+
+    def test_renaming_makes_no_call(self) -> None:
+        self.world.ok(self.docker.run("a", "net"))
+        before = len(self.world.heard)
+        self.world.ok(self.docker.rename("a", "z"))
+        self.assertEqual(len(self.world.heard), before)
+        network = self.docker.network("net")
+        assert network is not None
+        (endpoint,) = self.world.result(self.world.client().network(network.id)).endpoints.values()
+        self.assertEqual(endpoint.container_name, "z")
+
+
+class BrokenConnectionTests(SynchronousTestCase):
+    """What Docker does if a plugin does not answer as it should."""
+
+    def setUp(self) -> None:
+        """Make a network."""
+        self.world = World()
+        self.docker = self.world.docker
+        self.world.ok(self.docker.create_network("net", pools=[PoolRequest(subnet="10.0.0.0/24")]))
+
+    def test_a_call_that_was_read_comes_again_without_its_body(self) -> None:
+        self.world.instead["CreateEndpoint"] = cut
+        command = self.docker.run("c", "net")
+        self.world.until("CreateEndpoint")
+        self.world.until("CreateEndpoint")
+        self.assertIsNone(self.world.heard[-1][1])
+        (outcome,) = self.world.done(command)
+        self.assertIn("without its body", outcome.message)
+        repeated = [call.repeated for call in self.docker.calls if "CreateEndpoint" in call.method]
+        self.assertEqual(repeated, [False, True])
+
+    def test_a_plugin_that_is_away(self) -> None:
+        """It is asked after 0, 1, 3, 7 and 15 s."""
+        self.world.process.kill()
+        self.world.reactor.run_for(1)
+        began = self.world.reactor.seconds()
+        (outcome,) = self.world.done(self.docker.run("c", "net"))
+        self.assertIn("CreateEndpoint", outcome.message)
+        times = [round(call.began - began) for call in self.docker.calls if "CreateEndpoint" in call.method]
+        self.assertEqual(times, [0, 1, 3, 7, 15])
+
+    def test_a_plugin_that_comes_back_gets_the_body(self) -> None:
+        self.world.process.kill()
+        self.world.reactor.run_for(1)
+        command = self.docker.run("c", "net")
+        self.world.reactor.run_for(0.5)
+        self.world.serve()
+        self.world.ok(command)
+        self.assertFalse(any(call.repeated for call in self.docker.calls))
+
+    def test_a_second_answer_is_a_violation(self) -> None:
+        def twice(connection: SmallPluginConnection, content: bytes) -> None:
+            for _ in range(2):
+                SmallPluginConnection.answer(connection, "", content)
+
+        self.world.instead["Join"] = twice
+        self.world.ok(self.docker.run("c", "net"))
+        self.world.reactor.run_for(1)
+        self.assertIn("an answer that nobody asked for", self.world.history.violations[0])
+
+    def test_nonsense_is_a_violation(self) -> None:
+        self.world.instead["Join"] = lambda connection, _content: SmallPluginConnection.answer(connection, "", b"{]")
+        self.world.done(self.docker.run("c", "net"))
+        self.assertIn("not JSON", self.world.history.violations[0])
+
+    def test_a_late_answer_is_a_violation(self) -> None:
+        def late(connection: SmallPluginConnection, content: bytes) -> None:
+            self.world.reactor.callLater(61, SmallPluginConnection.answer, connection, "", content)
+
+        self.world.instead["Join"] = late
+        self.world.ok(self.docker.run("c", "net"))
+        self.assertIn("was answered after 61", self.world.history.violations[0])
+
+    def test_an_address_that_was_given_is_a_violation(self) -> None:
+        answer = b'{"Interface": {"Address": "10.0.0.9/24"}}'
+        self.world.instead["CreateEndpoint"] = lambda connection, _: SmallPluginConnection.answer(
+            connection, "", answer
+        )
+        (outcome,) = self.world.done(self.docker.run("c", "net"))
+        self.assertIn("driver modified interface", outcome.message)
+        self.assertEqual(self.world.methods()[-2:], ["CreateEndpoint", "DeleteEndpoint"])
+        self.assertIn("which the request had", self.world.history.violations[0])

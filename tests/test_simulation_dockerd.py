@@ -1,0 +1,188 @@
+"""The simulated Docker: how its daemon starts and ends, and what its API says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from nuage.errors import DockerUnavailable
+from tests.simulated_docker_support import World, hang
+from tests.simulation.docker.store import Attachment, PoolRequest
+
+
+class DaemonTests(SynchronousTestCase):
+    """How dockerd starts and ends."""
+
+    def world_with(self, restart: str = "no", **settings: Any) -> World:
+        """Return a world with a network and a running container on it."""
+        world = World(**settings)
+        world.ok(world.docker.create_network("net", pools=[PoolRequest(subnet="10.0.0.0/24")]))
+        world.ok(world.docker.run("c", "net", restart=restart))
+        return world
+
+    def test_the_end(self) -> None:
+        """Containers are stopped when the API is already gone."""
+        world = self.world_with()
+        since = len(world.heard)
+        world.docker.stop_dockerd()
+        world.reactor.run_for(0.001)
+        with self.assertRaises(DockerUnavailable):
+            world.result(world.client().containers())
+        assert world.reactor.run_until(lambda: world.docker.dockerd is None, 60)
+        self.assertEqual(world.methods(since), ["RevokeExternalConnectivity", "Leave", "DeleteEndpoint"])
+
+    def test_a_killed_daemon_forgets_endpoints_without_a_word(self) -> None:
+        world = self.world_with()
+        since = len(world.heard)
+        world.docker.kill_dockerd()
+        world.docker.start_dockerd()
+        world.reactor.run_for(10)
+        self.assertEqual(world.methods(since), [])
+        self.assertEqual(world.docker.attached(), {})
+        self.assertEqual(world.namespaces.inside, {})
+        world.ok(world.docker.start("c"))
+        self.assertEqual(world.heard[since + 2][1]["Interface"]["Address"], "10.0.0.2/24")
+
+    def test_containers_outlive_it(self) -> None:
+        """With live-restore."""
+        for end in ("kill", "stop"):
+            world = self.world_with(live_restore=True)
+            since = len(world.heard)
+            if end == "kill":
+                world.docker.kill_dockerd()
+            else:
+                world.docker.stop_dockerd()
+            world.reactor.run_for(20)
+            world.docker.start_dockerd()
+            world.reactor.run_for(10)
+            self.assertEqual(len(world.docker.attached()), 1)
+            world.ok(world.docker.stop("c"))
+            self.assertEqual(
+                world.methods(since),
+                ["Activate", "GetCapabilities", "RevokeExternalConnectivity", "Leave", "DeleteEndpoint"],
+            )
+
+    def test_containers_come_before_its_api(self) -> None:
+        """While a Join goes on, nothing is answered."""
+        world = self.world_with("always")
+        world.docker.kill_dockerd()
+        world.instead["Join"] = hang
+        world.docker.start_dockerd()
+        world.until("Join")
+        with self.assertRaisesRegex(DockerUnavailable, "late"):
+            world.result(world.client(2.0).containers())
+
+    def test_restart_policies(self) -> None:
+        """Which containers run after a restart of the daemon."""
+        world = self.world_with("always")
+        for name, policy in (("u", "unless-stopped"), ("f", "on-failure"), ("n", "no"), ("s", "unless-stopped")):
+            world.ok(world.docker.run(name, "net", restart=policy))
+        world.ok(world.docker.stop("s"), world.docker.stop("c"))
+        world.docker.kill_dockerd()
+        world.docker.start_dockerd()
+        world.ok(world.docker.rename("n", "none"))
+        running = [each.name for each in world.docker.store.containers.values() if each.running]
+        self.assertEqual(running, ["c", "u", "f"])
+
+    def test_a_container_that_fails_is_started_again(self) -> None:
+        """The pauses become longer."""
+        world = self.world_with("on-failure:2")
+        container = world.docker.container("c")
+        assert container is not None
+        for restarts in (1, 2):
+            world.docker.container_ends("c", 1)
+            world.reactor.run_for(2)
+            self.assertEqual((container.state, container.restarts), ("running", restarts))
+        world.docker.container_ends("c", 1)
+        world.reactor.run_for(2)
+        self.assertEqual((container.state, container.restarts), ("exited", 2))
+
+    def test_a_command_to_a_daemon_that_is_away(self) -> None:
+        world = self.world_with()
+        world.docker.kill_dockerd()
+        (outcome,) = world.done(world.docker.stop("c"))
+        self.assertIn("Is the docker daemon running?", outcome.message)
+
+    def test_a_command_to_a_daemon_that_is_killed(self) -> None:
+        world = self.world_with()
+        world.instead["Leave"] = hang
+        command = world.docker.stop("c")
+        world.until("Leave")
+        world.docker.kill_dockerd()
+        (outcome,) = world.done(command)
+        self.assertIn("EOF", outcome.message)
+        self.assertEqual(world.docker.busy, [])
+
+
+class ApiTests(SynchronousTestCase):
+    """The Engine API, asked by the product's own client."""
+
+    def setUp(self) -> None:
+        """Make a network, and a container whose Join goes on."""
+        self.world = World()
+        self.docker = self.world.docker
+        self.world.ok(
+            self.docker.create_network("net", pools=[PoolRequest(subnet="10.0.0.0/24", gateway="10.0.0.254")])
+        )
+        self.world.ok(self.docker.run("first", "net", labels={"a": "b"}))
+        self.network_id = self.docker.store.networks.copy().popitem()[0]
+        self.engine = self.world.client()
+
+    def joining(self) -> str:
+        """Let a Join hang; return the endpoint's id."""
+        self.world.instead["Join"] = hang
+        self.docker.run("second", "net", Attachment(driver_options={"k": "v"}), labels={"c": "d"})
+        self.world.until("Join")
+        return str(self.world.heard[-1][1]["EndpointID"])
+
+    def test_networks(self) -> None:
+        (network,) = self.world.result(self.engine.networks("nuage".__eq__))
+        self.assertEqual(
+            (network.name, network.ipv4[0].subnet, network.ipv4[0].gateway), ("net", "10.0.0.0/24", "10.0.0.254")
+        )
+
+    def test_an_endpoint_during_its_join(self) -> None:
+        endpoint_id = self.joining()
+        found = self.world.result(self.engine.network(self.network_id)).endpoints
+        self.assertEqual((found[endpoint_id].container_id, found[endpoint_id].container_name), ("", "second"))
+        self.assertEqual(len([each for each in found.values() if each.container_id]), 1)
+        (container,) = self.world.result(self.engine.containers_of(self.network_id, [endpoint_id])).values()
+        self.assertEqual((container.name, container.labels), ("second", {"c": "d"}))
+
+    def test_an_endpoint_before_it_is_created(self) -> None:
+        self.world.instead["CreateEndpoint"] = hang
+        self.docker.run("second", "net")
+        self.world.until("CreateEndpoint")
+        self.assertEqual(len(self.world.result(self.engine.network(self.network_id)).endpoints), 1)
+
+    def test_a_container_cannot_be_inspected_during_its_join(self) -> None:
+        self.joining()
+        container = self.docker.container("second")
+        assert container is not None
+        with self.assertRaisesRegex(DockerUnavailable, "late"):
+            self.world.result(self.engine.failure_of(container.id))
+
+    def test_running_endpoints(self) -> None:
+        self.joining()
+        running = self.world.result(self.engine.running_endpoints())
+        self.assertTrue(running.complete)
+        ((endpoint_id, use),) = running.uses.items()
+        (endpoint,) = self.docker.attached()
+        self.assertEqual(
+            (endpoint_id, use.network_id, use.container.labels), (endpoint.id, self.network_id, {"a": "b"})
+        )
+
+    def test_driver_options(self) -> None:
+        self.world.ok(self.docker.run("third", "net", Attachment(driver_options={"k": "v"})))
+        container = self.docker.container("third")
+        endpoint = next(each for each, of in self.docker.attached().items() if of is container)
+        assert container is not None
+        options = self.world.result(self.engine.driver_options(container.id, endpoint.id))
+        self.assertEqual(options, {"k": "v"})
+
+    def test_why_a_container_did_not_start(self) -> None:
+        self.world.done(self.docker.run("bad", "net", Attachment(ip="10.0.0.99")))
+        container = self.docker.container("bad")
+        assert container is not None
+        self.assertIn("no Join", self.world.result(self.engine.failure_of(container.id)))
