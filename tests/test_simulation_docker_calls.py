@@ -66,6 +66,16 @@ class CallTests(SynchronousTestCase):
         self.world.ok(self.docker.stop("a"))
         self.assertEqual(self.world.namespaces.inside, {})
 
+    def test_a_link_goes_back_to_the_host_with_its_network(self) -> None:
+        """The device numbers of a container are not used again."""
+        self.world.ok(self.docker.create_network("other"))
+        self.world.ok(self.docker.run("a", "net"))
+        for expected in (["eth0", "eth1"], ["eth0", "eth2"]):
+            self.world.ok(self.docker.connect("other", "a"))
+            self.assertEqual([device for _namespace, device in self.world.namespaces.inside], expected)
+            self.world.ok(self.docker.disconnect("other", "a"))
+            self.assertEqual([device for _namespace, device in self.world.namespaces.inside], ["eth0"])
+
     def test_endpoints_of_a_network_are_created_one_after_the_other(self) -> None:
         self.world.instead["CreateEndpoint"] = hang
         self.docker.run("a", "net")
@@ -152,6 +162,16 @@ class BrokenConnectionTests(SynchronousTestCase):
         self.world.instead["Join"] = twice
         self.world.ok(self.docker.run("c", "net"))
         self.world.reactor.run_for(1)
+        self.assertIn("an answer that nobody asked for", self.world.history.violations[0])
+
+    def test_an_answer_to_nothing_is_a_violation(self) -> None:
+        def again(connection: SmallPluginConnection, content: bytes) -> None:
+            SmallPluginConnection.answer(connection, "", content)
+            self.world.process.callLater(9, SmallPluginConnection.answer, connection, "", content)
+
+        self.world.instead["Join"] = again
+        self.world.ok(self.docker.run("c", "net"))
+        self.world.reactor.run_for(10)
         self.assertIn("an answer that nobody asked for", self.world.history.violations[0])
 
     def test_nonsense_is_a_violation(self) -> None:

@@ -98,6 +98,23 @@ class DaemonTests(SynchronousTestCase):
         world.reactor.run_for(2)
         self.assertEqual((container.state, container.restarts), ("exited", 2))
 
+    def test_a_container_that_is_stopped_stays_so(self) -> None:
+        world = self.world_with("always")
+        world.ok(world.docker.stop("c"))
+        world.reactor.run_for(100)
+        self.assertEqual(world.docker.attached(), {})
+
+    def test_an_address_that_was_just_taken_is_free_after_a_kill(self) -> None:
+        world = self.world_with()
+        world.instead["CreateEndpoint"] = hang
+        world.docker.run("d", "net")
+        world.until("CreateEndpoint")
+        world.docker.kill_dockerd()
+        world.docker.start_dockerd()
+        for name in ("d", "c"):
+            world.ok(world.docker.start(name))
+        self.assertEqual({each.address for each in world.docker.attached()}, {"10.0.0.2/24", "10.0.0.3/24"})
+
     def test_a_command_to_a_daemon_that_is_away(self) -> None:
         world = self.world_with()
         world.docker.kill_dockerd()
@@ -180,6 +197,7 @@ class ApiTests(SynchronousTestCase):
         assert container is not None
         options = self.world.result(self.engine.driver_options(container.id, endpoint.id))
         self.assertEqual(options, {"k": "v"})
+        self.assertIsNone(container.listed["NetworkSettings"]["Networks"]["net"]["DriverOpts"])
 
     def test_why_a_container_did_not_start(self) -> None:
         self.world.done(self.docker.run("bad", "net", Attachment(ip="10.0.0.99")))

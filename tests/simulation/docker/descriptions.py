@@ -89,7 +89,7 @@ def network(of: Network, *, endpoints: bool) -> dict[str, Any]:
 
 def _endpoint(endpoint: Endpoint) -> tuple[str, dict[str, str]]:
     # Docker does not know the container before the Join is answered.
-    key = endpoint.sandbox.container_id if endpoint.joined and endpoint.sandbox else f"ep-{endpoint.id}"
+    key = endpoint.sandbox.container_id if endpoint.sandbox else f"ep-{endpoint.id}"
     return key, {
         "Name": endpoint.name,
         "EndpointID": endpoint.id,

@@ -59,11 +59,10 @@ class Sandboxes:
             try:
                 if sandbox.exists:
                     self._move(endpoint, sandbox)
-                endpoint.joined = True
                 await self._connect_outwards(endpoint, sandbox, driver, former)
             except DockerError:
                 sandbox.endpoints.remove(endpoint)
-                endpoint.sandbox, endpoint.joined = None, False
+                endpoint.sandbox = None
                 await self._told("driver leave failed while rolling back join", driver, endpoint)
                 raise
 
@@ -76,7 +75,7 @@ class Sandboxes:
         async with self._locks[sandbox.id]:
             driver = await self._networks.driver(endpoint.network)
             was_gateway = sandbox.gateway is endpoint
-            endpoint.sandbox, endpoint.joined = None, False
+            endpoint.sandbox = None
             if was_gateway:
                 try:
                     await driver.revoke(endpoint)

@@ -38,7 +38,7 @@ class Endpoint:
 
     Attributes:
         stored: Whether CreateEndpoint has been answered. Before, nobody sees the endpoint.
-        joined: Whether its Join has been answered and its sandbox has it.
+        sandbox: The container's, once its Join has been answered.
         source: What its link was called when the plugin made it, empty for no link.
         device: What it is called in the container, empty while it is not there.
     """
@@ -52,7 +52,6 @@ class Endpoint:
     mac: str = ""
     sandbox: Sandbox | None = None
     stored: bool = False
-    joined: bool = False
     source: str = ""
     prefix: str = "eth"
     device: str = ""
