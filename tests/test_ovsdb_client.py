@@ -8,6 +8,7 @@ from typing import Any
 
 from ovs.db.schema import DbSchema
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -287,6 +288,28 @@ class Stream(ClientCase):
         self.clock.advance(0.1004)
         self.assertTrue(self.remote.last.lost)
         self.assertIn("was silent for 10 s and did not answer a probe", self.client.status)
+
+    def test_probe_of_a_rounded_time(self) -> None:
+        """The time of the next probe may not be that of the last word plus the interval, but a rounding error less."""
+        self.load()
+        heard = 5.914992793381413
+        self.assertLess((heard + 5) - heard, 5)
+        self.clock.rightNow = heard
+        self.remote.last.notify("update3", "nuage", uuid(0), {})
+        asked: list[float] = []
+        later = self.clock.callLater
+
+        def note(delay: float, *arguments: Any, **keywords: Any) -> IDelayedCall:
+            asked.append(delay)
+            if len(asked) > 10:
+                raise AssertionError("it is called at once again and again")
+            return later(delay, *arguments, **keywords)
+
+        self.patch(self.clock, "callLater", note)
+        self.clock.advance(1)
+        self.clock.rightNow = heard + 5
+        self.clock.advance(0)
+        self.remote.last.expect("echo")
 
     def test_ignored(self) -> None:
         """What nobody asked for does no harm."""

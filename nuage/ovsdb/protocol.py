@@ -137,10 +137,12 @@ class JsonRpcConnection(TwistedProtocol):
             self._log.debug("ignored a call of {method!r} by the server", method=message.method)
 
     def _probe(self) -> None:
-        silence = self._clock.seconds() - self._heard
-        if silence < self._probe_interval:
-            self._probe_call = self._clock.callLater(self._probe_interval - silence, self._probe)
+        now, due = self._clock.seconds(), self._heard + self._probe_interval
+        if now < due:
+            # Points in time are compared: a time span may be rounded to less than the interval for ever.
+            self._probe_call = self._clock.callLater(due - now, self._probe)
         elif self._probed:
+            silence = now - self._heard
             self.drop(OvsdbError(f"the database server was silent for {silence:.3g} s and did not answer a probe"))
         else:
             self._probed = True
