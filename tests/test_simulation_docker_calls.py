@@ -63,7 +63,7 @@ class CallTests(SynchronousTestCase):
     def test_links_are_in_the_container_while_it_runs(self) -> None:
         self.world.ok(self.docker.run("a", "net"))
         self.assertEqual([device for _namespace, device in self.world.namespaces.inside], ["eth0"])
-        self.world.ok(self.docker.stop("a"))
+        self.world.ok(self.docker.kill("a"))
         self.assertEqual(self.world.namespaces.inside, {})
 
     def test_a_link_goes_back_to_the_host_with_its_network(self) -> None:

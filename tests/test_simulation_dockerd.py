@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.errors import DockerUnavailable
 from tests.simulated_docker_support import World, hang
+from tests.simulation.docker.releases import DOCKER_20_10, DOCKER_26_1
+from tests.simulation.docker.small_plugin import SmallPluginConnection
 from tests.simulation.docker.store import Attachment, PoolRequest
+
+
+def _later(world: World, seconds: float, connection: SmallPluginConnection, content: bytes) -> None:
+    """Answer a call after some seconds."""
+    world.process.callLater(seconds, SmallPluginConnection.answer, connection, "", content)
 
 
 class DaemonTests(SynchronousTestCase):
@@ -57,7 +65,7 @@ class DaemonTests(SynchronousTestCase):
             world.docker.start_dockerd()
             world.reactor.run_for(10)
             self.assertEqual(len(world.docker.attached()), 1)
-            world.ok(world.docker.stop("c"))
+            world.ok(world.docker.kill("c"))
             self.assertEqual(
                 world.methods(since),
                 ["Activate", "GetCapabilities", "RevokeExternalConnectivity", "Leave", "DeleteEndpoint"],
@@ -115,6 +123,26 @@ class DaemonTests(SynchronousTestCase):
             world.ok(world.docker.start(name))
         self.assertEqual({each.address for each in world.docker.attached()}, {"10.0.0.2/24", "10.0.0.3/24"})
 
+    def test_stop_comes_back_early(self) -> None:
+        """With the older release, before the network is released; other commands wait."""
+        for release, seconds in ((DOCKER_20_10, 0), (DOCKER_26_1, 30)):
+            for command in ("stop", "kill"):
+                world = self.world_with(release=release)
+                began = world.reactor.seconds()
+                world.instead["Leave"] = partial(_later, world, 30)
+                world.ok(getattr(world.docker, command)("c"))
+                expected = seconds if command == "stop" else 30
+                self.assertEqual(int(world.reactor.seconds() - began), expected, (release.version, command))
+
+    def test_a_container_that_never_ran_is_not_started(self) -> None:
+        """By dockerd, when it starts."""
+        world = self.world_with()
+        world.ok(world.docker.create("d", "net", restart="always"))
+        world.docker.kill_dockerd()
+        world.docker.start_dockerd()
+        world.reactor.run_for(10)
+        self.assertEqual(world.docker.attached(), {})
+
     def test_a_command_to_a_daemon_that_is_away(self) -> None:
         world = self.world_with()
         world.docker.kill_dockerd()
@@ -124,7 +152,7 @@ class DaemonTests(SynchronousTestCase):
     def test_a_command_to_a_daemon_that_is_killed(self) -> None:
         world = self.world_with()
         world.instead["Leave"] = hang
-        command = world.docker.stop("c")
+        command = world.docker.kill("c")
         world.until("Leave")
         world.docker.kill_dockerd()
         (outcome,) = world.done(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -75,13 +76,14 @@ class Names:
             if key in told:
                 count = sum(name.startswith(key) for name in self._names.values())
                 told[key] = self._names.setdefault(told[key], f"{key} {count}")
-        return f"{method} {told}"
+        return f"{method} {json.dumps(told, sort_keys=True)}"
 
 
 class DifferentialTests(SynchronousTestCase):
     """A drawn sequence of commands is given to both."""
 
     timeout = 300
+    maxDiff = None
 
     def setUp(self) -> None:
         """Start both."""

@@ -28,6 +28,7 @@ _BEGINNING = (0.03, 0.3)
 _ENDING = (0.01, 0.4)
 #: The status of a container that did not start, and that of a process that was killed.
 _NOT_STARTED, _KILLED = 128, 137
+_BLAME = "failed to set up container networking: "
 
 
 @attrs.frozen(kw_only=True)
@@ -50,7 +51,7 @@ class Containers:
     def __init__(self, parts: Parts) -> None:
         self._reactor = parts.reactor
         self._chance = parts.chance
-        self._namespace_at_join = parts.release.namespace_at_join
+        self._behaviour = parts.release
         self._store = parts.store
         self._networks = parts.networks
         self._sandboxes = parts.sandboxes
@@ -105,8 +106,11 @@ class Containers:
             if not container.running:
                 await self._start(container)
 
-    async def stop(self, container: Container, *, by_hand: bool = True) -> None:
-        """End a container's process, and wait until its network is released."""
+    async def stop(self, container: Container, *, by_hand: bool = True, early: bool = False) -> None:
+        """End a container's process, and wait until its network is released.
+
+        ``docker stop`` comes back as ``early`` as the release allows; all else waits.
+        """
         if container.state == "restarting":
             # Nothing runs; what was to be started is not.
             container.stopped_by_hand, container.state = True, "exited"
@@ -118,6 +122,9 @@ class Containers:
         self._ends.setdefault(container.id, []).append(ended)
         self.process_ends(container, _KILLED, self._chance.delay(*_ENDING))
         await ended
+        if not (early and self._behaviour.stops_early):
+            async with self._locks[container.id]:
+                pass
 
     def process_ends(self, container: Container, code: int, delay: float = 0.0) -> None:
         """Let a container's process end after some seconds."""
@@ -203,12 +210,13 @@ class Containers:
         try:
             await self._begin(container)
         except DockerError as problem:
-            container.error, container.exit_code = str(problem), container.exit_code or _NOT_STARTED
+            blame = _BLAME if self._behaviour.blames_network else ""
+            container.error, container.exit_code = f"{blame}{problem}", container.exit_code or _NOT_STARTED
             self.checkpoint(container)
             await self._release(container)
-            raise
+            raise DockerError(container.error, problem.status) from None
         container.state, container.process = "running", True
-        container.exit_code, container.stopped_by_hand = 0, False
+        container.exit_code, container.stopped_by_hand, container.started_before = 0, False, True
         container.started_at = self._reactor.seconds()
         self.checkpoint(container)
 
@@ -216,7 +224,7 @@ class Containers:
         for stale in [each for each in self._store.sandboxes.values() if each.container_id == container.id]:
             await self._sandboxes.delete(stale)
         names = list(container.attachments)
-        if self._namespace_at_join:
+        if self._behaviour.namespace_at_join:
             container.sandbox = self._sandboxes.make(container, exists=True)
         # The real one goes through a map of Go.
         for name in self._chance.shuffled(names):
@@ -243,10 +251,11 @@ class Containers:
             await self._networks.delete_endpoint(endpoint)
             raise
         attachment.endpoint = endpoint
-        try:
-            await self._sandboxes.look_at(endpoint)
-        except DockerError as problem:
-            raise DockerError(f"Updating join info failed: {problem}") from None
+        if self._behaviour.looks_twice:
+            try:
+                await self._sandboxes.look_at(endpoint)
+            except DockerError as problem:
+                raise DockerError(f"Updating join info failed: {problem}") from None
         await self._sandboxes.look(sandbox)
 
     async def _detach(self, container: Container, network: Network) -> None:
@@ -281,13 +290,19 @@ class Containers:
             container.exit_code, container.finished_at = code, now
             held = self.shutting_down or container.stopped_by_hand
             again = not held and restarting.wanted(container)
+            if self._behaviour.stops_early:
+                self._stopped(container, again=again)
             await self._release(container)
-            container.state = "restarting" if again else "exited"
+            self._stopped(container, again=again)
             self.checkpoint(container)
-        for waiter in self._ends.pop(container.id, ()):
-            waiter.callback(None)
         if again:
             await self._restart(container)
+
+    def _stopped(self, container: Container, *, again: bool) -> None:
+        container.state = "restarting" if again else "exited"
+        for waiter in self._ends.pop(container.id, ()):
+            # Others go on once this container's lock is free or they do not need it.
+            self._reactor.callLater(0.0, waiter.callback, None)
 
     async def _restart(self, container: Container) -> None:
         if container.finished_at - container.started_at >= restarting.STEADY:

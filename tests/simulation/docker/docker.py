@@ -254,7 +254,7 @@ class Docker:
 
     def stop(self, name: str) -> Deferred[Outcome]:
         """``docker stop``."""
-        return self._on_container(f"stop {name}", name, lambda dockerd, one: dockerd.containers.stop(one))
+        return self._on_container(f"stop {name}", name, lambda dockerd, one: dockerd.containers.stop(one, early=True))
 
     def kill(self, name: str) -> Deferred[Outcome]:
         """``docker kill``."""

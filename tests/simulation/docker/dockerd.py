@@ -198,7 +198,7 @@ class Dockerd:
             await self.plugin.call("IpamDriver.GetCapabilities", None)
             if self._settings.release.asks_address_spaces:
                 await self.plugin.call("IpamDriver.GetDefaultAddressSpaces", None)
-        return RemoteDriver(self._call, self._violate)
+        return RemoteDriver(self._settings.release, self._call, self._violate)
 
     async def _call(self, method: str, request: Mapping[str, Any]) -> dict[str, Any]:
         return await self.plugin.call(method, request)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from tests.simulation.docker.errors import CallFailed
+from tests.simulation.docker.releases import Release
 from tests.simulation.docker.store import Endpoint, GivenPool, Network, Sandbox
 
 #: The address space of networks of local scope, and of those that a cluster shares.
 _ADDRESS_SPACES = {"local": "LocalDefault", "global": "GlobalDefault"}
+
+_NO_PROXY = "com.docker.network.driver.private.no_proxy_6to4"
 
 
 class Driver(Protocol):
@@ -30,23 +33,26 @@ class RemoteDriver:
     """A driver that is a plugin.
 
     Args:
+        release: Which Docker calls it.
         call: Calls a method of the plugin.
         violate: Is told of what a driver must never answer.
     """
 
     def __init__(
-        self, call: Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]], violate: Callable[[str], None]
+        self,
+        release: Release,
+        call: Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]],
+        violate: Callable[[str], None],
     ) -> None:
+        self._release = release
         self._call = call
         self._violate = violate
 
     async def create_network(self, network: Network) -> None:
         """Call CreateNetwork."""
-        options: dict[str, Any] = {"com.docker.network.enable_ipv6": network.ipv6}
-        if network.options:
-            options["com.docker.network.generic"] = dict(network.options)
-        else:
-            options["com.docker.network.generic"] = {}
+        options: dict[str, Any] = {"com.docker.network.enable_ipv4": True} if self._release.tells_ipv4 else {}
+        options["com.docker.network.enable_ipv6"] = network.ipv6
+        options["com.docker.network.generic"] = _sorted(network.options)
         if network.internal:
             options["com.docker.network.internal"] = True
         await self._ask(
@@ -67,7 +73,7 @@ class RemoteDriver:
         """Call CreateEndpoint; the plugin may answer with what Docker has not assigned."""
         given = {"Address": endpoint.address, "AddressIPv6": endpoint.address_v6, "MacAddress": endpoint.mac}
         answer = await self._ask(
-            "CreateEndpoint", {**_ids(endpoint), "Interface": given, "Options": dict(endpoint.options)}
+            "CreateEndpoint", {**_ids(endpoint), "Interface": given, "Options": _sorted(endpoint.options)}
         )
         assigned = answer.get("Interface") or {}
         for key, former in given.items():
@@ -96,7 +102,8 @@ class RemoteDriver:
 
     async def program(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
         """Call ProgramExternalConnectivity, which a driver need not know."""
-        await self._optional("ProgramExternalConnectivity", {**_ids(endpoint), "Options": dict(sandbox.labels)})
+        options = {_NO_PROXY: False, **sandbox.labels} if self._release.tells_proxy else dict(sandbox.labels)
+        await self._optional("ProgramExternalConnectivity", {**_ids(endpoint), "Options": options})
 
     async def revoke(self, endpoint: Endpoint) -> None:
         """Call RevokeExternalConnectivity, which a driver need not know."""
@@ -150,6 +157,11 @@ class BridgeDriver:
     async def oper_info(self, endpoint: Endpoint) -> dict[str, Any]:
         """See :class:`Driver`."""
         return {}
+
+
+def _sorted(options: Mapping[str, object]) -> dict[str, Any]:
+    """Return options in the order in which Go writes a map."""
+    return dict(sorted(options.items()))
 
 
 def _ids(endpoint: Endpoint) -> dict[str, Any]:

@@ -16,6 +16,12 @@ class Release:
         namespace_at_join: Whether the container's network namespace exists at its first Join. Otherwise its links are
             moved when the container's process is created, after all Joins.
         host: The Host header of its requests to a plugin.
+        looks_twice: Whether it asks EndpointOperInfo about a new endpoint once more than about all of its container.
+        stops_early: Whether a container counts as stopped before its network is released: commands that wait for its
+            end go on while Leave and DeleteEndpoint are still under way.
+        tells_ipv4: Whether CreateNetwork tells that the network has IPv4, which it may lack by now.
+        tells_proxy: Whether ProgramExternalConnectivity tells how IPv6 is published.
+        blames_network: Whether the message of a failed start says that it was the network.
     """
 
     version: str
@@ -23,10 +29,24 @@ class Release:
     asks_address_spaces: bool = False
     namespace_at_join: bool = False
     host: str = "plugin.moby.localhost"
+    looks_twice: bool = True
+    stops_early: bool = False
+    tells_ipv4: bool = False
+    tells_proxy: bool = False
+    blames_network: bool = False
 
 
-DOCKER_20_10 = Release(version="20.10.24", api="1.41", asks_address_spaces=True, host="")
+DOCKER_20_10 = Release(version="20.10.24", api="1.41", asks_address_spaces=True, host="", stops_early=True)
 DOCKER_26_1 = Release(version="26.1.5", api="1.45")
+DOCKER_28_5 = Release(
+    version="28.5.2",
+    api="1.51",
+    namespace_at_join=True,
+    looks_twice=False,
+    tells_ipv4=True,
+    tells_proxy=True,
+    blames_network=True,
+)
 
 #: By what LAB_DOCKER says; without it a lab host has the machine's own Docker.
-RELEASES = {"": DOCKER_20_10, "trixie": DOCKER_26_1}
+RELEASES = {"": DOCKER_20_10, "trixie": DOCKER_26_1, "forky": DOCKER_28_5}

@@ -20,9 +20,8 @@ def wanted(container: Container) -> bool:
 
 def wanted_at_start(container: Container) -> bool:
     """Tell whether dockerd starts a container when it starts itself."""
-    if container.restart == "always":
-        return True
-    return wanted(container) and not (container.restart == "unless-stopped" and container.stopped_by_hand)
+    held = container.restart == "unless-stopped" and container.stopped_by_hand
+    return container.started_before and wanted(container) and not held
 
 
 def pause(container: Container) -> float:

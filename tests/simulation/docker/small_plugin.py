@@ -108,7 +108,8 @@ def _mac(address: str) -> str:
 def _routes(network: dict[str, Any]) -> dict[str, Any]:
     if network["Options"].get("com.docker.network.internal"):
         return {"DisableGatewayService": True}
-    return {"Gateway": network["IPv4Data"][0]["Gateway"].partition("/")[0]}
+    pools = {"Gateway": network["IPv4Data"], "GatewayIPv6": network["IPv6Data"]}
+    return {key: pool[0]["Gateway"].partition("/")[0] for key, pool in pools.items() if pool}
 
 
 class SmallPluginConnection(Protocol):

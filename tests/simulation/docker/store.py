@@ -102,7 +102,9 @@ class Sandbox:
         """Put an endpoint in its place: those that may be the container's gateway come first."""
         self.endpoints.append(endpoint)
         # moby: libnetwork/sandbox.go, Less.
-        self.endpoints.sort(key=lambda each: (each.network.internal, each.network.name))
+        self.endpoints.sort(
+            key=lambda each: (each.network.internal, not each.gateway_v6, not each.gateway, each.network.name)
+        )
 
     @property
     def gateway(self) -> Endpoint | None:
@@ -137,6 +139,7 @@ class Container:
         error: Why it did not start the last time.
         restart: Its restart policy: "no", "always", "unless-stopped", "on-failure", "on-failure:3".
         stopped_by_hand: Whether a command stopped it.
+        started_before: Whether it has ever run.
         listed: What ``docker ps`` shows of it: that is renewed at the end of each change, not in the middle of one.
     """
 
@@ -151,6 +154,7 @@ class Container:
     exit_code: int = 0
     error: str = ""
     stopped_by_hand: bool = False
+    started_before: bool = False
     restarts: int = 0
     started_at: float = 0.0
     finished_at: float = 0.0
