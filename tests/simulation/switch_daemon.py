@@ -1,0 +1,222 @@
+"""The switch daemon, ovs-vswitchd: it opens the ports' devices, and writes how that went into the database.
+
+How it does so was seen with ovs-vswitchd 3.1 and its userspace datapath:
+
+- A new port gets the number after the last one that was given. A number is not given again within an hour.
+- A port whose device is missing has ``ofport`` -1 and an ``error``; it is opened as soon as the device comes.
+- A port whose device goes keeps its number, and has it still when the device comes back.
+- After a restart, ports have the numbers that the database tells, and the first new one gets the lowest that is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+
+from tests.simulation.database.rows import Change, Row
+from tests.simulation.database.server import Database
+
+#: The number of the bridge's own port: OFPP_LOCAL of OpenFlow 1.0.
+LOCAL = 65534
+#: Seconds from a change to what the daemon makes of it.
+_REACTION = (0.0005, 0.004)
+#: Seconds from one refreshing of statistics and of the controllers' state to the next.
+_REFRESHING = 5.0
+#: Seconds for which a number is not given to another port.
+_REST = 3600.0
+
+
+class SwitchDaemon:
+    """The daemon, as a client of the database.
+
+    ``reaction`` are the seconds, from and to, that it takes to react to a change.
+
+    Args:
+        reactor: Keeps the time.
+        chance: Draws the delays.
+        history: Is told what happens.
+        database: The database.
+        device: Tells whether the host has a link of a name.
+    """
+
+    def __init__(
+        self, reactor: Any, chance: Any, history: Any, database: Database, device: Callable[[str], bool]
+    ) -> None:
+        self._reactor = reactor
+        self._chance = chance
+        self._history = history
+        self._database = database
+        self._device = device
+        self.reaction = _REACTION
+        self.running = False
+        self.hanging = False
+        self.controller_connected = True
+        self._ports: dict[str, int] = {}
+        self._released: dict[int, float] = {}
+        self._last = 0
+        self._due: IDelayedCall | None = None
+        self._refresh: IDelayedCall | None = None
+        self._refreshed = 0
+        database.watch(self._changed)
+        database.on_available(self._look_soon)
+
+    def start(self) -> None:
+        """Start; nothing is known but what the database tells."""
+        self._note("starts")
+        self.running, self.hanging = True, False
+        self._ports, self._released, self._last = {}, {}, 0
+        self._look_soon()
+        self._refresh_later(self._chance.delay(*self.reaction))
+
+    def stop(self) -> None:
+        """End. The database keeps what it says."""
+        self._note("ends")
+        self.running = False
+        for call in (self._due, self._refresh):
+            if call is not None and call.active():
+                call.cancel()
+
+    def restart(self) -> None:
+        """End and start."""
+        self.stop()
+        self.start()
+
+    def hang(self) -> None:
+        """Do nothing until :meth:`resume`."""
+        self._note("hangs")
+        self.hanging = True
+
+    def resume(self) -> None:
+        """Do what is to do now."""
+        self._note("goes on")
+        self.hanging = False
+        self._look_soon()
+
+    def device_changed(self, name: str) -> None:
+        """Hear that a link of the host came, went or changed."""
+        if name not in self._ports:
+            self._look_soon()
+
+    def lose_controller(self) -> None:
+        """Lose the connection to the controller. The database tells some seconds later."""
+        self._note("loses its controller")
+        self.controller_connected = False
+
+    def find_controller(self) -> None:
+        """Connect to the controller again. The database tells some seconds later."""
+        self._note("has its controller")
+        self.controller_connected = True
+
+    def _changed(self, changes: Sequence[Change]) -> None:
+        if any(map(_concerns_ports, changes)):
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        if self.running and not (self._due is not None and self._due.active()):
+            self._due = self._reactor.callLater(self._chance.delay(*self.reaction), self._look)
+
+    def _look(self) -> None:
+        """Open what is to be opened, and forget what is gone."""
+        if self.hanging or not self._database.available:
+            return
+        wanted = {row["name"][0]: row for row in self._interfaces()}
+        for name in [name for name in self._ports if name not in wanted]:
+            self._released[self._ports.pop(name)] = self._reactor.seconds() + _REST
+        # Those that have a number already keep it, so they come first.
+        new = sorted((row for name, row in wanted.items() if name not in self._ports), key=_has_no_number)
+        updates = [_update("Interface", row, self._opened(row)) for row in new]
+        updates = [update for update, row in zip(updates, new, strict=True) if not _says(row, update["row"])]
+        updates += self._configuration()
+        if updates:
+            self._database.transact(*updates)
+
+    def _interfaces(self) -> Iterator[Row]:
+        """Yield the interfaces of all ports of all bridges."""
+        tables = self._database.store.tables
+        for bridge in tables["Bridge"].rows.values():
+            for port in bridge["ports"]:
+                for interface in tables["Port"].rows[port]["interfaces"]:
+                    yield tables["Interface"].rows[interface]
+
+    def _opened(self, row: Row) -> dict[str, Any]:
+        """Open an interface; return what the database is told of it."""
+        name = row["name"][0]
+        if row["type"][0] == "internal" or self._device(name):
+            self._ports[name] = self._number(row)
+            self._note(f"opens {name} as {self._ports[name]}")
+            return {"ofport": self._ports[name], "error": ["set", []]}
+        return {"ofport": -1, "error": f"could not open network device {name} (No such device)"}
+
+    def _number(self, row: Row) -> int:
+        if row["type"][0] == "internal" and self._is_bridge(row["name"][0]):
+            return LOCAL
+        used = {*self._ports.values()}
+        for former in row["ofport"]:
+            if former > 0 and former not in used:
+                return int(former)
+        now = self._reactor.seconds()
+        while True:
+            self._last += 1
+            if self._last not in used and self._released.get(self._last, now) <= now:
+                return self._last
+
+    def _is_bridge(self, name: str) -> bool:
+        return any(bridge["name"][0] == name for bridge in self._database.store.tables["Bridge"].rows.values())
+
+    def _configuration(self) -> Iterator[dict[str, Any]]:
+        """Tell that the present configuration is carried out, and what no bridge has told yet."""
+        tables = self._database.store.tables
+        for row in tables["Open_vSwitch"].rows.values():
+            if row["cur_cfg"] != row["next_cfg"]:
+                yield _update("Open_vSwitch", row, {"cur_cfg": row["next_cfg"][0]})
+        for row in tables["Bridge"].rows.values():
+            if not row["datapath_id"]:
+                yield _update("Bridge", row, {"datapath_id": f"0000{row['_uuid'][0].replace('-', '')[:12]}"})
+
+    def _refresh_later(self, seconds: float) -> None:
+        self._refresh = self._reactor.callLater(seconds, self._refresh_status)
+
+    def _refresh_status(self) -> None:
+        self._refresh_later(_REFRESHING)
+        if self.hanging or not self._database.available:
+            return
+        self._refreshed += 1
+        updates = [
+            _update("Interface", row, {"statistics": ["map", [["rx_packets", self._refreshed]]]})
+            for row in self._interfaces()
+            if row["name"][0] in self._ports
+        ]
+        state = {"is_connected": self.controller_connected, "role": "master" if self.controller_connected else "other"}
+        controllers = self._database.store.tables["Controller"].rows.values()
+        updates += [_update("Controller", row, state) for row in controllers]
+        if updates:
+            self._database.transact(*updates)
+
+    def _note(self, what: str) -> None:
+        self._history.add(self._reactor.seconds(), "switch", what)
+
+
+def _concerns_ports(change: Change) -> bool:
+    """Tell whether a change may bring a port or take one away."""
+    old, new = change.old, change.new
+    if old is None or new is None:
+        return change.table in ("Bridge", "Port", "Interface", "Open_vSwitch")
+    if change.table == "Bridge":
+        return old["ports"] is not new["ports"]
+    return change.table == "Open_vSwitch" and old["next_cfg"] != new["next_cfg"]
+
+
+def _update(table: str, row: Row, columns: dict[str, Any]) -> dict[str, Any]:
+    where = [["_uuid", "==", ["uuid", row["_uuid"][0]]]]
+    return {"op": "update", "table": table, "where": where, "row": columns}
+
+
+def _has_no_number(row: Row) -> bool:
+    return not any(number > 0 for number in row["ofport"])
+
+
+def _says(row: Row, columns: dict[str, Any]) -> bool:
+    """Tell whether a row says what it would be told."""
+    return all(row[name] == (() if value == ["set", []] else (value,)) for name, value in columns.items())

@@ -1,0 +1,207 @@
+"""The VRS's agent, with its controller: it resolves ports, and writes their addresses into the database.
+
+Its rows are those that the lab's controller reads (:mod:`lab.vrs.database`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IDelayedCall
+
+from lab.vrs.database import columns_of, entity_of, port_of
+from lab.vrs.resolution import EntityRow, Key, Outcome, PortRow, Resolved
+from tests.simulation.database.rows import Change, Row
+from tests.simulation.database.server import Database
+from tests.simulation.database.values import plain
+
+#: The one host of the world.
+HOST = "host"
+#: Seconds from a change to when the agent looks.
+_REACTION = (0.0002, 0.002)
+#: Seconds that the controller takes for a port.
+_RESOLVING = (0.002, 0.05)
+
+
+class Policy(Protocol):
+    """Who knows what ports get."""
+
+    def resolve(self, rows: Sequence[tuple[PortRow, EntityRow | None]], /) -> Mapping[Key, Outcome]:
+        """Resolve all ports."""
+
+
+class VrsAgent:
+    """The agent, as a client of the database.
+
+    ``resolving`` are the seconds, from and to, that it takes to resolve a port. ``refused`` are the names of ports that
+    are not resolved. ``never`` is the probability that a port is not resolved although it could be.
+
+    Args:
+        reactor: Keeps the time.
+        chance: Draws the delays.
+        history: Is told what happens.
+        database: The database.
+        policy: Knows what ports get.
+        bridge: The bridge whose ports count.
+    """
+
+    def __init__(
+        self, reactor: Any, chance: Any, history: Any, database: Database, policy: Policy, bridge: str = "alubr0"
+    ) -> None:
+        self._reactor = reactor
+        self._chance = chance
+        self._history = history
+        self._database = database
+        self._policy = policy
+        self._bridge = bridge
+        self.reaction = _REACTION
+        self.resolving = _RESOLVING
+        self.refused: set[str] = set()
+        self.never = 0.0
+        self.has_controller = True
+        self.hanging = False
+        #: When each port that can be resolved is resolved; None is never.
+        self._times: dict[str, float | None] = {}
+        self._due: IDelayedCall | None = None
+        database.watch(self._changed)
+        database.on_available(self._look_soon)
+
+    def lose_controller(self) -> None:
+        """Resolve no more ports. Those that are keep their addresses."""
+        self._note("loses its controller")
+        self.has_controller = False
+
+    def find_controller(self) -> None:
+        """Resolve ports again."""
+        self._note("has its controller")
+        self.has_controller = True
+        self._look_soon()
+
+    def hang(self) -> None:
+        """Do nothing until :meth:`resume`."""
+        self._note("hangs")
+        self.hanging = True
+
+    def resume(self) -> None:
+        """Do what is to do now."""
+        self._note("goes on")
+        self.hanging = False
+        self._look_soon()
+
+    def refuse(self, name: str) -> None:
+        """Do not resolve a port, until :meth:`accept`. It loses its address if it has one."""
+        self._note(f"refuses {name}")
+        self.refused.add(name)
+        self._look_soon()
+
+    def accept(self, name: str) -> None:
+        """Resolve a port that was refused."""
+        self._note(f"accepts {name}")
+        self.refused.discard(name)
+        self._look_soon()
+
+    def forget(self, name: str) -> None:
+        """Clear the address of a port, and resolve it again as if it were new.
+
+        Raises:
+            Unavailable: The database does not answer.
+        """
+        self._note(f"forgets {name}")
+        self._times.pop(name, None)
+        self._write(name, None)
+
+    def _changed(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.table == "Nuage_Port_Table" and change.old is None and change.new is not None:
+                # A row that replaces another of its name is a new port.
+                self._times.pop(change.new["name"][0], None)
+        if any(map(_concerns_resolution, changes)):
+            self._look_soon()
+
+    def _look_soon(self, delay: float | None = None) -> None:
+        wanted = self._chance.delay(*self.reaction) if delay is None else delay
+        if self._due is not None and self._due.active():
+            if self._due.getTime() <= self._reactor.seconds() + wanted:
+                return
+            self._due.cancel()
+        self._due = self._reactor.callLater(wanted, self._look)
+
+    def _look(self) -> None:
+        if self.hanging or not self._database.available:
+            return
+        rows = list(self._rows())
+        outcomes = self._policy.resolve(rows)
+        resolved: dict[str, Resolved] = {}
+        for port, _ in rows:
+            outcome = outcomes[port.key]
+            if isinstance(outcome, Resolved) and port.name not in self.refused:
+                resolved[port.name] = outcome
+        self._times = {name: self._time_of(name) for name in resolved}
+        for port, _ in rows:
+            self._settle(port, resolved.get(port.name))
+        self._look_at_the_next()
+
+    def _time_of(self, name: str) -> float | None:
+        if name in self._times:
+            return self._times[name]
+        if self._chance.happens(self.never):
+            return None
+        time: float = self._reactor.seconds() + self._chance.delay(*self.resolving)
+        return time
+
+    def _settle(self, port: PortRow, outcome: Resolved | None) -> None:
+        """Write what has become of a port, if its time has come."""
+        if not self.has_controller:
+            return
+        if outcome is None:
+            if port.ip_addr:
+                self._write(port.name, None)
+            return
+        time = self._times[port.name]
+        due = bool(port.ip_addr) or (time is not None and time <= self._reactor.seconds())
+        if due and not outcome.written_in(port):
+            self._write(port.name, outcome)
+
+    def _look_at_the_next(self) -> None:
+        now = self._reactor.seconds()
+        waiting = [time for time in self._times.values() if time is not None and time > now]
+        if waiting and self.has_controller:
+            self._look_soon(min(waiting) - now)
+
+    def _rows(self) -> Iterator[tuple[PortRow, EntityRow | None]]:
+        tables = self._database.store.tables
+        entities = {
+            name: entity_of(self._plain("Nuage_VM_Table", row))
+            for row in tables["Nuage_VM_Table"].rows.values()
+            for name in row["ports"]
+        }
+        for row in tables["Nuage_Port_Table"].rows.values():
+            if row["bridge"] == (self._bridge,):
+                port = port_of(self._plain("Nuage_Port_Table", row), HOST, self._ofport(row["name"]))
+                yield port, entities.get(port.name)
+
+    def _ofport(self, name: tuple[str]) -> int | None:
+        interfaces = self._database.store.tables["Interface"]
+        uuid = interfaces.indexes["name",].get((name,))
+        ofport = interfaces.rows[uuid]["ofport"] if uuid is not None else ()
+        return ofport[0] if ofport and ofport[0] > 0 else None
+
+    def _plain(self, table: str, row: Row) -> dict[str, Any]:
+        columns = self._database.store.schema.tables[table].columns
+        return {name: plain(columns[name].type, value) for name, value in row.items()}
+
+    def _write(self, name: str, outcome: Resolved | None) -> None:
+        self._note(f"{name} is {outcome or 'not resolved'}")
+        where = [["name", "==", name]]
+        row = columns_of(outcome)
+        self._database.transact({"op": "update", "table": "Nuage_Port_Table", "where": where, "row": row})
+
+    def _note(self, what: str) -> None:
+        self._history.add(self._reactor.seconds(), "vrs", what)
+
+
+def _concerns_resolution(change: Change) -> bool:
+    if change.table == "Interface":
+        return change.new is not None and (change.old is None or change.old["ofport"] != change.new["ofport"])
+    return change.table in ("Nuage_Port_Table", "Nuage_VM_Table")
