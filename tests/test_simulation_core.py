@@ -146,7 +146,7 @@ class TimeTest(SynchronousTestCase):
         """What was missed happens once it goes on, in its order."""
         daemon = self.reactor.spawn("daemon")
         for delay in 1, 2, 9:
-            daemon.callLater(delay, lambda: self.seen.append(daemon.seconds()))
+            daemon.callLater(delay, lambda: self.seen.append(round(daemon.seconds(), 3)))
         daemon.freeze()
         self.reactor.run_for(5)
         self.assertEqual(self.seen, [])
@@ -172,13 +172,24 @@ class TimeTest(SynchronousTestCase):
         self.reactor.run_for(3)
         self.assertEqual((self.seen, len(self.flushLoggedErrors(ZeroDivisionError))), (["later"], 1))
 
+    def test_time_never_stands_still(self) -> None:
+        """Somebody waits for a moment that rounding puts before now."""
+
+        def wait() -> None:
+            self.seen.append(self.reactor.seconds())
+            if self.reactor.seconds() < 5.000001:
+                self.reactor.callLater(1e-16, wait)
+
+        self.reactor.callLater(5, wait)
+        self.assertFalse(self.reactor.run_until(lambda: len(self.seen) > 3, 6))
+
     def test_until(self) -> None:
         """Time stops as soon as something is reached."""
         self.reactor.callLater(1, self.seen.append, "it")
         self.assertTrue(self.reactor.run_until(lambda: bool(self.seen), 5))
-        self.assertEqual(self.reactor.seconds(), 1)
+        self.assertAlmostEqual(self.reactor.seconds(), 1, 3)
         self.assertFalse(self.reactor.run_until(lambda: len(self.seen) > 1, 5))
-        self.assertEqual(self.reactor.seconds(), 6)
+        self.assertAlmostEqual(self.reactor.seconds(), 6, 3)
 
 
 class StreamTest(SynchronousTestCase):

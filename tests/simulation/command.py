@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
-from twisted.internet.main import installReactor
 from twisted.logger import globalLogBeginner
 
 from tests.simulation.run import draw, run
@@ -23,19 +22,9 @@ _ENOUGH = 5
 _SHORTENINGS = 300
 
 
-class _NoReactor:
-    """Stands for the global reactor, which nobody may use: what happens in it does not follow from the seed."""
-
-    def __getattr__(self, name: str) -> None:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise RuntimeError(f"the global reactor was asked for {name}")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out the command; return its status: 0, or 1 if a seed failed."""
     wanted = _parsed(arguments)
-    installReactor(_NoReactor())  # type: ignore[arg-type]
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
     if wanted.seed is not None:
         return _one(wanted.seed, wanted.steps)
@@ -129,7 +118,3 @@ def _tell(outcome: Outcome) -> None:
         print(f"  {plan[number]}")
     sys.stdout.write(shortened.history)
     print(f"again: tests/simulate --seed {outcome.seed} --steps {_spelled(steps)}", flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

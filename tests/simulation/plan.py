@@ -56,7 +56,7 @@ def _both(chance: Chance, names: Names) -> _Arguments:
 
 def _run(chance: Chance, names: Names) -> _Arguments:
     restart = chance.pick(("no", "no", "no", "always", "unless-stopped", "on-failure"))
-    return (*_both(chance, names), f"restart={restart}")
+    return (*_both(chance, names), restart, chance.pick(("", "", "web", "db")))
 
 
 #: What users do: how often it comes among the steps, and what is drawn for it.
@@ -84,7 +84,7 @@ def draw_plan(chance: Chance, faults: Callable[[Chance, float], Sequence[Step]])
     """
     horizon = chance.delay(30, 300)
     names = Names(
-        networks=[f"n{number}" for number in range(1, chance.number(1, 4) + 1)],
+        networks=[f"n{number}" for number in range(1, chance.number(1, 3) + 1)],
         containers=[f"c{number}" for number in range(1, chance.number(1, 12) + 1)],
     )
     steps = [Step(chance.delay(0, 5), "network create", (name,)) for name in names.networks]

@@ -95,14 +95,14 @@ class SimReactor:
         end = self.timeline.now + seconds
         while self.timeline.step(end):
             pass
-        self.timeline.now = end
+        self.timeline.now = max(self.timeline.now, end)
 
     def run_until(self, reached: Callable[[], bool], limit: float) -> bool:
         """Let things happen until something is reached, for ``limit`` seconds at most; return whether it was."""
         end = self.timeline.now + limit
         while not reached():
             if not self.timeline.step(end):
-                self.timeline.now = end
+                self.timeline.now = max(self.timeline.now, end)
                 return reached()
         return True
 

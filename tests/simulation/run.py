@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection
+import signal
+import traceback
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
@@ -11,6 +15,13 @@ from tests.simulation.faults import draw_faults
 from tests.simulation.plan import Step, draw_plan
 from tests.simulation.seen import Outcome
 from tests.simulation.world import World
+
+#: Seconds of this machine, not of the world, after which a run is taken for one that never ends.
+_PATIENCE = 60
+
+
+class _Stuck(BaseException):
+    """A run does not end. Nobody in it is to take this for an error of his own."""
 
 
 def draw(seed: int) -> list[Step]:
@@ -21,23 +32,56 @@ def draw(seed: int) -> list[Step]:
 def run(seed: int, only: Collection[int] | None = None) -> Outcome:
     """Carry out the plan of a seed, or only some of its steps by their numbers.
 
-    Each run is as if it were the first of its process. The collector of garbage is off meanwhile: when it runs depends
-    on what was there before. At the end it shows what nobody took care of, such as a failure that nobody handled.
+    Each run is as if it were the first of its process.
     """
-    plan = [step for number, step in enumerate(draw(seed)) if only is None or number in only]
-    collected = gc.isenabled()
-    gc.disable()
-    try:
+    whole = draw(seed)
+    plan = [step for number, step in enumerate(whole) if only is None or number in only]
+    with _garbage_kept():
         world = World(Chance(seed))
         history = world.history
         with captured(history, world.reactor.seconds):
-            world.live(plan)
+            _live(world, plan)
+            # This shows what nobody took care of, such as a failure that nobody handled.
             gc.collect()
-        seconds, steps = world.reactor.seconds(), len(draw(seed))
+        seconds = world.reactor.seconds()
         # Only now may what dead processes left be taken apart.
         del world
         gc.collect()
+    return Outcome(seed, tuple(history.violations), history.text, history.counts, seconds, len(whole))
+
+
+def _live(world: World, plan: list[Step]) -> None:
+    """Carry out a plan. Whatever ends it early is a violation."""
+    try:
+        with _bounded():
+            world.live(plan)
+    except (Exception, _Stuck):
+        world.history.violate(world.reactor.seconds(), "world", f"the run is cut off: {traceback.format_exc()}")
+
+
+@contextmanager
+def _garbage_kept() -> Iterator[None]:
+    """Stop the collector of garbage: when it runs depends on what was there before."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if collected:
             gc.enable()
-    return Outcome(seed, tuple(history.violations), history.text, history.counts, seconds, steps)
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """End what takes too long. It has to be in the main thread of its process."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise _Stuck
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(_PATIENCE)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

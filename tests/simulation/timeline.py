@@ -12,6 +12,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+#: Seconds that each event takes at least. Without them somebody who waits until a moment that rounding puts right
+#: before now would wait again and again, and time would stand still.
+_MOMENT = 1e-6
+
 
 class Process:
     """Who events belong to.
@@ -154,7 +158,7 @@ class Timeline:
                 return False
             heappop(heap)
             if event.sequence == sequence and event.active():
-                self.now = max(self.now, time)
+                self.now = max(self.now + _MOMENT, time)
                 event.process.happen(event)
                 return True
         return False

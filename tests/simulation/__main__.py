@@ -1,0 +1,23 @@
+"""Begins the command ``tests/simulate``, without a global reactor: what happens in it does not follow from a seed."""
+
+from __future__ import annotations
+
+import sys
+
+from twisted.internet.main import installReactor
+
+
+class _NoReactor:
+    """Stands where modules look for the global reactor. They may import it, and not use it."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise RuntimeError(f"the global reactor was asked for {name}")
+
+
+if __name__ == "__main__":
+    installReactor(_NoReactor())
+    from tests.simulation.command import main
+
+    sys.exit(main())

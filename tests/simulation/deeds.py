@@ -1,0 +1,76 @@
+"""What the steps of a plan do to the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from tests.simulation.docker.store import Attachment, PoolRequest
+from tests.simulation.faults import FAULTS
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+@attrs.frozen(kw_only=True)
+class _Place:
+    """Where a network is, in the topology of the lab."""
+
+    domain: str
+    zone: str = "Zone"
+    subnet: str
+    pool: str
+    gateway: str
+
+    def options(self) -> dict[str, str]:
+        return {
+            "organization": "Enterprise",
+            "user": "admin",
+            "domain": self.domain,
+            "zone": self.zone,
+            "subnet": self.subnet,
+        }
+
+
+PLACES: Mapping[str, _Place] = {
+    "n1": _Place(domain="Domain", subnet="Subnet 2", pool="10.21.59.0/24", gateway="10.21.59.1"),
+    "n2": _Place(domain="Domain", subnet="Subnet 1", pool="10.21.58.0/24", gateway="10.21.58.1"),
+    "n3": _Place(domain="Domain", zone="Backend", subnet="Storage", pool="10.21.60.0/24", gateway="10.21.60.1"),
+}
+
+
+def create_network(world: World, name: str) -> None:
+    """``docker network create``."""
+    place = PLACES[name]
+    pool = PoolRequest(subnet=place.pool, gateway=place.gateway)
+    world.docker.create_network(name, options=place.options(), pools=[pool])
+
+
+def run(world: World, container: str, network: str, restart: str, group: str) -> None:
+    """``docker run``."""
+    options = {"nuage.policy-group": group} if group else {}
+    world.docker.run(container, network, Attachment(driver_options=options), restart=restart)
+
+
+def crash(world: World, container: str) -> None:
+    """Let the process of a container end by itself, with an error."""
+    world.docker.container_ends(container, 1)
+
+
+DEEDS: Mapping[str, Callable[..., object]] = {
+    "network create": create_network,
+    "network rm": lambda world, name: world.docker.remove_network(name),
+    "run": run,
+    "stop": lambda world, name: world.docker.stop(name),
+    "kill": lambda world, name: world.docker.kill(name),
+    "start": lambda world, name: world.docker.start(name),
+    "restart": lambda world, name: world.docker.restart(name),
+    "rm": lambda world, name: world.docker.remove(name),
+    "rename": lambda world, name, other: world.docker.rename(name, other),
+    "connect": lambda world, name, network: world.docker.connect(network, name),
+    "disconnect": lambda world, name, network: world.docker.disconnect(network, name),
+    "crash": crash,
+    **FAULTS,
+}

@@ -1,0 +1,62 @@
+"""What must hold in the world, whatever has happened to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from nuage.names import port_name
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+#: Columns of the database that change by themselves.
+_VOLATILE = {"_uuid", "_version", "statistics", "next_cfg", "cur_cfg"}
+
+_State = Mapping[str, Any]
+
+
+def state(world: World) -> _State:
+    """Return what there is at the switch and in the kernel, without what changes by itself."""
+    store = world.database.store
+    tables = {name: sorted(map(_content, store.rows(name))) for name in store.schema.tables}
+    links = sorted(f"{link.name} {link.alias}" for link in world.kernel.links())
+    return {"links": links, **{name: rows for name, rows in tables.items() if rows}}
+
+
+def _content(row: Mapping[str, Any]) -> str:
+    return json.dumps({name: row[name] for name in sorted(row) if name not in _VOLATILE}, default=str, sort_keys=True)
+
+
+def check_rest(world: World) -> None:
+    """Check what holds once faults are over: each running container is attached, and nothing else is."""
+    rows = {row["name"]: row for row in world.database.rows("Nuage_Port_Table")}
+    wanted = {}
+    for endpoint, container in world.docker.attached().items():
+        if endpoint.network.driver == world.docker.settings.plugin:
+            wanted[port_name(endpoint.id)] = (endpoint, container)
+    for name, (endpoint, container) in sorted(wanted.items()):
+        row = rows.get(name)
+        if row is None:
+            _violate(world, f"{container.name} runs, and its endpoint {endpoint.id[:12]} is not announced")
+        elif row["ip_addr"] != endpoint.address.partition("/")[0]:
+            _violate(world, f"{container.name} has {endpoint.address}, and is {row['ip_addr'] or 'not'} resolved")
+    for name in sorted(rows.keys() - wanted.keys()):
+        _violate(world, f"port {name} is announced, and nobody uses it")
+
+
+def check_cleared(world: World, before: _State) -> None:
+    """Check that nothing is left after all containers and networks are gone."""
+    if world.docker.store.containers or world.docker.store.networks:
+        left = [each.name for each in world.docker.store.containers.values()]
+        left += [each.name for each in world.docker.store.networks.values()]
+        _violate(world, f"Docker does not remove {', '.join(left)}")
+    now = state(world)
+    for part in sorted({*before, *now}):
+        if before.get(part) != now.get(part):
+            _violate(world, f"{part} is not what it was: {before.get(part)} became {now.get(part)}")
+
+
+def _violate(world: World, what: str) -> None:
+    world.history.violate(world.reactor.seconds(), "invariant", what)

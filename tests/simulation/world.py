@@ -1,0 +1,140 @@
+"""The world: the real daemon, and around it a switch, a kernel and a Docker host that are made of code."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import lab
+from lab.vrs.topology_file import load
+from nuage.config.settings import Config
+from nuage.service.machine import Machine
+from tests.simulation import deeds, installation, invariants
+from tests.simulation.chance import Chance
+from tests.simulation.daemon import DaemonProcess, make_room
+from tests.simulation.database.server import Database
+from tests.simulation.docker.docker import Docker
+from tests.simulation.faults import FAULTS
+from tests.simulation.history import History
+from tests.simulation.kernel import Kernel
+from tests.simulation.namespaces import KernelNamespaces
+from tests.simulation.places import Places
+from tests.simulation.plan import Step
+from tests.simulation.reactor import SimReactor
+from tests.simulation.switch_daemon import SwitchDaemon
+from tests.simulation.threads import Threads
+from tests.simulation.vrs_agent import VrsAgent
+
+#: The Unix time at which each world begins.
+_BEGINNING = 1_700_000_000.0
+#: Seconds until the switch is as it stays, before anything is done to it.
+_INSTALLATION = 10.0
+#: Audits after which nothing is left of what faults have done.
+_AUDITS = 4
+#: Seconds within which Docker has removed all there is.
+_CLEARING = 300.0
+_TOPOLOGY = load(Path(lab.__file__).with_name("topology.yaml"))
+
+
+class World:
+    """All parts, put together and not yet begun.
+
+    Args:
+        chance: Draws everything.
+
+    Attributes:
+        faults_end: When the last fault is over, in seconds of the world.
+    """
+
+    def __init__(self, chance: Chance) -> None:
+        self.chance = chance
+        self.history = History()
+        self.reactor = SimReactor(chance)
+        self.config = Config(vrs_endpoint="unix:/var/run/openvswitch/db.sock", scope="local")
+        self.faults_end = 0.0
+        self.kernel = Kernel(self.reactor, chance.part("kernel"), self.history)
+        self.database_process = self.reactor.spawn("ovsdb-server")
+        self.database = Database(self.database_process, chance.part("database"), self.history)
+        self.switch_daemon = SwitchDaemon(
+            self.reactor,
+            chance.part("switch"),
+            self.history,
+            self.database,
+            lambda name: self.kernel.find(name) is not None,
+        )
+        self.kernel.watch(self.switch_daemon.device_changed)
+        places = Places(_TOPOLOGY)
+        self.vrs_agent = VrsAgent(self.reactor, chance.part("vrs"), self.history, self.database, places)
+        self.docker = Docker(
+            self.reactor, chance.part("docker"), self.history, namespaces=KernelNamespaces(self.kernel)
+        )
+        self.daemon = DaemonProcess(self.reactor, self.config, self._machine, chance.part("daemon"), self.history)
+
+    def live(self, plan: Sequence[Step]) -> None:
+        """Begin, carry out a plan, let everything come to rest, and remove it; see each time whether all is well."""
+        self.begin()
+        before = invariants.state(self)
+        for step in plan:
+            self.reactor.callLater(step.time, self._carry_out, step)
+        self.reactor.run_for(plan[-1].time if plan else 0.0)
+        self.rest()
+        invariants.check_rest(self)
+        self.clear()
+        invariants.check_cleared(self, before)
+
+    def begin(self) -> None:
+        """Install and start everything."""
+        self.database.start()
+        installation.make_switch(self.database)
+        installation.make_bridge(self.database)
+        self.switch_daemon.start()
+        self.reactor.run_for(_INSTALLATION)
+        self.daemon.start()
+        self.docker.start_dockerd()
+
+    def rest(self) -> None:
+        """Wait until all faults are over, and what they have done is repaired."""
+        self.reactor.run_for(max(0.0, self.faults_end - self.reactor.seconds()))
+        self.note("all faults are over")
+        self.reactor.run_until(lambda: not self.docker.busy, _CLEARING)
+        self.reactor.run_for(_AUDITS * self.config.audit_interval)
+
+    def clear(self) -> None:
+        """Remove all containers and networks, and wait for the end of what that leaves to be done."""
+        self.note("all is removed")
+        for container in list(self.docker.store.containers.values()):
+            self.docker.remove(container.name)
+        self.reactor.run_until(lambda: not self.docker.busy, _CLEARING)
+        for network in list(self.docker.store.networks.values()):
+            self.docker.remove_network(network.name)
+        self.reactor.run_until(lambda: not self.docker.busy, _CLEARING)
+        self.reactor.run_for(_AUDITS * self.config.audit_interval)
+
+    def note(self, what: str) -> None:
+        """Add what happens to the history."""
+        self.history.add(self.reactor.seconds(), "world", what)
+
+    def fault_lasts(self, seconds: float) -> None:
+        """Take note of a fault that is over so many seconds from now."""
+        self.faults_end = max(self.faults_end, self.reactor.seconds() + seconds)
+
+    def _carry_out(self, step: Step) -> None:
+        self.note(str(step))
+        deeds.DEEDS[step.deed](self, *step.arguments)
+        self.history.count(f"{'fault' if step.deed in FAULTS else 'command'} {step.deed}")
+
+    def _machine(self, reactor: SimReactor, chance: Chance) -> Machine:
+        threads = Threads(reactor, chance.part("threads"))
+        ports = self.reactor.network.ports
+
+        self.kernel.on_request = threads.between
+        return Machine(
+            open_netlink=self.kernel.open_netlink,
+            make_pool=threads.make_pool,  # type: ignore[arg-type]
+            make_room=lambda _key, path: make_room(ports, path),
+            time_of_day=lambda: _BEGINNING + reactor.seconds(),
+            random=random.Random(chance.bits(64)),
+            host_name="host",
+            process_id=lambda: 4711,
+        )
