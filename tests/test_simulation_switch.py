@@ -46,7 +46,7 @@ CONTAINER = Container(id="c" * 64, name="web")
 def endpoint(number: int) -> Endpoint:
     """Return one of several endpoints."""
     address = IPv4Interface(f"10.21.59.{number + 10}/24")
-    return Endpoint(id=f"{number:064x}", network_id=NETWORK.id, mac=f"7a:42:00:00:00:{number:02x}", address=address)
+    return Endpoint(id=f"{number:02x}" * 32, network_id=NETWORK.id, mac=f"7a:42:00:00:00:{number:02x}", address=address)
 
 
 class World:
@@ -117,6 +117,7 @@ class SwitchTest(SynchronousTestCase):
 
     def test_life_of_an_endpoint(self) -> None:
         """It is attached, wired, resolved and forgotten, and nothing is left."""
+        self.world.reactor.run_for(1.0)
         before = self.world.database.rows("Interface")
         self.assertEqual([(row["name"], row["ofport"]) for row in before], [("alubr0", LOCAL)])
         resolution = self.world.attach(1)
@@ -170,6 +171,18 @@ class SwitchTest(SynchronousTestCase):
             come_back()
             self.world.attach(1)
             self.world.do(self.world.switch.forget_endpoint(endpoint(1).id))
+
+    def test_replaced_meanwhile(self) -> None:
+        """A port that was replaced by one of the same name, while the daemon did not look, has the same number."""
+        self.world.attach(1)
+        self.world.daemon.hang()
+        self.world.do(self.world.switch.forget_endpoint(endpoint(1).id))
+        with self.assertRaises(SwitchError):
+            self.world.do(self.world.switch.attach(NETWORK, endpoint(1), CONTAINER))
+        self.assertEqual(self.world.interface(1)["ofport"], None)
+        self.world.daemon.resume()
+        self.world.reactor.run_for(1.0)
+        self.assertEqual(self.world.interface(1)["ofport"], 1)
 
     def test_controller(self) -> None:
         """The database tells whether it is there; without it no new port is resolved."""
@@ -227,9 +240,11 @@ class SwitchTest(SynchronousTestCase):
         """It is empty until the start scripts of the switch have run."""
         self.world.attach(1)
         self.world.database.restart(empty=True)
+        self.world.reactor.run_for(1.0)
         self.assertEqual(self.world.database.rows("Interface"), [])
         installation.make_switch(self.world.database)
         installation.make_bridge(self.world.database)
+        self.world.reactor.run_for(10.0)
         self.world.attach(1)
         self.assertEqual([row["ofport"] for row in self.world.database.rows("Interface")], [LOCAL, 1])
 

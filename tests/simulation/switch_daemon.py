@@ -6,6 +6,7 @@ How it does so was seen with ovs-vswitchd 3.1 and its userspace datapath:
 - A port whose device is missing has ``ofport`` -1 and an ``error``; it is opened as soon as the device comes.
 - A port whose device goes keeps its number, and has it still when the device comes back.
 - After a restart, ports have the numbers that the database tells, and the first new one gets the lowest that is free.
+- With the bridge its numbers are forgotten.
 """
 
 from __future__ import annotations
@@ -124,10 +125,11 @@ class SwitchDaemon:
         wanted = {row["name"][0]: row for row in self._interfaces()}
         for name in [name for name in self._ports if name not in wanted]:
             self._released[self._ports.pop(name)] = self._reactor.seconds() + _REST
+        if not self._database.store.tables["Bridge"].rows:
+            self._released, self._last = {}, 0
         # Those that have a number already keep it, so they come first.
-        new = sorted((row for name, row in wanted.items() if name not in self._ports), key=_has_no_number)
-        updates = [_update("Interface", row, self._opened(row)) for row in new]
-        updates = [update for update, row in zip(updates, new, strict=True) if not _says(row, update["row"])]
+        told = [(row, self._state(row)) for row in sorted(wanted.values(), key=_has_no_number)]
+        updates = [_update("Interface", row, state) for row, state in told if not _says(row, state)]
         updates += self._configuration()
         if updates:
             self._database.transact(*updates)
@@ -140,12 +142,13 @@ class SwitchDaemon:
                 for interface in tables["Port"].rows[port]["interfaces"]:
                     yield tables["Interface"].rows[interface]
 
-    def _opened(self, row: Row) -> dict[str, Any]:
-        """Open an interface; return what the database is told of it."""
+    def _state(self, row: Row) -> dict[str, Any]:
+        """Open an interface if that is not done yet; return what the database is told of it."""
         name = row["name"][0]
-        if row["type"][0] == "internal" or self._device(name):
+        if name not in self._ports and (row["type"][0] == "internal" or self._device(name)):
             self._ports[name] = self._number(row)
             self._note(f"opens {name} as {self._ports[name]}")
+        if name in self._ports:
             return {"ofport": self._ports[name], "error": ["set", []]}
         return {"ofport": -1, "error": f"could not open network device {name} (No such device)"}
 
