@@ -54,7 +54,11 @@ class World:
     """
 
     def __init__(
-        self, release: Release = DOCKER_20_10, kinds: Sequence[str] = ("NetworkDriver",), seed: int = 1, **settings: Any
+        self,
+        release: Release = DOCKER_20_10,
+        kinds: Sequence[str] = ("NetworkDriver", "IpamDriver"),
+        seed: int = 1,
+        **settings: Any,
     ) -> None:
         self.reactor = SimReactor(Chance(seed))
         self.history = History()

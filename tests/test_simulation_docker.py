@@ -14,8 +14,6 @@ from tests.simulation.docker.releases import DOCKER_20_10, DOCKER_26_1
 from tests.simulation.docker.store import Attachment, PoolRequest
 
 RECORDED = Path(__file__).parent / "recorded"
-#: The plugin that was recorded is an IPAM driver as well.
-BOTH_KINDS = ("NetworkDriver", "IpamDriver")
 PLACE = {"organization": "Enterprise", "domain": "Domain", "zone": "Zone", "user": "admin"}
 
 
@@ -76,12 +74,12 @@ class RecordedLifeTests(SynchronousTestCase):
     """Driven through the life of a recorded conversation, the simulated Docker says the same."""
 
     def test_docker_20_10(self) -> None:
-        world = World(DOCKER_20_10, BOTH_KINDS)
+        world = World(DOCKER_20_10)
         live(world)
         self.assert_same(world, recorded("20.10.24"))
 
     def test_docker_26_1(self) -> None:
-        world = World(DOCKER_26_1, BOTH_KINDS)
+        world = World(DOCKER_26_1)
         live(world, mac="7a:42:01:02:03:04")
         self.assert_same(world, recorded("26.1.5"))
 

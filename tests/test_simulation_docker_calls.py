@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.simulated_docker_support import World, cut, hang, refuse
+from tests.simulation.docker.releases import DOCKER_20_10, DOCKER_26_1, DOCKER_28_5, Release
 from tests.simulation.docker.small_plugin import SmallPluginConnection
 from tests.simulation.docker.store import Attachment, PoolRequest
 
@@ -113,6 +114,110 @@ class CallTests(SynchronousTestCase):
         assert network is not None
         (endpoint,) = self.world.result(self.world.client().network(network.id)).endpoints.values()
         self.assertEqual(endpoint.container_name, "z")
+
+
+class RemoteIpamTests(SynchronousTestCase):
+    """The calls of a network whose addresses come from a plugin."""
+
+    def world_with(self, release: Release) -> World:
+        """Return a world with a network."""
+        world = World(release)
+        pool = PoolRequest(subnet="10.0.0.0/24", ip_range="10.0.0.128/25", auxiliary={"a": "10.0.0.7"})
+        world.ok(world.docker.create_network("net", pools=[pool], ipam="nuage", ipam_options={"k": "v"}))
+        return world
+
+    def methods(self, world: World, since: int = 0) -> list[str]:
+        """Return the calls, without those that say nothing."""
+        return [each for each in world.methods(since) if "External" not in each]
+
+    def test_a_network(self) -> None:
+        """The address spaces are asked for at other times in each release."""
+        spaces = "GetDefaultAddressSpaces"
+        addresses = ["RequestAddress", "RequestAddress", "CreateNetwork"]
+        introduction = ["Activate", "GetCapabilities", "GetCapabilities"]
+        for release, times in ((DOCKER_20_10, 1), (DOCKER_26_1, 1), (DOCKER_28_5, 2)):
+            world = self.world_with(release)
+            self.assertEqual(self.methods(world), [*introduction, *[spaces] * times, "RequestPool", *addresses])
+            _, pool = world.heard[-4]
+            expected = {
+                "AddressSpace": "here",
+                "Pool": "10.0.0.0/24",
+                "SubPool": "10.0.0.128/25",
+                "Options": {"k": "v"},
+                "V6": False,
+            }
+            self.assertEqual(pool, expected)
+            for_gateway = {"RequestAddressType": "com.docker.network.gateway"}
+            self.assertEqual(world.heard[-3][1], {"PoolID": "10.0.0.0/24", "Address": "", "Options": for_gateway})
+            self.assertEqual(world.heard[-2][1], {"PoolID": "10.0.0.0/24", "Address": "10.0.0.7", "Options": None})
+
+    def test_a_container(self) -> None:
+        world = self.world_with(DOCKER_26_1)
+        since = len(world.heard)
+        world.ok(world.docker.run("c", "net"))
+        world.ok(world.docker.remove("c"))
+        started, ended = ["RequestAddress", "CreateEndpoint", "Join"], ["Leave", "DeleteEndpoint", "ReleaseAddress"]
+        self.assertEqual(self.methods(world, since), [*started, *ended])
+        self.assertEqual(world.heard[since][1], {"PoolID": "10.0.0.0/24", "Address": "", "Options": None})
+
+    def test_the_end_of_a_network(self) -> None:
+        world = self.world_with(DOCKER_26_1)
+        since = len(world.heard)
+        world.ok(world.docker.remove_network("net"))
+        released = ["ReleaseAddress", "ReleaseAddress", "ReleasePool"]
+        self.assertEqual(self.methods(world, since), ["DeleteNetwork", *released])
+
+    def test_a_refused_endpoint_gives_its_address_back(self) -> None:
+        world = self.world_with(DOCKER_26_1)
+        since = len(world.heard)
+        world.done(world.docker.run("c", "net", Attachment(ip="10.0.0.66")))
+        self.assertEqual(self.methods(world, since), ["RequestAddress", "CreateEndpoint", "ReleaseAddress"])
+
+    def test_an_address_that_is_refused(self) -> None:
+        world = self.world_with(DOCKER_26_1)
+        (outcome,) = world.done(world.docker.run("c", "net", Attachment(ip="10.0.0.7")))
+        self.assertIn("remote: Address already in use", outcome.message)
+
+    def test_stale_endpoints_give_their_addresses_back(self) -> None:
+        """When dockerd starts; no network driver is told."""
+        world = self.world_with(DOCKER_26_1)
+        world.ok(world.docker.run("c", "net"))
+        since = len(world.heard)
+        world.docker.kill_dockerd()
+        world.docker.start_dockerd()
+        world.reactor.run_for(10)
+        self.assertEqual(self.methods(world, since)[-1], "ReleaseAddress")
+        self.assertNotIn("Leave", self.methods(world, since))
+
+    def test_an_answer_that_makes_no_sense_is_a_violation(self) -> None:
+        world = self.world_with(DOCKER_26_1)
+        world.instead["RequestAddress"] = lambda connection, _: SmallPluginConnection.answer(
+            connection, "", b'{"Address": "10.9.9.9/24"}'
+        )
+        world.done(world.docker.run("c", "net"))
+        self.assertIn("the answer is '10.9.9.9/24'", world.history.violations[0])
+
+
+class ClusterTests(SynchronousTestCase):
+    """A network that another host has made."""
+
+    def test_a_learned_network(self) -> None:
+        """CreateNetwork is not called here, and both hosts have one pool of addresses."""
+        first, second = World(seed=1), World(seed=2)
+        first.ok(first.docker.create_network("net", pools=[PoolRequest(subnet="10.0.0.0/24")], scope="global"))
+        network = first.docker.network("net")
+        assert network is not None
+        second.docker.learn(network)
+        for world, name in ((first, "a"), (second, "b")):
+            world.ok(world.docker.run(name, "net"))
+        addresses = [each.address for world in (first, second) for each in world.docker.attached()]
+        self.assertEqual(addresses, ["10.0.0.2/24", "10.0.0.3/24"])
+        self.assertNotIn("CreateNetwork", second.methods())
+        second.ok(second.docker.remove("b"))
+        second.ok(second.docker.remove_network("net"))
+        first.docker.kill_dockerd()
+        first.docker.forget(network.id)
+        self.assertEqual(first.docker.store.networks, {})
 
 
 class BrokenConnectionTests(SynchronousTestCase):

@@ -50,7 +50,7 @@ class DaemonTests(SynchronousTestCase):
         self.assertEqual(world.docker.attached(), {})
         self.assertEqual(world.namespaces.inside, {})
         world.ok(world.docker.start("c"))
-        self.assertEqual(world.heard[since + 2][1]["Interface"]["Address"], "10.0.0.2/24")
+        self.assertEqual([each.address for each in world.docker.attached()], ["10.0.0.2/24"])
 
     def test_containers_outlive_it(self) -> None:
         """With live-restore."""
@@ -66,10 +66,8 @@ class DaemonTests(SynchronousTestCase):
             world.reactor.run_for(10)
             self.assertEqual(len(world.docker.attached()), 1)
             world.ok(world.docker.kill("c"))
-            self.assertEqual(
-                world.methods(since),
-                ["Activate", "GetCapabilities", "RevokeExternalConnectivity", "Leave", "DeleteEndpoint"],
-            )
+            self.assertEqual(world.methods(since)[:2], ["Activate", "GetCapabilities"])
+            self.assertEqual(world.methods(since)[-3:], ["RevokeExternalConnectivity", "Leave", "DeleteEndpoint"])
 
     def test_containers_come_before_its_api(self) -> None:
         """While a Join goes on, nothing is answered."""

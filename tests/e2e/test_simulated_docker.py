@@ -58,6 +58,8 @@ class Simulated:
         outcomes: list[Outcome] = []
         carry_out(self.docker, words).addCallback(outcomes.append)
         assert self.reactor.run_until(lambda: bool(outcomes), 600), f"{words} does not end"
+        # Some commands come back before their last call.
+        self.reactor.run_for(10)
         return outcomes[0]
 
 

@@ -23,9 +23,15 @@ class Pool:
     Args:
         subnet: The whole subnet.
         ip_range: Where addresses are chosen from. One that is asked for may be outside of it.
+        id: What an IPAM driver calls it.
+
+    Attributes:
+        gateway: The gateway's address with a prefix length, if an IPAM driver told it with the pool.
     """
 
-    def __init__(self, subnet: str, ip_range: str = "") -> None:
+    def __init__(self, subnet: str, ip_range: str = "", *, id: str = "") -> None:  # noqa: A002
+        self.id = id
+        self.gateway = ""
         self.subnet: Subnet = ip_network(subnet)
         self.ip_range = ip_range
         chosen: Subnet = ip_network(ip_range) if ip_range else self.subnet
@@ -97,8 +103,9 @@ class Pools:
         raise DockerError("could not find an available, non-overlapping IPv4 address pool among the defaults", 404)
 
     def give_back(self, pool: Pool) -> None:
-        """Let a pool be taken again."""
-        self._used.remove(pool.subnet)
+        """Let a pool be taken again. Another host of the cluster may have taken it."""
+        if pool.subnet in self._used:
+            self._used.remove(pool.subnet)
 
     def restore(self, pools: Iterable[Pool]) -> None:
         """Let these pools be taken, and no others."""

@@ -24,9 +24,18 @@ def _parser() -> ArgumentParser:
     parser = ArgumentParser(allow_abbrev=False)
     for flag in ("-d", "--internal", "--ipv6", "-f"):
         parser.add_argument(flag, action="store_true")
-    for option in ("--subnet", "--gateway", "--ip-range", "--aux-address", "--label", "--driver-opt", "--opt"):
+    for option in (
+        "--subnet",
+        "--gateway",
+        "--ip-range",
+        "--aux-address",
+        "--label",
+        "--driver-opt",
+        "--opt",
+        "--ipam-opt",
+    ):
         parser.add_argument(option, action="append", default=[])
-    for option in ("--driver", "--name", "--network", "--ip", "--mac-address", "--restart", "--time"):
+    for option in ("--driver", "--ipam-driver", "--name", "--network", "--ip", "--mac-address", "--restart", "--time"):
         parser.add_argument(option, default="")
     parser.add_argument("rest", nargs="*")
     return parser
@@ -59,6 +68,8 @@ def _create_network(docker: Docker, told: Namespace) -> Deferred[Outcome]:
         options=_pairs(told.opt),
         pools=[_pool(told, subnet) for subnet in told.subnet],
         internal=told.internal,
+        ipam=told.ipam_driver or "default",
+        ipam_options=_pairs(told.ipam_opt),
         ipv6=told.ipv6,
     )
 

@@ -75,7 +75,7 @@ def network(of: Network, *, endpoints: bool) -> dict[str, Any]:
         "Scope": of.scope,
         "Driver": of.driver,
         "EnableIPv6": of.ipv6,
-        "IPAM": {"Driver": "default", "Options": {}, "Config": _pools(of)},
+        "IPAM": {"Driver": of.ipam, "Options": dict(of.ipam_options), "Config": _pools(of)},
         "Internal": of.internal,
         "Attachable": False,
         "Ingress": False,

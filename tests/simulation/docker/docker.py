@@ -139,11 +139,12 @@ class Docker:
             self.dockerd.containers.process_ends(container, code)
 
     def learn(self, network: Network) -> None:
-        """See a network that another host of the cluster has made, or forget one that it removed.
+        """See a network that another host of the cluster has made. Its driver is not told of it here."""
+        self.store.networks[network.id] = attrs.evolve(network, endpoints={})
 
-        Its driver is not told of it here.
-        """
-        self.store.networks[network.id] = network
+    def forget(self, network_id: str) -> None:
+        """See that another host of the cluster has removed a network."""
+        self.store.networks.pop(network_id, None)
 
     # What can be looked at.
 
@@ -187,6 +188,8 @@ class Docker:
         internal: bool = False,
         ipv6: bool = False,
         scope: str = "local",
+        ipam: str = "default",
+        ipam_options: Mapping[str, str] | None = None,
     ) -> Deferred[Outcome]:
         """``docker network create``."""
         request = NetworkRequest(
@@ -198,6 +201,8 @@ class Docker:
             ipv6=ipv6,
             scope=scope,
             pools=tuple(pools),
+            ipam=ipam,
+            ipam_options=ipam_options or {},
         )
 
         async def create(dockerd: Dockerd) -> str:

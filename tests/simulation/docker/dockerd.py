@@ -16,7 +16,9 @@ from tests.simulation.docker.containers import Containers, Parts
 from tests.simulation.docker.driver import BridgeDriver, Driver, RemoteDriver
 from tests.simulation.docker.engine_api import EngineApi, EngineFactory
 from tests.simulation.docker.errors import CallFailed, DockerError
+from tests.simulation.docker.ipam import Ipam, LocalIpam, RemoteIpam
 from tests.simulation.docker.kernel import Namespaces
+from tests.simulation.docker.leases import Leases
 from tests.simulation.docker.locks import Lock
 from tests.simulation.docker.networks import Networks
 from tests.simulation.docker.plugin import Call, Plugin
@@ -84,11 +86,12 @@ class Dockerd:
         self._settings = settings
         self._store = store
         self._drivers: dict[str, Driver] = {"bridge": BridgeDriver()}
+        self._ipams: dict[str, Ipam] = {"default": LocalIpam(store.pools)}
         self._activating = Lock()
         self._waiting: list[Deferred[None]] | None = []
         self._serving: Any = None
         self.plugin = Plugin(reactor, settings.plugin_socket, settings.release, history, settings.deadline, calls)
-        self.networks = Networks(store, self._driver, new_id, self._warn)
+        self.networks = Networks(store, self._driver, Leases(self._ipam, self._warn), new_id, self._warn)
         self.sandboxes = Sandboxes(store, self.networks, namespaces, new_id, self._warn)
         self.containers = Containers(
             Parts(
@@ -135,10 +138,13 @@ class Dockerd:
             self._warn("containers did not end in time")
 
     def _begin(self) -> None:
-        self._forget_the_dead()
+        Deferred.fromCoroutine(self._restore()).addErrback(self._broken)
+
+    async def _restore(self) -> None:
+        await self._forget_the_dead()
         again = [each for each in self._store.containers.values() if self._starts(each)]
-        starts = [Deferred.fromCoroutine(self.containers.autostart(each)) for each in again]
-        gatherResults(starts).addCallback(lambda _results: self._started()).addErrback(self._broken)
+        await gatherResults([Deferred.fromCoroutine(self.containers.autostart(each)) for each in again])
+        self._started()
 
     def _starts(self, container: Container) -> bool:
         return not container.running and restarting.wanted_at_start(container)
@@ -149,19 +155,19 @@ class Dockerd:
         for waiter in waiting:
             waiter.callback(None)
 
-    def _forget_the_dead(self) -> None:
-        """Drop the sandboxes of containers that do not run any more. No driver is told."""
+    async def _forget_the_dead(self) -> None:
+        """Drop the sandboxes of containers that do not run any more. No network driver is told."""
         for container in self._store.containers.values():
             if not (container.process and self._settings.live_restore):
                 self._end(container)
         kept = [each.sandbox for each in self._store.containers.values()]
         for sandbox in list(self._store.sandboxes.values()):
             if sandbox not in kept:
-                self.sandboxes.drop(sandbox)
-        for network in self._store.networks.values():
+                await self.sandboxes.drop(sandbox)
+        for network in list(self._store.networks.values()):
             for endpoint in list(network.endpoints.values()):
                 if endpoint.sandbox is None:
-                    self.networks.forget_endpoint(endpoint)
+                    await self.networks.forget_endpoint(endpoint)
         self._store.count_addresses()
 
     def _end(self, container: Container) -> None:
@@ -173,34 +179,53 @@ class Dockerd:
         self.containers.checkpoint(container)
 
     async def _driver(self, name: str) -> Driver:
-        """Return a driver. A plugin is asked what it is when it is met for the first time."""
+        """Return a network driver. A plugin is asked what it is when it is met for the first time."""
+        if name not in self._drivers:
+            await self._activate(name)
+        return self._drivers[name]
+
+    async def _ipam(self, name: str) -> Ipam:
+        """Return an IPAM driver, likewise."""
+        if name not in self._ipams:
+            await self._activate(name)
+        if name not in self._ipams:
+            raise DockerError(f"plugin {name} does not implement IpamDriver", 404)
+        return self._ipams[name]
+
+    async def _activate(self, name: str) -> None:
+        if name != self._settings.plugin:
+            raise DockerError(f'could not find plugin "{name}"', 404)
         async with self._activating:
             if name not in self._drivers:
-                self._drivers[name] = await self._activated(name)
-            return self._drivers[name]
+                try:
+                    await self._ask(name)
+                except CallFailed as problem:
+                    raise DockerError(f"error looking up plugin {name}: {problem}") from None
 
-    async def _activated(self, name: str) -> Driver:
-        if name != self._settings.plugin:
-            raise DockerError(f'legacy plugin: could not find plugin "{name}"', 404)
-        try:
-            return await self._asked()
-        except CallFailed as problem:
-            raise DockerError(f"error looking up plugin {name}: {problem}") from None
-
-    async def _asked(self) -> Driver:
+    async def _ask(self, name: str) -> None:
         kinds = (await self.plugin.call("Plugin.Activate", None)).get("Implements") or []
         if "NetworkDriver" not in kinds:
             raise DockerError("plugin does not implement NetworkDriver")
         scope = (await self.plugin.call("NetworkDriver.GetCapabilities", None)).get("Scope")
         if scope not in ("local", "global"):
             raise DockerError(f"error getting capability: expecting 'local' or 'global', got {scope}")
+        release = self._settings.release
         if "IpamDriver" in kinds:
-            await self.plugin.call("IpamDriver.GetCapabilities", None)
-            if self._settings.release.asks_address_spaces:
-                await self.plugin.call("IpamDriver.GetDefaultAddressSpaces", None)
-        return RemoteDriver(self._settings.release, self._call, self._violate)
+            await self._ipam_capabilities()
+            asked = release.asks_address_spaces
+            spaces = await self.plugin.call("IpamDriver.GetDefaultAddressSpaces", None) if asked else None
+            self._ipams[name] = RemoteIpam(release, self._call, spaces, self._violate)
+        self._drivers[name] = RemoteDriver(release, self._call, self._violate)
 
-    async def _call(self, method: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def _ipam_capabilities(self) -> None:
+        try:
+            await self.plugin.call("IpamDriver.GetCapabilities", None)
+        except CallFailed as problem:
+            # A driver without special wishes need not know this.
+            if not problem.not_implemented:
+                raise
+
+    async def _call(self, method: str, request: Mapping[str, Any] | None) -> dict[str, Any]:
         return await self.plugin.call(method, request)
 
     def _warn(self, what: str) -> None:

@@ -169,7 +169,7 @@ def _ids(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _pool(network: Network, given: GivenPool) -> dict[str, Any]:
-    told: dict[str, Any] = {"AddressSpace": _ADDRESS_SPACES[network.scope]}
+    told: dict[str, Any] = {"AddressSpace": network.address_space or _ADDRESS_SPACES[network.scope]}
     if given.auxiliary:
         told["AuxAddresses"] = dict(given.auxiliary)
     return {**told, "Gateway": given.gateway, "Pool": str(given.pool.subnet)}

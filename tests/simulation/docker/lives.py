@@ -15,6 +15,7 @@ NETWORKS: dict[str, tuple[str, ...]] = {
     "i": ("--subnet=10.30.2.0/24", "--internal"),
     "v": ("--subnet=10.30.3.0/24", "--subnet=fd00:30::/64", "--ipv6"),
     "p": (),
+    "r": ("--ipam-driver=small", "--subnet=10.30.5.0/24", "--ipam-opt=shape=round"),
 }
 _CONTAINERS = ("k1", "k2", "k3", "k4")
 #: How often a command is drawn without a look at whether it can succeed.

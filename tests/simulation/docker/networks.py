@@ -10,8 +10,9 @@ import attrs
 
 from tests.simulation.docker.driver import Driver
 from tests.simulation.docker.errors import DockerError
+from tests.simulation.docker.leases import Leases
 from tests.simulation.docker.locks import Locks
-from tests.simulation.docker.store import Attachment, Container, Endpoint, GivenPool, Network, PoolRequest, Store
+from tests.simulation.docker.store import Attachment, Container, Endpoint, Network, PoolRequest, Store
 
 _MAC_OPTION = "com.docker.network.endpoint.macaddress"
 _PORTS, _MAPPINGS = "com.docker.network.endpoint.exposedports", "com.docker.network.portmap"
@@ -30,6 +31,8 @@ class NetworkRequest:
     ipv6: bool = False
     scope: str = "local"
     pools: tuple[PoolRequest, ...] = ()
+    ipam: str = "default"
+    ipam_options: Mapping[str, str] = attrs.field(factory=dict)
 
 
 class Networks:
@@ -38,6 +41,7 @@ class Networks:
     Args:
         store: What is on the disk.
         driver_of: Returns the driver of a name, after asking a plugin what it is. It raises DockerError.
+        leases: Takes pools and addresses.
         new_id: Returns a new id.
         warn: Is told what the real one only logs.
     """
@@ -46,11 +50,13 @@ class Networks:
         self,
         store: Store,
         driver_of: Callable[[str], Awaitable[Driver]],
+        leases: Leases,
         new_id: Callable[[], str],
         warn: Callable[[str], None],
     ) -> None:
         self._store = store
         self._driver_of = driver_of
+        self._leases = leases
         self._new_id = new_id
         self._warn = warn
         self._locks = Locks()
@@ -91,13 +97,15 @@ class Networks:
             internal=request.internal,
             ipv6=request.ipv6,
             asked=request.pools,
+            ipam=request.ipam,
+            ipam_options=request.ipam_options,
         )
         async with self._locks[network.id]:
-            self._take_pools(network)
+            await self._leases.take_pools(network)
             try:
                 await driver.create_network(network)
             except DockerError:
-                self._give_back_pools(network)
+                await self._leases.give_back_pools(network)
                 raise
             self._store.networks[network.id] = network
         return network
@@ -117,7 +125,7 @@ class Networks:
                     f"error while removing network: network {network.name} id {network.id} has active endpoints", 403
                 )
             await self._told("deleting network", network.name, (await self.driver(network)).delete_network(network))
-            self._give_back_pools(network)
+            await self._leases.give_back_pools(network)
             del self._store.networks[network.id]
         self._locks.forget(network.id)
 
@@ -139,11 +147,11 @@ class Networks:
                 options=_endpoint_options(network, container, attachment),
                 mac=attachment.mac,
             )
-            self._take_addresses(endpoint, attachment)
+            await self._leases.take_addresses(endpoint, attachment)
             try:
                 await (await self.driver(network)).create_endpoint(endpoint)
             except DockerError as problem:
-                self._give_back_addresses(endpoint)
+                await self._leases.give_back_addresses(endpoint)
                 raise DockerError(
                     f"failed to create endpoint {endpoint.name} on network {network.name}: {problem}"
                 ) from None
@@ -156,76 +164,18 @@ class Networks:
         endpoint.network.endpoints.pop(endpoint.id, None)
         driver = await self.driver(endpoint.network)
         await self._told("deleting endpoint", endpoint.name, driver.delete_endpoint(endpoint))
-        self._give_back_addresses(endpoint)
+        await self._leases.give_back_addresses(endpoint)
 
-    def forget_endpoint(self, endpoint: Endpoint) -> None:
+    async def forget_endpoint(self, endpoint: Endpoint) -> None:
         """Remove an endpoint without a word to its driver."""
         endpoint.network.endpoints.pop(endpoint.id, None)
-        self._give_back_addresses(endpoint)
+        await self._leases.give_back_addresses(endpoint)
 
     async def _told(self, what: str, name: str, told: Awaitable[None]) -> None:
         try:
             await told
         except DockerError as problem:
             self._warn(f"driver error {what} {name}: {problem}")
-
-    def _take_pools(self, network: Network) -> None:
-        asked = network.asked or (PoolRequest(),)
-        if all(":" in each.subnet for each in asked):
-            asked = (PoolRequest(), *asked)
-        taken: list[GivenPool] = []
-        network.pools = network.pools_v6 = ()
-        try:
-            taken.extend(map(self._take_pool, asked))
-        except DockerError:
-            for given in taken:
-                self._store.pools.give_back(given.pool)
-            raise
-        network.pools = tuple(each for each in taken if each.pool.subnet.version == 4)
-        network.pools_v6 = tuple(each for each in taken if each.pool.subnet.version == 6)
-
-    def _take_pool(self, asked: PoolRequest) -> GivenPool:
-        pool = self._store.pools.take(asked.subnet, asked.ip_range)
-        try:
-            gateway = pool.take(asked.gateway)
-            auxiliary = {name: pool.take(address) for name, address in asked.auxiliary.items()}
-        except DockerError:
-            self._store.pools.give_back(pool)
-            raise
-        return GivenPool(pool=pool, gateway=gateway, auxiliary=auxiliary)
-
-    def _give_back_pools(self, network: Network) -> None:
-        for given in (*network.pools, *network.pools_v6):
-            self._store.pools.give_back(given.pool)
-
-    def _take_addresses(self, endpoint: Endpoint, attachment: Attachment) -> None:
-        network = endpoint.network
-        endpoint.address = _take_address(network, network.pools, attachment.ip)
-        try:
-            if network.ipv6:
-                endpoint.address_v6 = _take_address(network, network.pools_v6, attachment.ip6)
-        except DockerError:
-            self._give_back_addresses(endpoint)
-            raise
-
-    def _give_back_addresses(self, endpoint: Endpoint) -> None:
-        for address in (endpoint.address, endpoint.address_v6):
-            pool = endpoint.network.pool_of(address) if address else None
-            if pool is not None:
-                pool.give_back(address)
-        endpoint.address = endpoint.address_v6 = ""
-
-
-def _take_address(network: Network, given: tuple[GivenPool, ...], wanted: str) -> str:
-    fitting = [each.pool for each in given if not wanted or wanted in each.pool]
-    if not fitting:
-        raise DockerError(f"Invalid address {wanted}: It does not belong to any of this network's subnets", 400)
-    try:
-        return fitting[0].take(wanted)
-    except DockerError as problem:
-        if wanted:
-            raise
-        raise DockerError(f"{problem}: {network.name} ({network.id})") from None
 
 
 def _endpoint_options(network: Network, container: Container, attachment: Attachment) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class Plugin:
         if not isinstance(content, dict):
             self._violate(f"{method}: the answer is no object: {answer.body[:80]!r}")
             raise CallFailed(f"{method}: cannot unmarshal the answer")
-        if problem := content.get("Err") or content.get("Error"):
+        if problem := content.get("Error" if method.startswith("IpamDriver.") else "Err"):
             self._note(f"{method}: {problem}")
             raise CallFailed(f"remote: {problem}")
         return content

@@ -13,6 +13,7 @@ class Release:
         version: As ``docker version`` shows it.
         api: The newest version of the Engine API that it serves.
         asks_address_spaces: Whether it asks an IPAM driver for its address spaces as soon as the plugin is activated.
+        asks_spaces_with_pools: Whether it asks for them with each pool as well.
         namespace_at_join: Whether the container's network namespace exists at its first Join. Otherwise its links are
             moved when the container's process is created, after all Joins.
         host: The Host header of its requests to a plugin.
@@ -27,6 +28,7 @@ class Release:
     version: str
     api: str
     asks_address_spaces: bool = False
+    asks_spaces_with_pools: bool = False
     namespace_at_join: bool = False
     host: str = "plugin.moby.localhost"
     looks_twice: bool = True
@@ -41,6 +43,7 @@ DOCKER_26_1 = Release(version="26.1.5", api="1.45")
 DOCKER_28_5 = Release(
     version="28.5.2",
     api="1.51",
+    asks_spaces_with_pools=True,
     namespace_at_join=True,
     looks_twice=False,
     tells_ipv4=True,

@@ -106,11 +106,11 @@ class Sandboxes:
             await self._networks.delete_endpoint(endpoint)
         self._destroy(sandbox)
 
-    def drop(self, sandbox: Sandbox) -> None:
-        """Remove a stale sandbox with its endpoints. No driver is told."""
-        for endpoint in sandbox.endpoints:
-            self._networks.forget_endpoint(endpoint)
-        sandbox.endpoints.clear()
+    async def drop(self, sandbox: Sandbox) -> None:
+        """Remove a stale sandbox with its endpoints. No network driver is told."""
+        endpoints, sandbox.endpoints = sandbox.endpoints, []
+        for endpoint in endpoints:
+            await self._networks.forget_endpoint(endpoint)
         self._destroy(sandbox)
 
     async def look(self, sandbox: Sandbox) -> None:

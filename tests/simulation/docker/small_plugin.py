@@ -15,13 +15,23 @@ from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
 
+from tests.simulation.docker.addressing import Pool
+from tests.simulation.docker.errors import DockerError
+
 #: The last number of an address whose endpoint is refused, and of one whose Join is.
 REFUSED_ENDPOINT, REFUSED_JOIN = 66, 99
 #: The option of a network that is refused.
 REFUSED_OPTION = "refused"
 
 #: What Docker asks any plugin; these calls have no body.
-_INTRODUCTIONS = ("Activate", "GetCapabilities", "GetDefaultAddressSpaces")
+_INTRODUCTIONS = (
+    "Plugin.Activate",
+    "NetworkDriver.GetCapabilities",
+    "IpamDriver.GetCapabilities",
+    "IpamDriver.GetDefaultAddressSpaces",
+)
+#: The pools that it gives to those who ask for none.
+_POOLS = {False: "10.40.0.0/24", True: "fd00:40::/64"}
 
 
 def refusal(method: str, address: str, options: Mapping[str, str]) -> str | None:
@@ -52,7 +62,7 @@ class SmallPlugin:
     def __init__(
         self,
         note: Callable[[str, Any], None],
-        kinds: Sequence[str] = ("NetworkDriver",),
+        kinds: Sequence[str] = ("NetworkDriver", "IpamDriver"),
         make_link: Callable[[str], None] = lambda _name: None,
         remove_link: Callable[[str], None] = lambda _name: None,
     ) -> None:
@@ -62,16 +72,19 @@ class SmallPlugin:
         self._remove_link = remove_link
         self._networks: dict[str, dict[str, Any]] = {}
         self._addresses: dict[str, str] = {}
+        self._pools: dict[str, Pool] = {}
 
     def answer(self, path: str, body: bytes) -> dict[str, Any]:
         """Return the answer to a call."""
         request = json.loads(body) if body.strip() else None
         self._note(path, request)
         method = path.partition(".")[2]
-        if method in _INTRODUCTIONS:
+        if path in _INTRODUCTIONS:
             return self._introduction(method)
         if request is None:
             return {"Err": f"{method} came without its body"}
+        if path.startswith("IpamDriver."):
+            return self._addressed(method, request)
         network = self._networks.get(request["NetworkID"], {})
         if method == "CreateNetwork":
             network = self._networks[request["NetworkID"]] = request
@@ -87,6 +100,21 @@ class SmallPlugin:
         if method == "Activate":
             return {"Implements": list(self._kinds)}
         return {"Scope": "local", "LocalDefaultAddressSpace": "here", "GlobalDefaultAddressSpace": "everywhere"}
+
+    def _addressed(self, method: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer a call of IPAM. A pool's ID is the pool itself."""
+        if method == "RequestPool":
+            pool = request["Pool"] or _POOLS[request["V6"]]
+            self._pools.setdefault(pool, Pool(pool))
+            return {"PoolID": pool, "Pool": pool}
+        if method == "RequestAddress":
+            try:
+                return {"Address": self._pools[request["PoolID"]].take(request["Address"])}
+            except DockerError as problem:
+                return {"Error": str(problem)}
+        if method == "ReleaseAddress":
+            self._pools[request["PoolID"]].give_back(request["Address"])
+        return {}
 
     def _done(self, method: str, request: dict[str, Any], network: dict[str, Any], address: str) -> dict[str, Any]:
         if method == "CreateEndpoint":
@@ -106,9 +134,9 @@ def _mac(address: str) -> str:
 
 
 def _routes(network: dict[str, Any]) -> dict[str, Any]:
-    if network["Options"].get("com.docker.network.internal"):
+    if network.get("Options", {}).get("com.docker.network.internal"):
         return {"DisableGatewayService": True}
-    pools = {"Gateway": network["IPv4Data"], "GatewayIPv6": network["IPv6Data"]}
+    pools = {"Gateway": network.get("IPv4Data"), "GatewayIPv6": network.get("IPv6Data")}
     return {key: pool[0]["Gateway"].partition("/")[0] for key, pool in pools.items() if pool}
 
 

@@ -9,6 +9,8 @@ import attrs
 
 from tests.simulation.docker.addressing import Pool, Pools
 
+#: What a gateway is called in the calls of an IPAM driver.
+GATEWAY = "com.docker.network.gateway"
 #: What the real one names a container's network namespace by.
 _NAMESPACES = "/var/run/docker/netns"
 
@@ -72,6 +74,9 @@ class Network:
     internal: bool = False
     ipv6: bool = False
     asked: tuple[PoolRequest, ...] = ()
+    ipam: str = "default"
+    ipam_options: Mapping[str, str] = attrs.field(factory=dict)
+    address_space: str = ""
     pools: tuple[GivenPool, ...] = ()
     pools_v6: tuple[GivenPool, ...] = ()
     endpoints: dict[str, Endpoint] = attrs.field(factory=dict)
@@ -180,8 +185,11 @@ class Store:
     containers: dict[str, Container] = attrs.field(factory=dict)
 
     def count_addresses(self) -> None:
-        """Find out anew which pools and addresses are taken: what a killed process was just taking is free again."""
-        networks = self.networks.values()
+        """Find out anew which pools and addresses are taken: what a killed process was just taking is free again.
+
+        A plugin keeps its own, and a cluster the addresses of its networks.
+        """
+        networks = [each for each in self.networks.values() if each.ipam == "default" and each.scope == "local"]
         given = [each for network in networks for each in (*network.pools, *network.pools_v6)]
         self.pools.restore([each.pool for each in given])
         for each in given:
