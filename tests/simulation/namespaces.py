@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from nuage.links.veth import KernelError
+from tests.simulation.devices import Namespace
 from tests.simulation.docker.kernel import Device, LinkUnusable
-from tests.simulation.kernel import Kernel, Namespace
+from tests.simulation.kernel import Kernel
 
 
 class KernelNamespaces:

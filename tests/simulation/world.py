@@ -19,6 +19,7 @@ from tests.simulation.faults import FAULTS
 from tests.simulation.history import History
 from tests.simulation.kernel import Kernel
 from tests.simulation.namespaces import KernelNamespaces
+from tests.simulation.netlink import Netlinks
 from tests.simulation.places import Places
 from tests.simulation.plan import Step
 from tests.simulation.reactor import SimReactor
@@ -127,10 +128,8 @@ class World:
     def _machine(self, reactor: SimReactor, chance: Chance) -> Machine:
         threads = Threads(reactor, chance.part("threads"))
         ports = self.reactor.network.ports
-
-        self.kernel.on_request = threads.between
         return Machine(
-            open_netlink=self.kernel.open_netlink,
+            open_netlink=Netlinks(self.kernel, threads.between).open,
             make_pool=threads.make_pool,  # type: ignore[arg-type]
             make_room=lambda _key, path: make_room(ports, path),
             time_of_day=lambda: _BEGINNING + reactor.seconds(),

@@ -101,7 +101,7 @@ class Containers:
             DockerError: It cannot be started.
         """
         async with self._locks[container.id]:
-            if container.removed:
+            if container.removed or container.removing:
                 raise DockerError("container is marked for removal and cannot be started", 409)
             if not container.running:
                 await self._start(container)
@@ -111,6 +111,7 @@ class Containers:
 
         ``docker stop`` comes back as ``early`` as the release allows; all else waits.
         """
+        await self._settled(container)
         if container.state == "restarting":
             # Nothing runs; what was to be started is not.
             container.stopped_by_hand, container.state = True, "exited"
@@ -123,8 +124,7 @@ class Containers:
         self.process_ends(container, _KILLED, self._chance.delay(*_ENDING))
         await ended
         if not (early and self._behaviour.stops_early):
-            async with self._locks[container.id]:
-                pass
+            await self._settled(container)
 
     def process_ends(self, container: Container, code: int, delay: float = 0.0) -> None:
         """Let a container's process end after some seconds."""
@@ -136,18 +136,23 @@ class Containers:
         Raises:
             DockerError: It runs, and is not to be forced.
         """
-        if container.running and not force:
-            raise DockerError(
-                f"You cannot remove a running container {container.id}. Stop the container before attempting removal "
-                "or force remove",
-                409,
-            )
-        await self.stop(container)
         async with self._locks[container.id]:
-            if container.removed:
-                raise DockerError(f"No such container: {container.name}", 404)
-            container.removed = True
-            del self._store.containers[container.id]
+            if container.removing or container.removed:
+                raise DockerError(f"removal of container {container.name} is already in progress", 409)
+            container.removing = True
+        try:
+            if container.running and not force:
+                raise DockerError(
+                    f"You cannot remove a running container {container.id}. Stop the container before attempting "
+                    "removal or force remove",
+                    409,
+                )
+            await self.stop(container)
+            async with self._locks[container.id]:
+                container.removed = True
+                del self._store.containers[container.id]
+        finally:
+            container.removing = False
         self._locks.forget(container.id)
 
     async def rename(self, container: Container, name: str) -> None:
@@ -317,6 +322,11 @@ class Containers:
             self._warn(f"failed to restart container {container.name}: {problem}")
             container.state = "exited"
             self.checkpoint(container)
+
+    async def _settled(self, container: Container) -> None:
+        """Wait for a change that is under way: who looks at a container's state needs its lock (State.IsRunning)."""
+        async with self._locks[container.id]:
+            pass
 
     async def _sleep(self, low: float, high: float) -> None:
         await deferLater(self._reactor, self._chance.delay(low, high))

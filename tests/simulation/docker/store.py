@@ -145,6 +145,7 @@ class Container:
         restart: Its restart policy: "no", "always", "unless-stopped", "on-failure", "on-failure:3".
         stopped_by_hand: Whether a command stopped it.
         started_before: Whether it has ever run.
+        removing: Whether its removal has begun: it is not started any more.
         listed: What ``docker ps`` shows of it: that is renewed at the end of each change, not in the middle of one.
     """
 
@@ -164,6 +165,7 @@ class Container:
     started_at: float = 0.0
     finished_at: float = 0.0
     sandbox: Sandbox | None = None
+    removing: bool = False
     removed: bool = False
     #: Whether its process runs; dockerd may not know that it does not.
     process: bool = False
