@@ -17,7 +17,7 @@ from typing import Any
 
 from ovs.db.schema import DbSchema
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.trial.unittest import SkipTest, TestCase
 
 from lab.schema import write_schema
@@ -88,10 +88,18 @@ class Server:
         """End it, however it is."""
         if (self.folder / "pid").exists():
             pid = self.pid
-            os.kill(pid, signal.SIGCONT)
+            self.resume()
             subprocess.run(["ovs-appctl", "-t", str(self.folder / "ctl"), "exit"], check=True)
             while os.path.exists(f"/proc/{pid}") and "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1][:3]:
                 os.sched_yield()
+
+    def hang(self) -> None:
+        """Let it do nothing for a while."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def alter(self, *operations: dict[str, Any]) -> None:
         """Change the database while the server is down."""
@@ -125,20 +133,24 @@ class ContractCase(TestCase):
     options: Sequence[str] = ()
 
     def setUp(self) -> None:
-        if not shutil.which("ovsdb-server") and not os.environ.get("CI"):
-            raise SkipTest("ovsdb-server is not installed")
         # The name of a Unix socket is limited to 107 bytes, which a folder of the test runner may exceed.
         folder = TemporaryDirectory(prefix="ovsdb")
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         self.prepare()
-        self.server = Server(self.folder, *(option.format(folder=folder.name) for option in self.options))
+        self.server = self.make_server()
         self.addCleanup(self.server.stop)
         self.server.start()
 
     def prepare(self) -> None:
         """Make what the server's options name."""
         self.tls = certificates(self.folder)
+
+    def make_server(self) -> Any:
+        """Return a server that is not started."""
+        if not shutil.which("ovsdb-server") and not os.environ.get("CI"):
+            raise SkipTest("ovsdb-server is not installed")
+        return Server(self.folder, *(option.format(folder=self.folder) for option in self.options))
 
     def remote(self) -> str:
         return f"unix:{self.folder}/sock"
@@ -255,7 +267,7 @@ class OverUnix(ContractCase):
                 10,
             )
         )
-        self.server.stop()
+        await maybeDeferred(self.server.stop)
         where = ["name", "==", "a"]
         self.server.alter(
             {"op": "update", "table": "Nuage_Port_Table", "where": [where], "row": {"ip_addr": "10.1.1.1"}},
@@ -357,9 +369,9 @@ class OverUnix(ContractCase):
                 lost.callback(reason)
 
         client.session_ended = ended  # type: ignore[method-assign]
-        os.kill(self.server.pid, signal.SIGSTOP)
+        self.server.hang()
         self.assertIn("did not answer a probe", str(await lost))
-        os.kill(self.server.pid, signal.SIGCONT)
+        self.server.resume()
         await client.when_synced()
         self.assertTrue(client.synced)
 
@@ -367,13 +379,13 @@ class OverUnix(ContractCase):
         """A transaction that times out is found done, or not, after the reload."""
         client = self.client()
         await self.bridge(client)
-        os.kill(self.server.pid, signal.SIGSTOP)
+        self.server.hang()
         await self.assertFailure(
             Deferred.fromCoroutine(client.transact(Insert("Nuage_VM_Table", {"vm_uuid": "u"}), timeout=0.2)),
             errors.CallTimedOut,
         )
         self.assertFalse(client.synced)
-        os.kill(self.server.pid, signal.SIGCONT)
+        self.server.resume()
         await client.when_synced()
         # The order of two connections' input is the server's affair: it may have carried it out after the load.
         await client.transact(Comment("after"))
