@@ -24,6 +24,10 @@ _REACTION = (0.0002, 0.002)
 _RESOLVING = (0.002, 0.05)
 
 
+#: The rows that were read, each with what it says, by uuid.
+_Read = dict[str, tuple[Row, Any]]
+
+
 class Policy(Protocol):
     """Who knows what ports get."""
 
@@ -64,6 +68,7 @@ class VrsAgent:
         #: When each port that can be resolved is resolved; None is never.
         self._times: dict[str, float | None] = {}
         self._due: IDelayedCall | None = None
+        self._read: _Read = {}
         database.watch(self._changed)
         database.on_available(self._look_soon)
 
@@ -171,15 +176,35 @@ class VrsAgent:
 
     def _rows(self) -> Iterator[tuple[PortRow, EntityRow | None]]:
         tables = self._database.store.tables
-        entities = {
-            name: entity_of(self._plain("Nuage_VM_Table", row))
-            for row in tables["Nuage_VM_Table"].rows.values()
-            for name in row["ports"]
-        }
+        before, self._read = self._read, {}
+        entities: dict[str, EntityRow] = {}
+        for row in tables["Nuage_VM_Table"].rows.values():
+            entity = self._entity(row, before)
+            entities |= dict.fromkeys(row["ports"], entity)
         for row in tables["Nuage_Port_Table"].rows.values():
             if row["bridge"] == (self._bridge,):
-                port = port_of(self._plain("Nuage_Port_Table", row), HOST, self._ofport(row["name"]))
+                port = self._port(row, before)
                 yield port, entities.get(port.name)
+
+    def _entity(self, row: Row, before: _Read) -> EntityRow:
+        """Read a row, unless it is the one that was read before: most of them stay."""
+        uuid = row["_uuid"][0]
+        read = before.get(uuid)
+        if read is None or read[0] is not row:
+            read = row, entity_of(self._plain("Nuage_VM_Table", row))
+        self._read[uuid] = read
+        entity: EntityRow = read[1]
+        return entity
+
+    def _port(self, row: Row, before: _Read) -> PortRow:
+        """See :meth:`_entity`."""
+        uuid, ofport = row["_uuid"][0], self._ofport(row["name"])
+        read = before.get(uuid)
+        if read is None or read[0] is not row or read[1].ofport != ofport:
+            read = row, port_of(self._plain("Nuage_Port_Table", row), HOST, ofport)
+        self._read[uuid] = read
+        port: PortRow = read[1]
+        return port
 
     def _ofport(self, name: tuple[str]) -> int | None:
         interfaces = self._database.store.tables["Interface"]

@@ -36,27 +36,22 @@ class Base:
 
 @attrs.frozen(eq=False)
 class Type:
-    """The type of a column: ``n_min`` to ``n_max`` atoms of ``key``, or pairs if there is a ``value``."""
+    """The type of a column: ``n_min`` to ``n_max`` atoms of ``key``, or pairs if there is a ``value``.
+
+    ``is_scalar``: it is exactly one atom. ``is_optional``: it is one atom or none.
+    """
 
     key: Base
     value: Base | None = None
     n_min: float = 1
     n_max: float = 1
+    is_scalar: bool = attrs.field(init=False)
+    is_optional: bool = attrs.field(init=False)
 
-    @property
-    def is_scalar(self) -> bool:
-        """Whether it is exactly one atom."""
-        return self.value is None and self.n_min == self.n_max == 1
-
-    @property
-    def is_optional(self) -> bool:
-        """Whether it is one atom or none."""
-        return self.value is None and self.n_min == 0 and self.n_max == 1
-
-    @property
-    def is_set(self) -> bool:
-        """Whether it is a set, such as an optional atom."""
-        return self.value is None and not self.is_scalar
+    def __attrs_post_init__(self) -> None:
+        single = self.value is None and self.n_max == 1
+        object.__setattr__(self, "is_scalar", single and self.n_min == 1)
+        object.__setattr__(self, "is_optional", single and self.n_min == 0)
 
     @property
     def is_composite(self) -> bool:
