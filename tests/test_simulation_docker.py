@@ -56,7 +56,7 @@ def live(world: World, mac: str = "") -> None:
         )
     )
     world.ok(docker.create_network("inside", options={"organization": "Enterprise"}, internal=True))
-    world.ok(docker.run("a", "one", published=[(8080, 80)]))
+    world.ok(docker.run("a", "one", published=((8080, 80),)))
     world.ok(docker.remove("a"))
     db = {"nuage.policy-group": "db"}
     world.ok(docker.run("b", "dual", Attachment(ip="10.21.60.200", driver_options=db, mac=mac)))

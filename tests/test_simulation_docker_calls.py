@@ -140,7 +140,7 @@ class RemoteIpamTests(SynchronousTestCase):
             self.assertEqual(self.methods(world), [*introduction, *[spaces] * times, "RequestPool", *addresses])
             _, pool = world.heard[-4]
             expected = {
-                "AddressSpace": "here",
+                "AddressSpace": "nuage",
                 "Pool": "10.0.0.0/24",
                 "SubPool": "10.0.0.128/25",
                 "Options": {"k": "v"},

@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from lab.dockerd import IMAGE
 from lab.shell import NeverHappened, wait_until
 from tests.e2e.bare_host import DRIVER, BareHost
 from tests.e2e.host_support import ROOT, demand_programs, of_this_run
@@ -18,7 +19,7 @@ from tests.simulation.chance import Chance
 from tests.simulation.docker.cli import carry_out
 from tests.simulation.docker.docker import Docker, Outcome
 from tests.simulation.docker.dockerd import Settings
-from tests.simulation.docker.lives import Life
+from tests.simulation.docker.lives import NETWORKS, Life
 from tests.simulation.docker.releases import RELEASES
 from tests.simulation.docker.small_plugin import SmallPlugin, SmallPluginFactory
 from tests.simulation.history import History
@@ -62,6 +63,11 @@ class Simulated:
         self.reactor.run_for(10)
         return outcomes[0]
 
+    def end(self) -> None:
+        """End dockerd with SIGTERM, and wait until it has ended."""
+        self.docker.stop_dockerd()
+        assert self.reactor.run_until(lambda: self.docker.dockerd is None, 60)
+
 
 class Names:
     """Gives networks and endpoints names that are the same in both Dockers."""
@@ -79,6 +85,14 @@ class Names:
                 count = sum(name.startswith(key) for name in self._names.values())
                 told[key] = self._names.setdefault(told[key], f"{key} {count}")
         return f"{method} {json.dumps(told, sort_keys=True)}"
+
+
+def _by_endpoint(calls: Sequence[tuple[str, Any]]) -> list[list[str]]:
+    """Return the methods called about each endpoint, in their order, in any order of the endpoints."""
+    found: dict[str, list[str]] = {}
+    for method, request in calls:
+        found.setdefault((request or {}).get("EndpointID", ""), []).append(method)
+    return sorted(found.values())
 
 
 class DifferentialTests(SynchronousTestCase):
@@ -105,6 +119,53 @@ class DifferentialTests(SynchronousTestCase):
         while time.monotonic() < end:
             self._compare(life.next(), story)
         self.assertGreater(len(story), _SECONDS / 2, "hardly anything was compared")
+
+    def test_the_ends_of_the_daemon(self) -> None:
+        """After each, containers with a restart policy come again, and stale endpoints go."""
+        self._live_on_networks()
+        self.real.dockerd.kill()
+        self.simulated.docker.kill_dockerd()
+        self._restart("SIGKILL")
+        self.real.dockerd.process.stop()
+        self.simulated.end()
+        self._compare_by_endpoint("SIGTERM")
+        self._restart("a restart")
+
+    def _live_on_networks(self) -> None:
+        """Run containers with all restart policies."""
+        story: list[str] = []
+        for name in ("m", "v", "i"):
+            self._compare(("network", "create", f"--driver={DRIVER}", *NETWORKS[name], name), story)
+        policies = {"k1": "no", "k2": "always", "k3": "unless-stopped", "k4": "on-failure", "k5": "unless-stopped"}
+        for (container, policy), network in zip(policies.items(), "mvimm", strict=True):
+            options = (
+                "-d",
+                f"--name={container}",
+                f"--network={network}",
+                f"--restart={policy}",
+                "--stop-signal=SIGKILL",
+            )
+            self._compare(("run", *options, IMAGE, "sleep", "1000"), story)
+        self._compare(("stop", "k5"), story)
+
+    def _restart(self, what: str) -> None:
+        self.real.dockerd.start()
+        self.real.dockerd.wait()
+        self.simulated.docker.start_dockerd()
+        self.simulated.reactor.run_for(30)
+        self._compare_by_endpoint(what)
+        running = self.real.docker("ps", "--format={{.Names}}").stdout.split()
+        ours = [each.name for each in self.simulated.docker.store.containers.values() if each.running]
+        self.assertEqual(sorted(running), sorted(ours), what)
+
+    def _compare_by_endpoint(self, what: str) -> None:
+        """Compare the calls about each endpoint; those about several come in any order."""
+        ours = self.simulated.heard[self._compared :]
+        with contextlib.suppress(NeverHappened):
+            wait_until("the calls are there", lambda: len(self.real.calls()) >= self._compared + len(ours), 5)
+        theirs = self.real.calls()[self._compared :]
+        self._compared += len(ours)
+        self.assertEqual(_by_endpoint(ours), _by_endpoint(theirs), what)
 
     def _compare(self, words: Sequence[str], story: list[str]) -> None:
         story.append(" ".join(words))

@@ -35,7 +35,17 @@ def _parser() -> ArgumentParser:
         "--ipam-opt",
     ):
         parser.add_argument(option, action="append", default=[])
-    for option in ("--driver", "--ipam-driver", "--name", "--network", "--ip", "--mac-address", "--restart", "--time"):
+    for option in (
+        "--driver",
+        "--ipam-driver",
+        "--name",
+        "--network",
+        "--ip",
+        "--mac-address",
+        "--restart",
+        "--time",
+        "--stop-signal",
+    ):
         parser.add_argument(option, default="")
     parser.add_argument("rest", nargs="*")
     return parser

@@ -228,15 +228,25 @@ class Containers:
     async def _begin(self, container: Container) -> None:
         for stale in [each for each in self._store.sandboxes.values() if each.container_id == container.id]:
             await self._sandboxes.delete(stale)
-        names = list(container.attachments)
         if self._behaviour.namespace_at_join:
+            await self._make_process(container)
             container.sandbox = self._sandboxes.make(container, exists=True)
-        # The real one goes through a map of Go.
-        for name in self._chance.shuffled(names):
-            await self._attach(container, name, container.attachments[name])
+            await self._attach_all(container)
+        else:
+            await self._attach_all(container)
+            await self._make_process(container)
+            if container.sandbox is not None:
+                self._sandboxes.enter(container.sandbox)
+
+    async def _make_process(self, container: Container) -> None:
         await self._sleep(*_BEGINNING)
-        if container.sandbox is not None and not container.sandbox.exists:
-            self._sandboxes.enter(container.sandbox)
+        if not container.program:
+            raise DockerError("failed to create task: OCI runtime create failed: no such file or directory", 400)
+
+    async def _attach_all(self, container: Container) -> None:
+        # The real one goes through a map of Go.
+        for name in self._chance.shuffled(list(container.attachments)):
+            await self._attach(container, name, container.attachments[name])
 
     async def _attach(self, container: Container, name: str, attachment: Attachment) -> None:
         network = self._networks.find(attachment.network_id or name)

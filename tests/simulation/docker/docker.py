@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -214,36 +215,25 @@ class Docker:
         """``docker network rm``."""
         return self._command(f"network rm {name}", lambda dockerd: dockerd.networks.remove(name))
 
-    def create(
-        self,
-        name: str,
-        network: str,
-        attachment: Attachment | None = None,
-        *,
-        labels: Mapping[str, str] | None = None,
-        restart: str = "no",
-        published: Sequence[tuple[int, int]] = (),
-    ) -> Deferred[Outcome]:
-        """``docker create``."""
-        make = self._making(name, network, attachment, labels or {}, restart, published)
+    def create(self, name: str, network: str, attachment: Attachment | None = None, **given: Any) -> Deferred[Outcome]:
+        """``docker create``.
+
+        Args:
+            name: The container's name.
+            network: The name of its network.
+            attachment: What it is to have there.
+            given: Further fields of :class:`tests.simulation.docker.store.Container`, such as ``labels``.
+        """
+        make = self._making(name, network, attachment, given)
 
         async def create(dockerd: Dockerd) -> str:
             return make(dockerd).id
 
         return self._command(f"create {name} on {network}", create)
 
-    def run(
-        self,
-        name: str,
-        network: str,
-        attachment: Attachment | None = None,
-        *,
-        labels: Mapping[str, str] | None = None,
-        restart: str = "no",
-        published: Sequence[tuple[int, int]] = (),
-    ) -> Deferred[Outcome]:
-        """``docker run -d``. A container that does not start stays, as with the real one."""
-        make = self._making(name, network, attachment, labels or {}, restart, published)
+    def run(self, name: str, network: str, attachment: Attachment | None = None, **given: Any) -> Deferred[Outcome]:
+        """``docker run -d``; see :meth:`create`. A container that does not start stays, as with the real one."""
+        make = self._making(name, network, attachment, given)
 
         async def create_and_start(dockerd: Dockerd) -> str:
             container = make(dockerd)
@@ -308,24 +298,11 @@ class Docker:
         return self._on_container(f"network disconnect {network} {name}", name, disconnect)
 
     def _making(
-        self,
-        name: str,
-        network: str,
-        attachment: Attachment | None,
-        labels: Mapping[str, str],
-        restart: str,
-        published: Sequence[tuple[int, int]],
+        self, name: str, network: str, attachment: Attachment | None, given: dict[str, Any]
     ) -> Callable[[Dockerd], Container]:
         def make(dockerd: Dockerd) -> Container:
-            container = Container(
-                id=self._new_id(),
-                name=name,
-                labels=labels,
-                attachments={network: attachment or Attachment()},
-                restart=restart,
-                published=tuple(published),
-                main_network=network,
-            )
+            attachments = {network: attachment or Attachment()}
+            container = Container(id=self._new_id(), name=name, attachments=attachments, main_network=network, **given)
             dockerd.containers.add(container)
             return container
 

@@ -146,6 +146,7 @@ class Networks:
                 network=network,
                 options=_endpoint_options(network, container, attachment),
                 mac=attachment.mac,
+                priority=attachment.priority,
             )
             await self._leases.take_addresses(endpoint, attachment)
             try:
@@ -189,7 +190,10 @@ def _endpoint_options(network: Network, container: Container, attachment: Attach
 def port_options(container: Container) -> dict[str, Any]:
     """Return what a driver is told of a container's published ports."""
     return {
-        _PORTS: [{"Proto": _TCP, "Port": inside} for _outside, inside in container.published],
+        _PORTS: [
+            {"Proto": _TCP, "Port": port}
+            for port in (*container.exposed, *(inside for _outside, inside in container.published))
+        ],
         _MAPPINGS: [
             {"Proto": _TCP, "IP": "", "Port": inside, "HostIP": "", "HostPort": outside, "HostPortEnd": outside}
             for outside, inside in container.published

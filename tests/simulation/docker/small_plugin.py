@@ -99,7 +99,7 @@ class SmallPlugin:
     def _introduction(self, method: str) -> dict[str, Any]:
         if method == "Activate":
             return {"Implements": list(self._kinds)}
-        return {"Scope": "local", "LocalDefaultAddressSpace": "here", "GlobalDefaultAddressSpace": "everywhere"}
+        return {"Scope": "local", "LocalDefaultAddressSpace": "nuage", "GlobalDefaultAddressSpace": "nuage"}
 
     def _addressed(self, method: str, request: dict[str, Any]) -> dict[str, Any]:
         """Answer a call of IPAM. A pool's ID is the pool itself."""

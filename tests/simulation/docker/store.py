@@ -41,6 +41,7 @@ class Endpoint:
     Attributes:
         stored: Whether CreateEndpoint has been answered. Before, nobody sees the endpoint.
         sandbox: The container's, once its Join has been answered.
+        priority: Those of a higher one are rather the container's gateway.
         source: What its link was called when the plugin made it, empty for no link.
         device: What it is called in the container, empty while it is not there.
     """
@@ -59,6 +60,7 @@ class Endpoint:
     device: str = ""
     gateway: str = ""
     gateway_v6: str = ""
+    priority: int = 0
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -107,14 +109,17 @@ class Sandbox:
         """Put an endpoint in its place: those that may be the container's gateway come first."""
         self.endpoints.append(endpoint)
         # moby: libnetwork/sandbox.go, Less.
-        self.endpoints.sort(
-            key=lambda each: (each.network.internal, not each.gateway_v6, not each.gateway, each.network.name)
-        )
+        self.endpoints.sort(key=_rank)
 
     @property
     def gateway(self) -> Endpoint | None:
         """The endpoint that gives the container its default route."""
         return next((each for each in self.endpoints if each.gateway), None)
+
+
+def _rank(endpoint: Endpoint) -> tuple[int, bool, bool, bool, str]:
+    network = endpoint.network
+    return -endpoint.priority, network.internal, not endpoint.gateway_v6, not endpoint.gateway, network.name
 
 
 @attrs.define(kw_only=True)
@@ -124,12 +129,14 @@ class Attachment:
     Attributes:
         ip: What ``--ip`` said; ``ip6`` and ``mac`` likewise.
         driver_options: What ``--driver-opt`` said.
+        priority: What ``--gw-priority`` said.
     """
 
     ip: str = ""
     ip6: str = ""
     mac: str = ""
     driver_options: Mapping[str, str] = attrs.field(factory=dict)
+    priority: int = 0
     network_id: str = ""
     endpoint: Endpoint | None = None
 
@@ -142,6 +149,9 @@ class Container:
         attachments: By the network's name.
         state: "created", "running", "restarting" or "exited".
         error: Why it did not start the last time.
+        published: Its published ports, each as that of the host and its own.
+        exposed: Ports that it has besides.
+        program: Whether there is a program to run; it does not start otherwise.
         restart: Its restart policy: "no", "always", "unless-stopped", "on-failure", "on-failure:3".
         stopped_by_hand: Whether a command stopped it.
         started_before: Whether it has ever run.
@@ -155,6 +165,8 @@ class Container:
     attachments: dict[str, Attachment] = attrs.field(factory=dict)
     restart: str = "no"
     published: tuple[tuple[int, int], ...] = ()
+    exposed: tuple[int, ...] = ()
+    program: bool = True
     main_network: str = ""
     state: str = "created"
     exit_code: int = 0
