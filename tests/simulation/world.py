@@ -46,6 +46,8 @@ class World:
 
     Attributes:
         faults_end: When the last fault is over, in seconds of the world.
+        clock_error: Seconds by which the time of day is wrong.
+        threads: Those of the daemon that was started last.
     """
 
     def __init__(self, chance: Chance) -> None:
@@ -53,7 +55,8 @@ class World:
         self.history = History()
         self.reactor = SimReactor(chance)
         self.config = Config(vrs_endpoint="unix:/var/run/openvswitch/db.sock", scope="local")
-        self.faults_end = 0.0
+        self.faults_end = self.clock_error = 0.0
+        self.threads: Threads | None = None
         self.kernel = Kernel(self.reactor, chance.part("kernel"), self.history)
         self.database_process = self.reactor.spawn("ovsdb-server")
         self.database = Database(self.database_process, chance.part("database"), self.history)
@@ -126,13 +129,13 @@ class World:
         self.history.count(f"{'fault' if step.deed in FAULTS else 'command'} {step.deed}")
 
     def _machine(self, reactor: SimReactor, chance: Chance) -> Machine:
-        threads = Threads(reactor, chance.part("threads"))
+        threads = self.threads = Threads(reactor, chance.part("threads"))
         ports = self.reactor.network.ports
         return Machine(
             open_netlink=Netlinks(self.kernel, threads.between).open,
             make_pool=threads.make_pool,  # type: ignore[arg-type]
             make_room=lambda _key, path: make_room(ports, path),
-            time_of_day=lambda: _BEGINNING + reactor.seconds(),
+            time_of_day=lambda: _BEGINNING + self.clock_error + reactor.seconds(),
             random=random.Random(chance.bits(64)),
             host_name="host",
             process_id=lambda: 4711,

@@ -62,6 +62,11 @@ class Database:
         """Whether the server answers."""
         return self._port is not None and not self._hanging
 
+    @property
+    def serving(self) -> bool:
+        """Whether the server runs, be it that it hangs."""
+        return self._port is not None
+
     def watch(self, watcher: Watcher) -> None:
         """Tell a client in the same process of each transaction's changes."""
         self._watchers.append(watcher)

@@ -1,0 +1,40 @@
+"""What goes wrong in the world. Each fault is one step of a plan, and also ends what it began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tests.simulation.chance import Chance
+from tests.simulation.faults import daemon, hands, host, servers
+from tests.simulation.faults.fault import Fault
+from tests.simulation.plan import Step
+
+_ALL: Mapping[str, Fault] = {**daemon.FAULTS, **servers.FAULTS, **host.FAULTS, **hands.FAULTS}
+
+#: What each does to the world, by its name in a plan.
+FAULTS: Mapping[str, Callable[..., object]] = {name: fault.do for name, fault in _ALL.items()}
+
+#: Part of the runs that have no faults: what is wrong without one is wrong for everybody.
+_WITHOUT = 0.2
+#: Part of the runs that have only some kinds of faults, which so meet more often.
+_FEW_KINDS = 0.5
+
+
+def draw_faults(chance: Chance, horizon: float) -> Sequence[Step]:
+    """Draw the faults of a run.
+
+    Args:
+        chance: Draws them.
+        horizon: Seconds within which they begin.
+    """
+    if chance.happens(_WITHOUT):
+        return []
+    kinds = list(_ALL)
+    if chance.happens(_FEW_KINDS):
+        kinds = chance.shuffled(kinds)[: chance.number(1, 3)]
+    weighted = [kind for kind in kinds for _ in range(_ALL[kind].weight)]
+    steps = []
+    for _ in range(chance.number(1, 15)):
+        kind = chance.pick(weighted)
+        steps.append(Step(chance.delay(0, horizon), kind, _ALL[kind].draw(chance)))
+    return steps

@@ -1,0 +1,49 @@
+"""What happens to the daemon itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tests.simulation.faults.fault import Fault, lasting, some_seconds
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+def kill(world: World, steps: int, pause: float) -> None:
+    """Kill the daemon after so many of its steps, and start it again some seconds later."""
+    world.daemon.kill_after(steps)
+    # The next steps may come late: by then it is dead in any case.
+    _start_later(world, pause, kill=True)
+
+
+def stop(world: World, pause: float) -> None:
+    """Stop the daemon in order, and start it again some seconds later."""
+    world.daemon.stop()
+    _start_later(world, world.config.call_timeout + pause)
+
+
+def freeze(world: World, seconds: float) -> None:
+    """Stop the daemon as SIGSTOP does, or a machine that swaps."""
+    frozen = world.daemon.reactor
+    frozen.freeze()
+    world.reactor.callLater(seconds, frozen.thaw)
+    world.fault_lasts(seconds)
+
+
+def _start_later(world: World, pause: float, *, kill: bool = False) -> None:
+    def start() -> None:
+        if kill:
+            world.daemon.kill()
+        world.daemon.start()
+
+    world.reactor.callLater(pause, start)
+    world.fault_lasts(pause)
+
+
+FAULTS: Mapping[str, Fault] = {
+    "daemon killed": Fault(do=kill, draw=lambda chance: (chance.number(1, 200), some_seconds(chance)), weight=6),
+    "daemon stopped": Fault(do=stop, draw=lasting, weight=2),
+    "daemon frozen": Fault(do=freeze, draw=lasting),
+}

@@ -1,0 +1,35 @@
+"""What a fault is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from tests.simulation.chance import Chance
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """One kind of fault.
+
+    Attributes:
+        do: Does it to the world, with what was drawn for it.
+        draw: Draws that.
+        weight: How often it comes among the others.
+    """
+
+    do: Callable[..., object]
+    draw: Callable[[Chance], tuple[Any, ...]] = lambda _chance: ()
+    weight: int = 1
+
+
+def some_seconds(chance: Chance) -> float:
+    """Draw how long something lasts: most often short, sometimes longer than all that waits for it."""
+    return chance.delay(0.05, chance.pick((1.0, 5.0, 20.0, 70.0)))
+
+
+def lasting(chance: Chance) -> tuple[float]:
+    """Draw nothing but how long something lasts."""
+    return (some_seconds(chance),)

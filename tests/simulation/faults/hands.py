@@ -1,0 +1,77 @@
+"""What hands do at the switch: they remove what is the daemon's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.chance import Chance
+from tests.simulation.database.server import Unavailable
+from tests.simulation.faults.fault import Fault
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_PREFIX = "nu"
+
+
+def delete_row(world: World, table: str, which: float) -> None:
+    """Delete a row of one of the VRS's tables."""
+    rows = world.database.rows(table)
+    if rows:
+        uuid = rows[int(which * len(rows))]["_uuid"]
+        _transact(world, {"op": "delete", "table": table, "where": [["_uuid", "==", ["uuid", str(uuid)]]]})
+
+
+def delete_port(world: World, which: float) -> None:
+    """``ovs-vsctl del-port``."""
+    ports = [row for row in world.database.rows("Port") if row["name"].startswith(_PREFIX)]
+    if ports:
+        uuid = ports[int(which * len(ports))]["_uuid"]
+        mutation = ["ports", "delete", ["set", [["uuid", str(uuid)]]]]
+        _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
+
+
+def delete_record(world: World, which: float) -> None:
+    """Remove a record of the daemon from the bridge."""
+    keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if "nuage-" in key)
+    if keys:
+        mutation = ["external_ids", "delete", ["set", [keys[int(which * len(keys))]]]]
+        _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
+
+
+def forget_address(world: World, which: float) -> None:
+    """Have the VRS forget the address of a port, and resolve it again."""
+    rows = world.database.rows("Nuage_Port_Table")
+    if rows and world.database.available:
+        world.vrs_agent.forget(rows[int(which * len(rows))]["name"])
+
+
+def refuse_port(world: World, which: float, seconds: float) -> None:
+    """Have the controller refuse a port for some seconds."""
+    rows = world.database.rows("Nuage_Port_Table")
+    if rows:
+        name = rows[int(which * len(rows))]["name"]
+        world.vrs_agent.refuse(name)
+        world.reactor.callLater(seconds, world.vrs_agent.accept, name)
+        world.fault_lasts(seconds)
+
+
+def _transact(world: World, operation: dict[str, Any]) -> None:
+    try:
+        world.database.transact(operation)
+    except Unavailable:
+        world.note("the hand finds no database")
+
+
+def _row(chance: Chance) -> tuple[str, float]:
+    return chance.pick(("Nuage_Port_Table", "Nuage_VM_Table")), chance.fraction()
+
+
+FAULTS: Mapping[str, Fault] = {
+    "row deleted": Fault(do=delete_row, draw=_row, weight=2),
+    "port deleted": Fault(do=delete_port, draw=lambda chance: (chance.fraction(),), weight=2),
+    "record deleted": Fault(do=delete_record, draw=lambda chance: (chance.fraction(),)),
+    "address forgotten": Fault(do=forget_address, draw=lambda chance: (chance.fraction(),)),
+    "port refused": Fault(do=refuse_port, draw=lambda chance: (chance.fraction(), chance.delay(0.1, 20))),
+}

@@ -1,0 +1,60 @@
+"""What happens to the machine: its kernel, its clock, its power."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from nuage.links.veth import KernelError
+from tests.simulation.chance import Chance
+from tests.simulation.faults.fault import Fault, lasting, some_seconds
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+#: Requests that the kernel may refuse, and with which errors.
+_REQUESTS = ("open", "add", "set", "del", "find", "links")
+_ERRORS = (errno.ENOBUFS, errno.EBUSY, errno.EPERM, errno.ENOMEM)
+
+
+def refuse_requests(world: World, kind: str, error: int, seconds: float) -> None:
+    """Have the kernel refuse each request of a kind."""
+    world.kernel.refusing[kind] = KernelError(error)
+    world.reactor.callLater(seconds, lambda: world.kernel.refusing.pop(kind, None))
+    world.fault_lasts(seconds)
+
+
+def refuse_once(world: World, kind: str, error: int, count: int) -> None:
+    """Have the kernel refuse the next requests of a kind."""
+    world.kernel.broken.setdefault(kind, []).extend(KernelError(error) for _ in range(count))
+
+
+def hold_threads(world: World, seconds: float) -> None:
+    """Have the kernel not answer for some seconds."""
+    if world.threads is not None:
+        for pool in world.threads.pools.values():
+            pool.hold()
+            world.reactor.callLater(seconds, pool.release)
+    world.fault_lasts(seconds)
+
+
+def set_clock(world: World, seconds: float) -> None:
+    """Set the time of day forward or back."""
+    world.clock_error += seconds
+
+
+def _refused(chance: Chance) -> tuple[str, int, float]:
+    return chance.pick(_REQUESTS), chance.pick(_ERRORS), some_seconds(chance)
+
+
+def _refused_once(chance: Chance) -> tuple[str, int, int]:
+    return chance.pick(_REQUESTS), chance.pick(_ERRORS), chance.number(1, 3)
+
+
+FAULTS: Mapping[str, Fault] = {
+    "kernel refuses": Fault(do=refuse_requests, draw=_refused),
+    "kernel refuses once": Fault(do=refuse_once, draw=_refused_once, weight=2),
+    "kernel hangs": Fault(do=hold_threads, draw=lasting),
+    "clock set": Fault(do=set_clock, draw=lambda chance: (chance.delay(-100_000, 100_000),)),
+}

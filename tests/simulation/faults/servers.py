@@ -1,0 +1,170 @@
+"""What happens to whom the daemon talks to: the switch's database and daemon, the VRS's agent, Docker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from tests.simulation import installation
+from tests.simulation.chance import Chance
+from tests.simulation.database.server import Unavailable
+from tests.simulation.faults.fault import Fault, lasting, some_seconds
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+#: Who can be cut off or be slow: the servers, and the daemon as Docker's server.
+_ADDRESSES = (
+    "unix:/var/run/openvswitch/db.sock",
+    "unix:/var/run/docker.sock",
+    "unix:/run/docker/plugins/nuage.sock",
+)
+
+
+def cut(world: World, address: str, which: float) -> None:
+    """Cut one of the connections to a server, at whatever byte it is."""
+    port = world.reactor.network.ports.get(address)
+    if port is not None and port.connections:
+        port.connections[int(which * len(port.connections))].cut()
+
+
+def slow_down(world: World, address: str, pace: float, seconds: float) -> None:
+    """Have all bytes to and from a server take longer."""
+
+    def set_pace(pace: float) -> None:
+        port = world.reactor.network.ports.get(address)
+        if port is not None:
+            port.pace = pace
+            for end in port.connections:
+                end.pace = end.peer.pace = pace
+
+    set_pace(pace)
+    _undo(world, seconds, lambda: set_pace(1.0))
+
+
+def stop_database(world: World, seconds: float, empty: bool) -> None:
+    """End the database's server for some seconds. One that lost everything gets its bridge back after as many more."""
+    if not world.database.serving:
+        return
+    world.database.stop()
+    if empty:
+        world.database.clear()
+
+    def start() -> None:
+        world.database.start()
+        if empty:
+            installation.make_switch(world.database)
+            _undo(world, seconds, lambda: _make_bridge(world))
+
+    _undo(world, seconds, start)
+    world.fault_lasts(2 * seconds)
+
+
+def _make_bridge(world: World) -> None:
+    try:
+        installation.make_switch(world.database)
+        if not world.database.store.rows("Bridge"):
+            installation.make_bridge(world.database)
+    except Unavailable:
+        _undo(world, 1.0, lambda: _make_bridge(world))
+
+
+def hang_database(world: World, seconds: float) -> None:
+    """Have the database's server do nothing for some seconds."""
+    if world.database.available:
+        world.database.hang()
+        _undo(world, seconds, world.database.resume)
+
+
+def stop_switch_daemon(world: World, seconds: float) -> None:
+    """End ovs-vswitchd for some seconds."""
+    if world.switch_daemon.running:
+        world.switch_daemon.stop()
+        _undo(world, seconds, world.switch_daemon.start)
+
+
+def hang_switch_daemon(world: World, seconds: float) -> None:
+    """Have ovs-vswitchd do nothing for some seconds."""
+    world.switch_daemon.hang()
+    _undo(world, seconds, world.switch_daemon.resume)
+
+
+def lose_controller(world: World, seconds: float) -> None:
+    """Cut the VRS off its controller."""
+    world.switch_daemon.lose_controller()
+    world.vrs_agent.lose_controller()
+
+    def find() -> None:
+        world.switch_daemon.find_controller()
+        world.vrs_agent.find_controller()
+
+    _undo(world, seconds, find)
+
+
+def hang_agent(world: World, seconds: float) -> None:
+    """Have the VRS's agent do nothing for some seconds."""
+    world.vrs_agent.hang()
+    _undo(world, seconds, world.vrs_agent.resume)
+
+
+def kill_dockerd(world: World, seconds: float) -> None:
+    """Kill dockerd, and start it again some seconds later."""
+    if world.docker.dockerd is not None:
+        world.docker.kill_dockerd()
+    _undo(world, seconds, lambda: start_dockerd(world))
+
+
+def stop_dockerd(world: World, seconds: float) -> None:
+    """End dockerd in order, and start it again some seconds later."""
+    dockerd = world.docker.dockerd
+    if dockerd is None or dockerd.containers.shutting_down:
+        return
+    ended = world.docker.stop_dockerd()
+    ended.addCallback(lambda _: _undo(world, seconds, lambda: start_dockerd(world)))
+    world.fault_lasts(_LONGEST_END + seconds)
+
+
+def freeze_dockerd(world: World, seconds: float) -> None:
+    """Stop dockerd as SIGSTOP does."""
+    dockerd = world.docker.dockerd
+    if dockerd is not None:
+        dockerd.reactor.freeze()
+        _undo(world, seconds, dockerd.reactor.thaw)
+
+
+def start_dockerd(world: World) -> None:
+    """Start dockerd, unless it runs."""
+    if world.docker.dockerd is None:
+        world.docker.start_dockerd()
+
+
+def _undo(world: World, seconds: float, undo: Callable[[], object]) -> None:
+    world.reactor.callLater(seconds, undo)
+    world.fault_lasts(seconds)
+
+
+def _cut(chance: Chance) -> tuple[str, float]:
+    return chance.pick(_ADDRESSES), chance.fraction()
+
+
+def _slow(chance: Chance) -> tuple[str, float, float]:
+    return chance.pick(_ADDRESSES), chance.pick((10.0, 100.0, 2000.0)), some_seconds(chance)
+
+
+#: Seconds that dockerd may take to end.
+_LONGEST_END = 60.0
+
+FAULTS: Mapping[str, Fault] = {
+    "connection cut": Fault(do=cut, draw=_cut, weight=6),
+    "server slow": Fault(do=slow_down, draw=_slow, weight=2),
+    "database away": Fault(do=stop_database, draw=lambda chance: (some_seconds(chance), False), weight=3),
+    "database empty": Fault(do=stop_database, draw=lambda chance: (some_seconds(chance), True)),
+    "database hangs": Fault(do=hang_database, draw=lasting, weight=2),
+    "switch daemon away": Fault(do=stop_switch_daemon, draw=lasting, weight=2),
+    "switch daemon hangs": Fault(do=hang_switch_daemon, draw=lasting),
+    "controller lost": Fault(do=lose_controller, draw=lasting, weight=2),
+    "agent hangs": Fault(do=hang_agent, draw=lasting, weight=2),
+    "dockerd killed": Fault(do=kill_dockerd, draw=lasting, weight=3),
+    "dockerd stopped": Fault(do=stop_dockerd, draw=lasting, weight=2),
+    "dockerd frozen": Fault(do=freeze_dockerd, draw=lasting),
+}
