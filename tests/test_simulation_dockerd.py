@@ -104,6 +104,17 @@ class DaemonTests(SynchronousTestCase):
         world.reactor.run_for(2)
         self.assertEqual((container.state, container.restarts), ("exited", 2))
 
+    def test_a_removal_that_a_kill_cuts_off(self) -> None:
+        """The container can be removed later."""
+        world = self.world_with()
+        world.instead["Leave"] = hang
+        world.docker.remove("c")
+        world.until("Leave")
+        world.docker.kill_dockerd()
+        world.docker.start_dockerd()
+        world.ok(world.docker.start("c"))
+        world.ok(world.docker.remove("c"))
+
     def test_a_container_that_is_stopped_stays_so(self) -> None:
         world = self.world_with("always")
         world.ok(world.docker.stop("c"))

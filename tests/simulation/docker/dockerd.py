@@ -158,6 +158,7 @@ class Dockerd:
     async def _forget_the_dead(self) -> None:
         """Drop the sandboxes of containers that do not run any more. No network driver is told."""
         for container in self._store.containers.values():
+            container.removing = False
             if not (container.process and self._settings.live_restore):
                 self._end(container)
         kept = [each.sandbox for each in self._store.containers.values()]
