@@ -10,7 +10,8 @@ from twisted.python.failure import Failure
 
 from nuage.docker.engine import Engine, connect
 from tests.simulation.chance import Chance
-from tests.simulation.docker.docker import Docker, Outcome
+from tests.simulation.docker.commands import Outcome
+from tests.simulation.docker.docker import Docker
 from tests.simulation.docker.dockerd import Settings
 from tests.simulation.docker.kernel import Device, LinkUnusable
 from tests.simulation.docker.releases import DOCKER_20_10, Release

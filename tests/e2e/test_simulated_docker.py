@@ -17,7 +17,8 @@ from tests.e2e.bare_host import DRIVER, BareHost
 from tests.e2e.host_support import ROOT, demand_programs, of_this_run
 from tests.simulation.chance import Chance
 from tests.simulation.docker.cli import carry_out
-from tests.simulation.docker.docker import Docker, Outcome
+from tests.simulation.docker.commands import Outcome
+from tests.simulation.docker.docker import Docker
 from tests.simulation.docker.dockerd import Settings
 from tests.simulation.docker.lives import NETWORKS, Life
 from tests.simulation.docker.releases import RELEASES

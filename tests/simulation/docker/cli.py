@@ -9,7 +9,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from tests.simulation.docker.docker import Docker, Outcome
+from tests.simulation.docker.commands import Outcome
+from tests.simulation.docker.docker import Docker
 from tests.simulation.docker.store import Attachment, PoolRequest
 
 

@@ -12,51 +12,57 @@ from twisted.python.failure import Failure
 
 from tests.simulation.chance import Chance
 from tests.simulation.docker import restarting
+from tests.simulation.docker.attaching import Attaching
 from tests.simulation.docker.descriptions import listed
 from tests.simulation.docker.errors import DockerError
 from tests.simulation.docker.locks import Locks
-from tests.simulation.docker.networks import Networks
 from tests.simulation.docker.releases import Release
 from tests.simulation.docker.sandboxes import Sandboxes
 from tests.simulation.docker.store import Attachment, Container, Network, Store
 
-#: Seconds between CreateEndpoint and Join.
-_BETWEEN = (0.001, 0.005)
 #: Seconds that a container's process takes to begin.
 _BEGINNING = (0.03, 0.3)
 #: Seconds that one takes to end after SIGTERM or SIGKILL.
 _ENDING = (0.01, 0.4)
 #: The status of a container that did not start, and that of a process that was killed.
 _NOT_STARTED, _KILLED = 128, 137
-_BLAME = "failed to set up container networking: "
 
 
 @attrs.frozen(kw_only=True)
-class Parts:
-    """What the containers of a process of dockerd are made with."""
+class Surroundings:
+    """What the containers of a process of dockerd live in.
+
+    Attributes:
+        warn: Is told what the real one only logs.
+        broken: Is told of an error of the simulation itself.
+    """
 
     reactor: Any
     chance: Chance
     release: Release
     store: Store
-    networks: Networks
-    sandboxes: Sandboxes
     warn: Callable[[str], None]
     broken: Callable[[Failure], None]
 
 
 class Containers:
-    """The containers of one process of dockerd."""
+    """The containers of one process of dockerd.
 
-    def __init__(self, parts: Parts) -> None:
-        self._reactor = parts.reactor
-        self._chance = parts.chance
-        self._behaviour = parts.release
-        self._store = parts.store
-        self._networks = parts.networks
-        self._sandboxes = parts.sandboxes
-        self._warn = parts.warn
-        self._broken = parts.broken
+    Args:
+        surroundings: What they live in.
+        sandboxes: Those of containers that run.
+        attaching: Puts them into networks.
+    """
+
+    def __init__(self, surroundings: Surroundings, sandboxes: Sandboxes, attaching: Attaching) -> None:
+        self._reactor = surroundings.reactor
+        self._chance = surroundings.chance
+        self._behaviour = surroundings.release
+        self._store = surroundings.store
+        self._warn = surroundings.warn
+        self._broken = surroundings.broken
+        self._sandboxes = sandboxes
+        self._attaching = attaching
         self._locks = Locks()
         self._ends: dict[str, list[Deferred[None]]] = {}
         self.shutting_down = False
@@ -180,7 +186,7 @@ class Containers:
                 attachment.network_id = network.id
                 container.attachments[network.name] = attachment
             else:
-                await self._attach(container, network.name, attachment)
+                await self._attaching.attach(container, network.name, attachment)
             self.checkpoint(container)
 
     async def disconnect(self, container: Container, network: Network) -> None:
@@ -196,7 +202,7 @@ class Containers:
                     raise DockerError(f"container {container.id} is not connected to network {network.name}", 403)
                 del container.attachments[network.name]
             else:
-                await self._detach(container, network)
+                await self._attaching.detach(container, network)
             self.checkpoint(container)
 
     async def autostart(self, container: Container) -> None:
@@ -215,11 +221,10 @@ class Containers:
         try:
             await self._begin(container)
         except DockerError as problem:
-            blame = _BLAME if self._behaviour.blames_network else ""
-            container.error, container.exit_code = f"{blame}{problem}", container.exit_code or _NOT_STARTED
+            container.error, container.exit_code = str(problem), container.exit_code or _NOT_STARTED
             self.checkpoint(container)
-            await self._release(container)
-            raise DockerError(container.error, problem.status) from None
+            await self._attaching.release(container)
+            raise
         container.state, container.process = "running", True
         container.exit_code, container.stopped_by_hand, container.started_before = 0, False, True
         container.started_at = self._reactor.seconds()
@@ -231,9 +236,9 @@ class Containers:
         if self._behaviour.namespace_at_join:
             await self._make_process(container)
             container.sandbox = self._sandboxes.make(container, exists=True)
-            await self._attach_all(container)
+            await self._attaching.attach_all(container)
         else:
-            await self._attach_all(container)
+            await self._attaching.attach_all(container)
             await self._make_process(container)
             if container.sandbox is not None:
                 self._sandboxes.enter(container.sandbox)
@@ -242,57 +247,6 @@ class Containers:
         await self._sleep(*_BEGINNING)
         if not container.program:
             raise DockerError("failed to create task: OCI runtime create failed: no such file or directory", 400)
-
-    async def _attach_all(self, container: Container) -> None:
-        # The real one goes through a map of Go.
-        for name in self._chance.shuffled(list(container.attachments)):
-            await self._attach(container, name, container.attachments[name])
-
-    async def _attach(self, container: Container, name: str, attachment: Attachment) -> None:
-        network = self._networks.find(attachment.network_id or name)
-        attachment.network_id = network.id
-        container.attachments.setdefault(network.name, attachment)
-        if container.sandbox is not None:
-            await self._sandboxes.look(container.sandbox)
-        endpoint = await self._networks.create_endpoint(network, container, attachment)
-        container.attachments[network.name] = attachment
-        sandbox = container.sandbox
-        if sandbox is None:
-            sandbox = container.sandbox = self._sandboxes.make(container, exists=False)
-        await self._sleep(*_BETWEEN)
-        try:
-            await self._sandboxes.join(endpoint, sandbox)
-        except DockerError:
-            await self._networks.delete_endpoint(endpoint)
-            raise
-        attachment.endpoint = endpoint
-        if self._behaviour.looks_twice:
-            try:
-                await self._sandboxes.look_at(endpoint)
-            except DockerError as problem:
-                raise DockerError(f"Updating join info failed: {problem}") from None
-        await self._sandboxes.look(sandbox)
-
-    async def _detach(self, container: Container, network: Network) -> None:
-        sandbox = container.sandbox
-        ours = (each for each in network.endpoints.values() if each.sandbox is not None and each.sandbox is sandbox)
-        endpoint = next(ours, None)
-        if endpoint is None or sandbox is None:
-            raise DockerError(f"container {container.id} is not connected to network {network.name}", 403)
-        try:
-            await self._sandboxes.leave(endpoint, sandbox)
-        except DockerError as problem:
-            raise DockerError(f"container {container.id} failed to leave network {network.name}: {problem}") from None
-        await self._sandboxes.look(sandbox)
-        await self._networks.delete_endpoint(endpoint)
-        container.attachments.pop(network.name, None)
-
-    async def _release(self, container: Container) -> None:
-        for attachment in container.attachments.values():
-            attachment.endpoint = None
-        sandbox, container.sandbox = container.sandbox, None
-        if sandbox is not None:
-            await self._sandboxes.delete(sandbox)
 
     def _process_ended(self, container: Container, code: int) -> None:
         if container.process:
@@ -307,7 +261,7 @@ class Containers:
             again = not held and restarting.wanted(container)
             if self._behaviour.stops_early:
                 self._stopped(container, again=again)
-            await self._release(container)
+            await self._attaching.release(container)
             self._stopped(container, again=again)
             self.checkpoint(container)
         if again:

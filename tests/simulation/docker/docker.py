@@ -8,9 +8,9 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 
 from tests.simulation.chance import Chance
+from tests.simulation.docker.commands import Commands, Outcome
 from tests.simulation.docker.dockerd import Dockerd, Settings
 from tests.simulation.docker.errors import DockerError
 from tests.simulation.docker.kernel import Namespaces, NoNamespaces
@@ -20,23 +20,8 @@ from tests.simulation.docker.store import Attachment, Container, Endpoint, Netwo
 from tests.simulation.history import History
 from tests.simulation.reactor import SimReactor
 
-_AWAY = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
-_BROKEN = "error during connect: EOF"
-#: Seconds from a command to dockerd.
-_COMMAND = (0.005, 0.03)
-
-
-@attrs.frozen
-class Outcome:
-    """How a command ended: its exit status, and what it printed."""
-
-    code: int
-    message: str
-
-    @property
-    def ok(self) -> bool:
-        """Whether it succeeded."""
-        return self.code == 0
+#: Seconds between the making of a container and its start.
+_BETWEEN = (0.005, 0.03)
 
 
 class Docker:
@@ -72,7 +57,7 @@ class Docker:
         self.store = Store()
         self.calls: list[Call] = []
         self.dockerd: Dockerd | None = None
-        self._commands: dict[Deferred[Outcome], str] = {}
+        self._commands = Commands(reactor, chance, history)
 
     # What happens to the daemon.
 
@@ -98,7 +83,7 @@ class Docker:
         dockerd = self.dockerd
         assert dockerd is not None
         self._note("dockerd gets SIGTERM")
-        self._break_commands()
+        self._commands.break_off()
         ended: Deferred[None] = Deferred()
 
         def end(_result: object) -> None:
@@ -117,7 +102,7 @@ class Docker:
         assert dockerd is not None
         self._note("dockerd is killed")
         dockerd.reactor.kill()
-        self._break_commands()
+        self._commands.break_off()
 
     def lose_power(self) -> None:
         """End everything at once: the daemon, and all containers with their namespaces."""
@@ -152,7 +137,7 @@ class Docker:
     @property
     def busy(self) -> Sequence[str]:
         """The commands that have not ended."""
-        return list(self._commands.values())
+        return self._commands.words
 
     def container(self, name: str) -> Container | None:
         """Return a container by its name."""
@@ -209,11 +194,11 @@ class Docker:
         async def create(dockerd: Dockerd) -> str:
             return (await dockerd.networks.create(request)).id
 
-        return self._command(f"network create {name}", create)
+        return self._give(f"network create {name}", create)
 
     def remove_network(self, name: str) -> Deferred[Outcome]:
         """``docker network rm``."""
-        return self._command(f"network rm {name}", lambda dockerd: dockerd.networks.remove(name))
+        return self._give(f"network rm {name}", lambda dockerd: dockerd.networks.remove(name))
 
     def create(self, name: str, network: str, attachment: Attachment | None = None, **given: Any) -> Deferred[Outcome]:
         """``docker create``.
@@ -229,7 +214,7 @@ class Docker:
         async def create(dockerd: Dockerd) -> str:
             return make(dockerd).id
 
-        return self._command(f"create {name} on {network}", create)
+        return self._give(f"create {name} on {network}", create)
 
     def run(self, name: str, network: str, attachment: Attachment | None = None, **given: Any) -> Deferred[Outcome]:
         """``docker run -d``; see :meth:`create`. A container that does not start stays, as with the real one."""
@@ -237,11 +222,11 @@ class Docker:
 
         async def create_and_start(dockerd: Dockerd) -> str:
             container = make(dockerd)
-            await deferLater(dockerd.reactor, self._chance.delay(*_COMMAND))
+            await deferLater(dockerd.reactor, self._chance.delay(*_BETWEEN))
             await dockerd.containers.start(container)
             return container.id
 
-        return self._command(f"run {name} on {network}", create_and_start, failure=125)
+        return self._give(f"run {name} on {network}", create_and_start, failure=125)
 
     def start(self, name: str) -> Deferred[Outcome]:
         """``docker start``."""
@@ -311,48 +296,12 @@ class Docker:
     def _on_container(
         self, words: str, name: str, work: Callable[[Dockerd, Container], Awaitable[None]]
     ) -> Deferred[Outcome]:
-        return self._command(words, lambda dockerd: work(dockerd, dockerd.containers.find(name)))
+        return self._give(words, lambda dockerd: work(dockerd, dockerd.containers.find(name)))
 
-    def _command(
+    def _give(
         self, words: str, work: Callable[[Dockerd], Awaitable[str | None]], failure: int = 1
     ) -> Deferred[Outcome]:
-        """Have dockerd do something; a ``failure`` has this exit status."""
-        outcome: Deferred[Outcome] = Deferred()
-        self._commands[outcome] = words
-        self._note(f"$ docker {words}")
-        dockerd = self.dockerd
-        if dockerd is None or dockerd.containers.shutting_down:
-            self._reactor.callLater(0.0, self._ended, outcome, Outcome(failure, _AWAY))
-            return outcome
-
-        async def carry_out() -> Outcome:
-            await dockerd.ready()
-            try:
-                return Outcome(0, await work(dockerd) or "")
-            except DockerError as problem:
-                return Outcome(failure, f"Error response from daemon: {problem}")
-
-        def begin() -> None:
-            Deferred.fromCoroutine(carry_out()).addCallbacks(
-                lambda result: self._ended(outcome, result), lambda problem: self._failed(words, problem)
-            )
-
-        dockerd.reactor.callLater(self._chance.delay(*_COMMAND), begin)
-        return outcome
-
-    def _ended(self, outcome: Deferred[Outcome], result: Outcome) -> None:
-        words = self._commands.pop(outcome, None)
-        if words is not None:
-            self._history.count("outcome ok" if result.ok else "outcome refused")
-            self._note(f"docker {words}: {'ok' if result.ok else result.message}")
-            outcome.callback(result)
-
-    def _failed(self, words: str, problem: Failure) -> None:
-        self._history.violate(self._reactor.seconds(), "docker", f"the simulation itself failed in {words}: {problem}")
-
-    def _break_commands(self) -> None:
-        for outcome in list(self._commands):
-            self._ended(outcome, Outcome(1, _BROKEN))
+        return self._commands.give(self.dockerd, words, work, failure)
 
     def _new_id(self) -> str:
         return self._chance.hexadecimal(64)

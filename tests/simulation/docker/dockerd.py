@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 
 from tests.simulation.chance import Chance
 from tests.simulation.docker import restarting
-from tests.simulation.docker.containers import Containers, Parts
+from tests.simulation.docker.attaching import Attaching
+from tests.simulation.docker.containers import Containers, Surroundings
 from tests.simulation.docker.driver import BridgeDriver, Driver, RemoteDriver
 from tests.simulation.docker.engine_api import EngineApi, EngineFactory
 from tests.simulation.docker.errors import CallFailed, DockerError
@@ -93,18 +94,12 @@ class Dockerd:
         self.plugin = Plugin(reactor, settings.plugin_socket, settings.release, history, settings.deadline, calls)
         self.networks = Networks(store, self._driver, Leases(self._ipam, self._warn), new_id, self._warn)
         self.sandboxes = Sandboxes(store, self.networks, namespaces, new_id, self._warn)
-        self.containers = Containers(
-            Parts(
-                reactor=reactor,
-                chance=chance,
-                release=settings.release,
-                store=store,
-                networks=self.networks,
-                sandboxes=self.sandboxes,
-                warn=self._warn,
-                broken=self._broken,
-            )
+        release = settings.release
+        surroundings = Surroundings(
+            reactor=reactor, chance=chance, release=release, store=store, warn=self._warn, broken=self._broken
         )
+        attaching = Attaching(reactor, chance, release, self.networks, self.sandboxes)
+        self.containers = Containers(surroundings, self.sandboxes, attaching)
         self._api = EngineApi(settings.release, store, self.networks, self.containers, self.ready)
 
     @property

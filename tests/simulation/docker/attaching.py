@@ -1,0 +1,110 @@
+"""How dockerd puts a container into its networks and takes it out (moby daemon/container_operations.go)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import deferLater
+
+from tests.simulation.chance import Chance
+from tests.simulation.docker.errors import DockerError
+from tests.simulation.docker.networks import Networks
+from tests.simulation.docker.releases import Release
+from tests.simulation.docker.sandboxes import Sandboxes
+from tests.simulation.docker.store import Attachment, Container, Network
+
+#: Seconds between CreateEndpoint and Join.
+_BETWEEN = (0.001, 0.005)
+_BLAME = "failed to set up container networking: "
+
+
+class Attaching:
+    """Attaches containers, whose lock is held.
+
+    Args:
+        reactor: Of the process of dockerd.
+        chance: Draws how long things take, and the order of networks.
+        release: Which Docker this is.
+        networks: Makes endpoints.
+        sandboxes: Joins them.
+    """
+
+    def __init__(
+        self, reactor: Any, chance: Chance, release: Release, networks: Networks, sandboxes: Sandboxes
+    ) -> None:
+        self._reactor = reactor
+        self._chance = chance
+        self._release = release
+        self._networks = networks
+        self._sandboxes = sandboxes
+
+    async def attach_all(self, container: Container) -> None:
+        """Put a container that starts into all its networks.
+
+        Raises:
+            DockerError: One does not take it.
+        """
+        try:
+            # The real one goes through a map of Go.
+            for name in self._chance.shuffled(list(container.attachments)):
+                await self.attach(container, name, container.attachments[name])
+        except DockerError as problem:
+            blame = _BLAME if self._release.blames_network else ""
+            raise DockerError(f"{blame}{problem}", problem.status) from None
+
+    async def attach(self, container: Container, name: str, attachment: Attachment) -> None:
+        """Put a container into a network.
+
+        Raises:
+            DockerError: The network does not take it. The container keeps the wish to be in it, as with the real one.
+        """
+        network = self._networks.find(attachment.network_id or name)
+        attachment.network_id = network.id
+        container.attachments.setdefault(network.name, attachment)
+        if container.sandbox is not None:
+            await self._sandboxes.look(container.sandbox)
+        endpoint = await self._networks.create_endpoint(network, container, attachment)
+        container.attachments[network.name] = attachment
+        sandbox = container.sandbox
+        if sandbox is None:
+            sandbox = container.sandbox = self._sandboxes.make(container, exists=False)
+        await deferLater(self._reactor, self._chance.delay(*_BETWEEN))
+        try:
+            await self._sandboxes.join(endpoint, sandbox)
+        except DockerError:
+            await self._networks.delete_endpoint(endpoint)
+            raise
+        attachment.endpoint = endpoint
+        if self._release.looks_twice:
+            try:
+                await self._sandboxes.look_at(endpoint)
+            except DockerError as problem:
+                raise DockerError(f"Updating join info failed: {problem}") from None
+        await self._sandboxes.look(sandbox)
+
+    async def detach(self, container: Container, network: Network) -> None:
+        """Take a running container out of a network.
+
+        Raises:
+            DockerError: It is not in it, or another one cannot become its gateway.
+        """
+        sandbox = container.sandbox
+        ours = (each for each in network.endpoints.values() if each.sandbox is not None and each.sandbox is sandbox)
+        endpoint = next(ours, None)
+        if endpoint is None or sandbox is None:
+            raise DockerError(f"container {container.id} is not connected to network {network.name}", 403)
+        try:
+            await self._sandboxes.leave(endpoint, sandbox)
+        except DockerError as problem:
+            raise DockerError(f"container {container.id} failed to leave network {network.name}: {problem}") from None
+        await self._sandboxes.look(sandbox)
+        await self._networks.delete_endpoint(endpoint)
+        container.attachments.pop(network.name, None)
+
+    async def release(self, container: Container) -> None:
+        """Take a container that does not run any more out of all networks."""
+        for attachment in container.attachments.values():
+            attachment.endpoint = None
+        sandbox, container.sandbox = container.sandbox, None
+        if sandbox is not None:
+            await self._sandboxes.delete(sandbox)
