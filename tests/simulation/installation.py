@@ -6,6 +6,13 @@ from typing import Any
 
 from tests.simulation.database.server import Database
 
+#: Each change of the configuration is counted.
+_CONFIGURED: dict[str, Any] = {
+    "op": "mutate",
+    "table": "Open_vSwitch",
+    "where": [],
+    "mutations": [["next_cfg", "+=", 1]],
+}
 _CONTROLLER = "unix:/run/openvswitch/vsc.sock"
 
 
@@ -37,6 +44,26 @@ def make_bridge(database: Database, name: str = "alubr0", controller: str | None
         {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [bridges, ["next_cfg", "+=", 1]]}
     )
     database.transact(*operations)
+
+
+def add_port(database: Database, name: str, bridge: str = "alubr0") -> None:
+    """Do what ``ovs-vsctl add-port`` does."""
+    port = {"name": name, "interfaces": ["named-uuid", "interface"]}
+    ports = ["ports", "insert", ["set", [["named-uuid", "port"]]]]
+    database.transact(
+        {"op": "insert", "table": "Interface", "row": {"name": name}, "uuid-name": "interface"},
+        {"op": "insert", "table": "Port", "row": port, "uuid-name": "port"},
+        {"op": "mutate", "table": "Bridge", "where": [["name", "==", bridge]], "mutations": [ports]},
+        _CONFIGURED,
+    )
+
+
+def remove_port(database: Database, name: str, bridge: str = "alubr0") -> None:
+    """Do what ``ovs-vsctl del-port`` does."""
+    uuids = [["uuid", row["_uuid"]] for row in database.rows("Port") if row["name"] == name]
+    ports = ["ports", "delete", ["set", uuids]]
+    where = [["name", "==", bridge]]
+    database.transact({"op": "mutate", "table": "Bridge", "where": where, "mutations": [ports]}, _CONFIGURED)
 
 
 def remove_bridge(database: Database, name: str = "alubr0") -> None:

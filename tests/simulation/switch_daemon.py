@@ -5,7 +5,8 @@ How it does so was seen with ovs-vswitchd 3.1 and its userspace datapath:
 - A new port gets the number after the last one that was given. A number is not given again within an hour.
 - A port whose device is missing has ``ofport`` -1 and an ``error``; it is opened as soon as the device comes.
 - A port whose device goes keeps its number, and has it still when the device comes back.
-- After a restart, ports have the numbers that the database tells, and the first new one gets the lowest that is free.
+- After a restart, a port has the number that the database tells, unless a port that came meanwhile is opened first and
+  has taken it. The first new port gets the lowest number that is free.
 - With the bridge its numbers are forgotten.
 """
 
@@ -127,8 +128,8 @@ class SwitchDaemon:
             self._released[self._ports.pop(name)] = self._reactor.seconds() + _REST
         if not self._database.store.tables["Bridge"].rows:
             self._released, self._last = {}, 0
-        # Those that have a number already keep it, so they come first.
-        told = [(row, self._state(row)) for row in sorted(wanted.values(), key=_has_no_number)]
+        # Of several to be opened at once, any may be the first.
+        told = [(row, self._state(row)) for row in self._chance.shuffled(list(wanted.values()))]
         updates = [_update("Interface", row, state) for row, state in told if not _says(row, state)]
         updates += self._configuration()
         if updates:
@@ -214,10 +215,6 @@ def _concerns_ports(change: Change) -> bool:
 def _update(table: str, row: Row, columns: dict[str, Any]) -> dict[str, Any]:
     where = [["_uuid", "==", ["uuid", row["_uuid"][0]]]]
     return {"op": "update", "table": table, "where": where, "row": columns}
-
-
-def _has_no_number(row: Row) -> bool:
-    return not any(number > 0 for number in row["ofport"])
 
 
 def _says(row: Row, columns: dict[str, Any]) -> bool:
