@@ -62,7 +62,7 @@ class Life:
         name = self._one([each for each in NETWORKS if self._docker.network(each) is None], list(NETWORKS))
         if name is None:
             return None
-        refused = (f"--opt={REFUSED_OPTION}=yes",) if self._chance.happens(0.1) else ()
+        refused = (f"-o={REFUSED_OPTION}=yes",) if self._chance.happens(0.1) else ()
         return ("network", "create", f"--driver={self._driver}", *NETWORKS[name], *refused, name)
 
     def _remove_network(self) -> Sequence[str] | None:
