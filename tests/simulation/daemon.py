@@ -55,7 +55,6 @@ class DaemonProcess:
         self._chance = chance
         self._history = history
         self._starts = 0
-        self._graves: list[Any] = []
 
     @property
     def running(self) -> bool:
@@ -114,8 +113,7 @@ class DaemonProcess:
     def _ended(self, _: Any, reactor: SimReactor, how: str) -> None:
         if self.reactor is reactor and self.plugin is not None:
             self._note(how)
-            # What is left of it stays referenced; see Process.remains.
-            self._graves += [self.plugin, reactor]
+            reactor.process.remains.append(self.plugin)
             self.plugin = None
             reactor.kill()
 

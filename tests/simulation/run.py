@@ -11,7 +11,7 @@ from types import FrameType
 
 from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
-from tests.simulation.faults import draw_faults
+from tests.simulation.faults import draw_faults, longest_delay
 from tests.simulation.plan import Step, draw_plan
 from tests.simulation.seen import Outcome
 from tests.simulation.world import World
@@ -37,7 +37,7 @@ def run(seed: int, only: Collection[int] | None = None) -> Outcome:
     whole = draw(seed)
     plan = [step for number, step in enumerate(whole) if only is None or number in only]
     with _garbage_kept():
-        world = World(Chance(seed))
+        world = World(Chance(seed), longest_delay(plan))
         history = world.history
         with captured(history, world.reactor.seconds):
             _live(world, plan)

@@ -45,6 +45,7 @@ class Process:
         for last in self.before_death:
             last()
         self.alive = False
+        self.timeline.graves.append(self)
         self._countdown = None
         self.remains += self.timeline.take_events(self) + self._held
         self._held = []
@@ -136,10 +137,16 @@ class Event:
 
 
 class Timeline:
-    """All events, in the order of their time; those of one instant in the order in which they were asked for."""
+    """All events, in the order of their time; those of one instant in the order in which they were asked for.
+
+    Attributes:
+        now: Seconds since the beginning.
+        graves: The dead processes.
+    """
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.graves: list[Process] = []
         self._count = 0
         self._heap: list[tuple[float, int, Event]] = []
 

@@ -9,12 +9,15 @@ from pathlib import Path
 import lab
 from lab.vrs.topology_file import load
 from nuage.config.settings import Config
+from nuage.service.ending import GRACE
 from nuage.service.machine import Machine
 from tests.simulation import deeds, installation, invariants
 from tests.simulation.chance import Chance
 from tests.simulation.daemon import DaemonProcess, make_room
 from tests.simulation.database.server import Database
 from tests.simulation.docker.docker import Docker
+from tests.simulation.docker.dockerd import Settings
+from tests.simulation.docker.releases import RELEASES
 from tests.simulation.faults import FAULTS
 from tests.simulation.history import History
 from tests.simulation.kernel import Kernel
@@ -35,6 +38,8 @@ _INSTALLATION = 10.0
 _AUDITS = 4
 #: Seconds within which Docker has removed all there is.
 _CLEARING = 300.0
+#: Part of the worlds whose containers outlive dockerd.
+_LIVE_RESTORE = 0.4
 _TOPOLOGY = load(Path(lab.__file__).with_name("topology.yaml"))
 
 
@@ -43,6 +48,7 @@ class World:
 
     Args:
         chance: Draws everything.
+        delay: Seconds by which the daemon's answers may be late because of what is done to it.
 
     Attributes:
         faults_end: When the last fault is over, in seconds of the world.
@@ -50,11 +56,16 @@ class World:
         threads: Those of the daemon that was started last.
     """
 
-    def __init__(self, chance: Chance) -> None:
+    def __init__(self, chance: Chance, delay: float = 0.0) -> None:
         self.chance = chance
         self.history = History()
         self.reactor = SimReactor(chance)
-        self.config = Config(vrs_endpoint="unix:/var/run/openvswitch/db.sock", scope="local")
+        settings = chance.part("settings")
+        self.config = Config(
+            vrs_endpoint="unix:/var/run/openvswitch/db.sock",
+            scope="local",
+            label_policy=settings.pick(("strict", "strict", "late")),
+        )
         self.faults_end = self.clock_error = 0.0
         self.threads: Threads | None = None
         self.kernel = Kernel(self.reactor, chance.part("kernel"), self.history)
@@ -70,9 +81,13 @@ class World:
         self.kernel.watch(self.switch_daemon.device_changed)
         places = Places(_TOPOLOGY)
         self.vrs_agent = VrsAgent(self.reactor, chance.part("vrs"), self.history, self.database, places)
-        self.docker = Docker(
-            self.reactor, chance.part("docker"), self.history, namespaces=KernelNamespaces(self.kernel)
+        dockerd = Settings(
+            release=settings.pick(tuple(RELEASES.values())),
+            live_restore=settings.happens(_LIVE_RESTORE),
+            deadline=self.config.call_timeout + GRACE + delay,
         )
+        namespaces = KernelNamespaces(self.kernel)
+        self.docker = Docker(self.reactor, chance.part("docker"), self.history, dockerd, namespaces)
         self.daemon = DaemonProcess(self.reactor, self.config, self._machine, chance.part("daemon"), self.history)
 
     def live(self, plan: Sequence[Step]) -> None:

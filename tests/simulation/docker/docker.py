@@ -90,7 +90,7 @@ class Docker:
             if self.dockerd is dockerd:
                 self._note("dockerd has ended")
                 self.dockerd = None
-                dockerd.reactor.kill()
+                self._bury(dockerd)
             ended.callback(None)
 
         Deferred.fromCoroutine(dockerd.shut_down()).addBoth(end)
@@ -101,8 +101,8 @@ class Docker:
         dockerd, self.dockerd = self.dockerd, None
         assert dockerd is not None
         self._note("dockerd is killed")
-        dockerd.reactor.kill()
-        self._commands.break_off()
+        self._bury(dockerd)
+        self._break_commands()
 
     def lose_power(self) -> None:
         """End everything at once: the daemon, and all containers with their namespaces."""
@@ -302,6 +302,10 @@ class Docker:
         self, words: str, work: Callable[[Dockerd], Awaitable[str | None]], failure: int = 1
     ) -> Deferred[Outcome]:
         return self._commands.give(self.dockerd, words, work, failure)
+
+    def _bury(self, dockerd: Dockerd) -> None:
+        dockerd.reactor.process.remains.append(dockerd)
+        dockerd.reactor.kill()
 
     def _new_id(self) -> str:
         return self._chance.hexadecimal(64)

@@ -38,3 +38,8 @@ def draw_faults(chance: Chance, horizon: float) -> Sequence[Step]:
         kind = chance.pick(weighted)
         steps.append(Step(chance.delay(0, horizon), kind, _ALL[kind].draw(chance)))
     return steps
+
+
+def longest_delay(plan: Sequence[Step]) -> float:
+    """Return the seconds by which the faults of a plan may delay the daemon's answers."""
+    return sum(_ALL[step.deed].delays(*step.arguments) for step in plan if step.deed in _ALL)

@@ -45,5 +45,5 @@ def _start_later(world: World, pause: float, *, kill: bool = False) -> None:
 FAULTS: Mapping[str, Fault] = {
     "daemon killed": Fault(do=kill, draw=lambda chance: (chance.number(1, 200), some_seconds(chance)), weight=6),
     "daemon stopped": Fault(do=stop, draw=lasting, weight=2),
-    "daemon frozen": Fault(do=freeze, draw=lasting),
+    "daemon frozen": Fault(do=freeze, draw=lasting, delays=lambda seconds: seconds),
 }

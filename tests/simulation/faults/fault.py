@@ -18,11 +18,13 @@ class Fault:
         do: Does it to the world, with what was drawn for it.
         draw: Draws that.
         weight: How often it comes among the others.
+        delays: Returns the seconds by which what was drawn for it may delay the daemon's answers.
     """
 
     do: Callable[..., object]
     draw: Callable[[Chance], tuple[Any, ...]] = lambda _chance: ()
     weight: int = 1
+    delays: Callable[..., float] = lambda *_: 0.0
 
 
 def some_seconds(chance: Chance) -> float:

@@ -13,12 +13,9 @@ from tests.simulation.faults.fault import Fault, lasting, some_seconds
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-#: Who can be cut off or be slow: the servers, and the daemon as Docker's server.
-_ADDRESSES = (
-    "unix:/var/run/openvswitch/db.sock",
-    "unix:/var/run/docker.sock",
-    "unix:/run/docker/plugins/nuage.sock",
-)
+#: The servers that the daemon talks to, and the daemon as Docker's server.
+_SERVERS = ("unix:/var/run/openvswitch/db.sock", "unix:/var/run/docker.sock")
+_ADDRESSES = (*_SERVERS, "unix:/run/docker/plugins/nuage.sock")
 
 
 def cut(world: World, address: str, which: float) -> None:
@@ -148,7 +145,7 @@ def _cut(chance: Chance) -> tuple[str, float]:
 
 
 def _slow(chance: Chance) -> tuple[str, float, float]:
-    return chance.pick(_ADDRESSES), chance.pick((10.0, 100.0, 2000.0)), some_seconds(chance)
+    return chance.pick(_SERVERS), chance.pick((10.0, 100.0, 2000.0)), some_seconds(chance)
 
 
 #: Seconds that dockerd may take to end.
