@@ -45,6 +45,10 @@ _BEFORE_JOIN, _RUNNING, _BETWEEN = 0.005, 0.2, 0.15
 _POOL, _GATEWAY = "10.21.0.0/16", "10.21.255.254"
 
 
+#: The version of its API that the played Docker takes.
+API_VERSION = "1.41"
+
+
 class Docker(ThreadingMixIn, UnixStreamServer):
     """A Docker with networks, the first of which has all endpoints; it knows the name of each endpoint's container."""
 
@@ -67,7 +71,7 @@ class _Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer."""
         self.server.questions += 1
-        asked = urlsplit(self.path)
+        asked = urlsplit(self.path.removeprefix(f"/v{API_VERSION}"))
         answer: Any = []
         if asked.path == "/networks":
             answer = list(self.server.networks.values())
@@ -79,6 +83,7 @@ class _Answers(BaseHTTPRequestHandler):
             answer = [self._container(name) for name in self.server.containers.copy() if wanted(f"/{name}")]
         content = json.dumps(answer).encode()
         self.send_response(200)
+        self.send_header("Api-Version", API_VERSION)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

@@ -54,6 +54,8 @@ strports.service("unix:{path}", Site(app.resource())).setServiceParent(applicati
 JOIN = {"NetworkID": NETWORK, "EndpointID": ENDPOINT, "SandboxKey": "/x", "Options": {}}
 #: Seconds for anything that is waited for.
 PATIENCE = 20.0
+#: The version of its API that the played Docker takes.
+API_VERSION = "1.41"
 
 Figures = dict[str, float]
 
@@ -77,9 +79,10 @@ class _Answers(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a list with an empty one, and one thing with an empty object."""
-        place = self.path.partition("?")[0]
+        place = self.path.partition("?")[0].removeprefix(f"/v{API_VERSION}")
         body = b"[]" if place in ("/networks", "/containers/json", "/plugins") else b"{}"
         self.send_response(200)
+        self.send_header("Api-Version", API_VERSION)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -51,7 +51,7 @@ DOCKER = Part(
     status="answers",
     address="unix:///docker.sock",
     since=NOW - 90,
-    details={"server": "Docker/26.1.5 (linux)", "seconds": 0.0021},
+    details={"server": "Docker/26.1.5 (linux)", "api_version": "1.45", "seconds": 0.0021},
 )
 PARTS = (VRS, BRIDGE, CONTROLLER, DOCKER)
 

@@ -84,7 +84,7 @@ class StatusLines(SynchronousTestCase):
                 "VRS         connected  unix:/db.sock",
                 "Bridge      there  alubr0",
                 "Controller  connected",
-                "Docker      26.1.5  answers in 2 ms  unix:///docker.sock",
+                "Docker      26.1.5  API 1.45  answers in 2 ms  unix:///docker.sock",
                 "VSD         not configured",
                 "Networks    1",
                 "Endpoints   1 resolved",

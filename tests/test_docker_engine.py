@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -120,11 +121,22 @@ async def failure_of(attempt: Awaitable[object], kind: type[_Problem]) -> _Probl
 
 
 class Daemon(Factory):
-    """Answers each request on a unix socket with the bytes that ``answer`` gives; None leaves it hanging."""
+    """Answers each request on a unix socket with the bytes that ``answer`` gives; None leaves it hanging.
 
-    def __init__(self, answer: Callable[[str], bytes | None]) -> None:
+    ``answer`` is given the path without the version, and ``requests`` has it so. ``paths`` has all that was asked.
+
+    Args:
+        answer: Gives the bytes.
+        versions: The lowest and the highest version of the API that it takes. It says so to ``/_ping``, and refuses
+            others in the words of Docker.
+    """
+
+    def __init__(self, answer: Callable[[str], bytes | None], versions: tuple[str, str] = ("1.12", "1.41")) -> None:
         self.answer = answer
+        self.versions = versions
+        self.ping = lambda: http(b"OK", headers=f"Api-Version: {self.versions[1]}\r\n")
         self.requests: list[str] = []
+        self.paths: list[str] = []
         self.connections: list[Conversation] = []
         self.asked: list[Deferred[None]] = []
         self.closed: list[Deferred[None]] = []
@@ -139,6 +151,22 @@ class Daemon(Factory):
         waiters.append(waiter)
         return waiter
 
+    def reply(self, version: str, target: str) -> bytes | None:
+        """Answer a question."""
+        self.requests.append(target)
+        lowest, highest = self.versions
+        if version and _number(version) < _number(lowest):
+            wanted = f"Minimum supported API version is {lowest}, please upgrade your client to a newer version"
+            return http({"message": f"client version {version} is too old. {wanted}"}, 400)
+        if version and _number(version) > _number(highest):
+            wanted = f"Maximum supported API version is {highest}"
+            return http({"message": f"client version {version} is too new. {wanted}"}, 400)
+        return self.answer(target)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
 
 class Conversation(Protocol):
     """One connection of the fake daemon."""
@@ -151,27 +179,36 @@ class Conversation(Protocol):
         self.received += data
         if not self.received.endswith(b"\r\n\r\n"):
             return
-        target = self.received.split(b" ", 2)[1].decode()
-        self.daemon.requests.append(target)
-        answer = self.daemon.answer(target)
+        path = self.received.split(b" ", 2)[1].decode()
+        self.daemon.paths.append(path)
+        if path == "/_ping":
+            self.daemon.connections.remove(self)
+            self._send(self.daemon.ping())
+            return
+        versioned = re.fullmatch("/v([0-9.]+)(/.*)", path)
+        self._send(self.daemon.reply(*versioned.groups() if versioned else ("", path)))
+        while self.daemon.asked:
+            self.daemon.asked.pop().callback(None)
+
+    def _send(self, answer: bytes | None) -> None:
         if answer is not None:
             assert self.transport is not None
             self.transport.write(answer)
             self.transport.loseConnection()
-        while self.daemon.asked:
-            self.daemon.asked.pop().callback(None)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.daemon.connections.remove(self)
-        while self.daemon.closed:
-            self.daemon.closed.pop().callback(None)
+        if self in self.daemon.connections:
+            self.daemon.connections.remove(self)
+            while self.daemon.closed:
+                self.daemon.closed.pop().callback(None)
 
 
-def http(content: object, status: int = 200) -> bytes:
+def http(content: object, status: int = 200, headers: str = "") -> bytes:
     """Build an answer as dockerd sends it."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+    return b"HTTP/1.1 %d X\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
         status,
+        headers.encode(),
         len(body),
         body,
     )
@@ -261,8 +298,8 @@ class DaemonCase(TestCase):
         self.address = f"unix://{self.path}"
         self.engine = connect(reactor, self.address, 2.0, clock=self.clock)
 
-    def listen(self, answer: Callable[[str], bytes | None]) -> Daemon:
-        daemon = Daemon(answer)
+    def listen(self, answer: Callable[[str], bytes | None], versions: tuple[str, str] = ("1.12", "1.41")) -> Daemon:
+        daemon = Daemon(answer, versions)
         port = reactor.listenUNIX(str(self.path), daemon)
         self.addCleanup(port.stopListening)
         return daemon
@@ -427,7 +464,7 @@ class Misbehaviour(DaemonCase):
         return str(problem)
 
     async def test_no_daemon(self) -> None:
-        self.assertIn("GET /networks: ", await self.unavailable())
+        self.assertIn("GET /_ping: ", await self.unavailable())
 
     async def test_no_network_is_not_unavailable(self) -> None:
         self.listen(lambda _: http({"message": "no such network"}, 404))

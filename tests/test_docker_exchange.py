@@ -121,7 +121,7 @@ class Answers(TestCase):
             with self.subTest(name):
                 self.answer = answer
                 problem = str(await failure_of(self.engine.networks(bool), DockerUnavailable))
-                self.assertIn(f"Docker at unix://{self.path} (DockerEndpoint): GET /networks: ", problem)
+                self.assertIn(f"Docker at unix://{self.path} (DockerEndpoint): GET /v1.41/networks: ", problem)
                 self.assertIn(reason, problem)
                 self.assertLess(len(problem), 300)
                 self.assertNotIn("\n", problem)
@@ -140,7 +140,7 @@ class Answers(TestCase):
         ):
             engine = connect(reactor, address, 2.0)
             problem = str(await failure_of(engine.networks(bool), DockerUnavailable))
-            self.assertEqual(problem, f"Docker at {address} (DockerEndpoint): GET /networks: {reason}")
+            self.assertEqual(problem, f"Docker at {address} (DockerEndpoint): GET /_ping: {reason}")
 
     async def test_the_first_connection_is_cut_when_too_much_comes(self) -> None:
         """A daemon that sends without an end is not listened to until the time is over."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
@@ -25,19 +26,20 @@ FORBIDDEN = Answer(403, "Forbidden", b"")
 
 
 class PlayedExchange(Exchange):
-    """Answers by path at once; a class of error is raised."""
+    """Answers by path at once; a class of error is raised. It takes version 1.41, and others if it is told so."""
 
     def __init__(self, answers: Mapping[str, object]) -> None:
         super().__init__(MemoryReactorClock(), ADDRESS, Clock(), 2, 1000)
         self.answers = answers
-        self.asked: list[str] = []
 
-    async def get(self, path: str, query: Mapping[str, str]) -> Answer:
-        self.asked.append(path)
-        answer = self.answers.get(path, self.answers.get("*"))
+    async def get(self, path: str, query: Mapping[str, str], since: float) -> Answer:
+        answer = self.answers.get(path.removeprefix("/v1.41"), self.answers.get("*"))
+        if path == "/_ping" and answer is None:
+            answer = Answer(200, "OK", b"OK", api_version="1.41")
         if isinstance(answer, type):
             raise self.unavailable(path, "nobody there", answer)
-        return answer if isinstance(answer, Answer) else Answer(200, "OK", json.dumps(answer).encode())
+        given = answer if isinstance(answer, Answer) else Answer(200, "OK", json.dumps(answer).encode())
+        return attrs.evolve(given, path=path)
 
 
 class PresenceTests(SynchronousTestCase):
@@ -91,11 +93,12 @@ class PresenceTests(SynchronousTestCase):
         self.clock.pump([1.0] * 600)
         ((level, warning),) = self.told
         self.assertEqual(level, LogLevel.warn)
-        self.assertTrue(warning.startswith(f"Docker at {ADDRESS} (DockerEndpoint): GET /networks: nobody there; "))
+        self.assertTrue(warning.startswith(f"Docker at {ADDRESS} (DockerEndpoint): GET /_ping: nobody there; "))
         for part in (
             "no repairs",
             "new ones reach nothing unless label_policy is late",
-            "GET /networks,",
+            "GET /_ping and",
+            "such as /v1.41/networks,",
             "/networks/ID",
             "/containers/json",
             "/plugins",
@@ -142,8 +145,8 @@ class PresenceTests(SynchronousTestCase):
         for _ in range(5):
             self.ask("plugins", "networks", "network", "containers")
             self.clock.pump([1.0] * 30)
-        self.assertEqual(self.levels(), ["info", "warn"])
-        self.assertIn("GET /networks: it answered 403 Forbidden; without its answers", self.told[1][1])
+        self.assertEqual(self.levels(), ["info", "info", "warn"])
+        self.assertIn("GET /networks: it answered 403 Forbidden; without its answers", self.told[2][1])
 
     def test_a_proxy_that_refuses_the_plugins(self) -> None:
         """Docker has none then, which is told once and is no trouble."""
@@ -154,7 +157,7 @@ class PresenceTests(SynchronousTestCase):
             )
         self.ask("networks", "containers")
         self.assertEqual(self.levels(), ["info"])
-        self.assertIn("GET /plugins: it answered 400 No; ", self.told[0][1])
+        self.assertIn("GET /v1.41/plugins: it answered 400 No; ", self.told[0][1])
         self.assertTrue(self.presence.there)
 
     def test_plugins_that_cannot_be_told(self) -> None:

@@ -88,4 +88,4 @@ class FullQueue(TestCase):
     async def test_docker(self) -> None:
         """So does what Docker is asked."""
         problem = await failure_of(connect(reactor, f"unix://{self.path}", 2.0).networks(bool), DockerUnavailable)
-        self.assertIn("GET /networks: no answer: cannot connect: no more connections are accepted", str(problem))
+        self.assertIn("GET /_ping: no answer: cannot connect: no more connections are accepted", str(problem))

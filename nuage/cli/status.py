@@ -91,7 +91,8 @@ def _well(part: Mapping[str, Any]) -> str:
     version = server.removeprefix("Docker/").partition(" ")[0] if server.startswith("Docker/") else ""
     seconds = part["details"].get("seconds")
     answers = "answers" if seconds is None else f"answers in {seconds * 1000:.0f} ms"
-    return f"{version}  {answers}" if version else answers
+    api_version = part["details"].get("api_version")
+    return "  ".join(filter(None, [version, api_version and f"API {api_version}", answers]))
 
 
 def _endpoints(report: Report) -> str:

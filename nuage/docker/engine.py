@@ -3,7 +3,7 @@
 Every question is bounded in time: dockerd answers nothing while it starts, and meanwhile waits for this driver. Nothing
 asks ``GET /containers/{id}/json`` during a call from Docker: inside a Join it would wait for the lock that Docker holds
 for the Join.
-Paths have no version; every daemon serves them.
+In which version of the API it is asked, :mod:`nuage.docker.negotiation` finds out.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from nuage.docker import descriptions
 from nuage.docker.descriptions import UNREADABLE, Listed, Network
 from nuage.docker.exchange import LARGEST_ANSWER, Answer, Exchange
+from nuage.docker.negotiation import Negotiation
 from nuage.docker.presence import REACHING, Again, Presence
 from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable, NuageError
 from nuage.model import Container, Use
@@ -82,6 +83,7 @@ class Engine:
 
     def __init__(self, exchange: Exchange, presence: Presence) -> None:
         self._exchange = exchange
+        self._negotiation = Negotiation(exchange, presence)
         self.presence = presence
         self.questions: Watchers[str] = Watchers("questions to Docker")
         self._told = Told()
@@ -119,9 +121,9 @@ class Engine:
 
         def read(answer: Answer) -> list[tuple[str, str]]:
             if answer.refused:
-                self.presence.without_plugins(self._exchange.refusal(path, answer))
+                self.presence.without_plugins(self._negotiation.refusal(answer))
                 return []
-            return self._listed(path, answer, descriptions.plugin)[0]
+            return self._listed(answer, descriptions.plugin)[0]
 
         plugins = await self._ask(path, path, read)
         return frozenset(name for name, its_socket in plugins if its_socket == socket)
@@ -183,7 +185,7 @@ class Engine:
         path = f"/containers/{quote(container_id, safe='')}/json"
 
         def read(answer: Answer) -> str:
-            return "" if answer.unknown else self._understood(path, answer, descriptions.failure)
+            return "" if answer.unknown else self._understood(answer, descriptions.failure)
 
         return await self._ask("/containers/ID/json", path, read)
 
@@ -199,7 +201,7 @@ class Engine:
         path = f"/containers/{quote(container_id, safe='')}/json"
 
         def read(answer: Answer) -> Mapping[str, Mapping[str, str]]:
-            return {} if answer.unknown else self._understood(path, answer, descriptions.driver_options)
+            return {} if answer.unknown else self._understood(answer, descriptions.driver_options)
 
         options = await self._ask("/containers/ID/json", path, read)
         if endpoint_id not in options:
@@ -213,7 +215,7 @@ class Engine:
         path = f"/networks/{quote(network_id, safe='')}"
 
         def read(answer: Answer) -> _Value | None:
-            return None if answer.unknown else self._understood(path, answer, parse)
+            return None if answer.unknown else self._understood(answer, parse)
 
         network = await self._ask("/networks/ID", path, read)
         if network is None:
@@ -223,7 +225,7 @@ class Engine:
     async def _list(
         self, path: str, parse: Callable[[Any], _Value], query: Mapping[str, str] | None = None
     ) -> tuple[list[_Value], bool]:
-        return await self._ask(path, path, lambda answer: self._listed(path, answer, parse), query)
+        return await self._ask(path, path, lambda answer: self._listed(answer, parse), query)
 
     async def _ask(
         self, kind: str, path: str, read: Callable[[Answer], _Value], query: Mapping[str, str] | None = None
@@ -242,8 +244,8 @@ class Engine:
     ) -> _Value:
         again = partial(self._ask, kind, path, read, query)
         with self._noting(REACHING, again):
-            answer = await self._exchange.get(path, query or {})
-            self.presence.took(answer.seconds, answer.server)
+            answer = await self._negotiation.get(path, query or {})
+            self.presence.took(answer.seconds, answer.server, self._negotiation.version)
         with self._noting(kind, again):
             return read(answer)
 
@@ -256,10 +258,10 @@ class Engine:
             raise
         self.presence.answered(step)
 
-    def _listed(self, path: str, answer: Answer, parse: Callable[[Any], _Value]) -> tuple[list[_Value], bool]:
+    def _listed(self, answer: Answer, parse: Callable[[Any], _Value]) -> tuple[list[_Value], bool]:
         """Return the items of a list that can be read, and whether that is all of them."""
-        items = self._understood(path, answer, descriptions.items)
-        parsed = [self._item(path, item, parse) for item in items]
+        items = self._understood(answer, descriptions.items)
+        parsed = [self._item(answer.path, item, parse) for item in items]
         readable = [item for item in parsed if item is not None]
         return readable, len(readable) == len(items)
 
@@ -274,14 +276,14 @@ class Engine:
                 self._log.warn("{problem}", problem=str(self._exchange.unavailable(path, reason)))
             return None
 
-    def _understood(self, path: str, answer: Answer, parse: Callable[[Any], _Value]) -> _Value:
+    def _understood(self, answer: Answer, parse: Callable[[Any], _Value]) -> _Value:
         if answer.status != 200:
-            raise self._exchange.refusal(path, answer)
+            raise self._negotiation.refusal(answer)
         try:
             return parse(json.loads(answer.body))
         except UNREADABLE:
             reason = f"not understood: it answered {answer.status} with something unexpected: {answer.body[:80]!r}"
-        raise self._exchange.unavailable(path, reason, AnswerUnreadable)
+        raise self._exchange.unavailable(answer.path, reason, AnswerUnreadable)
 
 
 def connect(

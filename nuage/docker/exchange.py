@@ -24,7 +24,7 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable
-from nuage.http import Late, NoAnswer, Requests, excerpt
+from nuage.http import Late, NoAnswer, Requests, Response, excerpt
 
 #: Bytes that an answer may have. A list of 10,000 containers has some 20 MB.
 LARGEST_ANSWER = 64 << 20
@@ -34,7 +34,8 @@ LARGEST_ANSWER = 64 << 20
 class Answer:
     """What Docker answered.
 
-    ``server`` is the program that answered and its version, as it says; ``seconds`` is how long it took.
+    ``server`` is the program that answered and its version, as it says, and ``api_version`` the highest version of the
+    API that it takes; both are empty if it does not say. ``seconds`` is how long it took. ``path`` is what was asked.
     """
 
     status: int
@@ -42,6 +43,8 @@ class Answer:
     body: bytes
     server: str = ""
     seconds: float = 0.0
+    api_version: str = ""
+    path: str = ""
 
     @property
     def refused(self) -> bool:
@@ -91,35 +94,57 @@ class Exchange:
         self._clock = clock
         self._timeout = timeout
 
-    async def get(self, path: str, query: Mapping[str, str]) -> Answer:
+    def now(self) -> float:
+        """Return the time of the clock."""
+        return self._clock.seconds()
+
+    async def get(self, path: str, query: Mapping[str, str], since: float) -> Answer:
         """Ask, and return the answer, whatever its status.
+
+        Args:
+            path: What is asked.
+            query: The parameters.
+            since: When the time of the question began, by :meth:`now`.
 
         Raises:
             DockerUnreachable: Nobody listens there.
             DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
-        began = self._clock.seconds()
+        began = self.now()
+        left = max(since + self._timeout - began, 0.0)
         try:
-            response = await self._requests.ask("GET", f"http://docker{path}", self._timeout, params=query)
+            response = await self._requests.ask("GET", f"http://docker{path}", left, params=query)
         except Late as problem:
             reason = f"late: it did not answer within docker_timeout, {self._timeout:g} seconds"
             raise self.unavailable(path, f"{reason}; raise that if Docker only needs longer") from problem
         except NoAnswer as problem:
             kind = DockerUnavailable if problem.connected else DockerUnreachable
             raise self.unavailable(path, str(problem), kind) from problem
-        (server, *_) = response.headers.getRawHeaders("server") or [""]
-        took = self._clock.seconds() - began
-        return Answer(response.status, response.phrase, response.body, excerpt(server), took)
+        return Answer(
+            response.status,
+            response.phrase,
+            response.body,
+            server=_header(response, "server"),
+            seconds=self.now() - began,
+            api_version=_header(response, "api-version"),
+            path=path,
+        )
 
-    def refusal(self, path: str, answer: Answer) -> DockerUnavailable:
-        """Return the error of a question about ``path`` whose answer is an error."""
-        return self.unavailable(path, answer.refusal(), DockerRefused if answer.refused else DockerUnavailable)
+    def refusal(self, answer: Answer) -> DockerUnavailable:
+        """Return the error of a question whose answer is an error."""
+        return self.unavailable(answer.path, answer.refusal(), DockerRefused if answer.refused else DockerUnavailable)
 
     def unavailable(
         self, path: str, reason: str, kind: type[DockerUnavailable] = DockerUnavailable
     ) -> DockerUnavailable:
         """Return the error of a question about ``path``."""
         return kind(f"Docker at {self.address} (DockerEndpoint): GET {path}: {reason}")
+
+
+def _header(response: Response, name: str) -> str:
+    """Return a header of an answer, empty if it has none."""
+    (first, *_) = response.headers.getRawHeaders(name) or [""]
+    return excerpt(first)
 
 
 @implementer(IAgentEndpointFactory)

@@ -42,7 +42,8 @@ _MEANING = (
 )
 _REMEDY = (
     "DockerEndpoint has to name the socket of Docker, and this process has to be allowed to open it; a proxy in front "
-    "of it has to allow GET /networks, /networks/ID, /containers/json, /containers/ID/json and /plugins"
+    "of it has to allow GET /_ping and, with a version before them, such as /v1.41/networks, /networks, /networks/ID, "
+    "/containers/json, /containers/ID/json and /plugins"
 )
 
 Again = Callable[[], Awaitable[object]]
@@ -74,11 +75,12 @@ class Presence:
         self._clock = clock
         self._address = address
         self._troubles: dict[str, _Trouble] = {}
-        self._was_there = self._told = self._plugins_refused = False
+        self._was_there = self._told = self._plugins_refused = self._version_untold = False
         self._started = False
-        #: How long the last answer took, in seconds; and the program that gave it, such as "Docker/26.1.5 (linux)".
+        #: How long the last answer took, in seconds; the program that gave it, such as "Docker/26.1.5 (linux)"; and the
+        #: version of the API in which it was asked, such as "1.41", empty without one.
         self.seconds: float | None = None
-        self.server = ""
+        self.server = self.api_version = ""
         self._next: IDelayedCall | None = None
         self._asking: Deferred[None] | None = None
 
@@ -99,9 +101,9 @@ class Presence:
             return str(trouble.problem)
         return f"Docker at {self._address} {'answers' if self._was_there else 'has not been asked yet'}"
 
-    def took(self, seconds: float, server: str) -> None:
-        """Note how long an answer took, and who gave it."""
-        self.seconds, self.server = seconds, server
+    def took(self, seconds: float, server: str, api_version: str) -> None:
+        """Note how long an answer took, who gave it, and in which version of the API it was asked."""
+        self.seconds, self.server, self.api_version = seconds, server, api_version
 
     def answered(self, question: str) -> None:
         """Note that a question was answered well."""
@@ -131,6 +133,20 @@ class Presence:
                     str(problem),
                     "the networks of managed plugins are left alone",
                     "if this driver is a managed plugin, a proxy in front of Docker has to allow GET /plugins",
+                ),
+            )
+
+    def without_version(self, problem: DockerUnavailable) -> None:
+        """Note that nobody says which version of the API Docker takes."""
+        if not self._version_untold:
+            self._version_untold = True
+            self._log.info(
+                "{refusal}",
+                refusal=joined(
+                    str(problem),
+                    "Docker is asked without a version of its API, which it deprecates",
+                    "a proxy in front of Docker has to allow GET /_ping and paths with a version, "
+                    "such as /v1.41/networks",
                 ),
             )
 

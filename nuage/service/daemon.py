@@ -173,7 +173,11 @@ class Daemon:
                 address=self._config.docker_endpoint,
                 remedy=docker.remedy,
                 needed=False,
-                details=lambda: {"server": docker.server, "seconds": docker.seconds},
+                details=lambda: {
+                    "server": docker.server,
+                    "api_version": docker.api_version,
+                    "seconds": docker.seconds,
+                },
             )
         )
         return watched + self.vsd.watched()

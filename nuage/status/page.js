@@ -296,14 +296,14 @@ function explainNetwork(seen) {
 }
 
 function explainPart(part) {
-  const { seconds, ...details } = part.details;
+  const { seconds, api_version, ...details } = part.details;
   return [
     make("h2", { class: health(part) }, icon(iconOf(part)), short(part.name)),
     make("p", {}, part.status),
     ...remedies(problemsOf(part.key)),
     make("p", {}, part.there === null ? "unknown for " : part.there ? "there for " : "away for ", time(part.since)),
     facts({ address: part.address, "came back": part.returns ? `${part.returns} times` : null, ...details,
-      "answers in": seconds ? `${Math.ceil(seconds * 1000)} ms` : null }),
+      "API version": api_version, "answers in": seconds ? `${Math.ceil(seconds * 1000)} ms` : null }),
   ];
 }
 

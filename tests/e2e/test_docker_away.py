@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import signal
 import socket
@@ -25,13 +26,16 @@ class Proxy(ThreadingUnixStreamServer):
         super().__init__(str(path), _Question)
         self.docker = docker
         self.refused = 0
+        self.asked: set[str] = set()
 
 
 class _Question(StreamRequestHandler):
     def handle(self) -> None:
         proxy = cast(Proxy, self.server)
         request = b"".join(iter(self.rfile.readline, b"\r\n"))
-        if request.startswith(b"GET /plugins"):
+        path = request.split()[1].decode()
+        proxy.asked.add(path.partition("?")[0])
+        if path.endswith("/plugins"):
             proxy.refused += 1
             self.wfile.write(b"HTTP/1.0 403 Forbidden\r\n\r\n")
             return
@@ -85,7 +89,9 @@ class DockerAwayTests(HostTestCase):
         self.host.plugin.process.send(signal.SIGUSR2)
         wait_until("the port is back", lambda: self.state() == whole, 10)
         self.assertEqual(self.said(written, "#warn]", "DockerEndpoint"), [])
-        self.assertEqual(len(self.said(written, "#info]", "DockerEndpoint", "GET /plugins: it answered 403")), 1)
+        self.assertEqual(len(self.said(written, "#info]", "DockerEndpoint", "/plugins: it answered 403")), 1)
+        self.assertIn("/_ping", proxy.asked)
+        self.assertEqual([path for path in proxy.asked - {"/_ping"} if not re.match(r"/v1\.\d+/", path)], [])
         self.assertEqual(self.said(written, "Traceback"), [])
 
         written = self.ask_at(self.folder / "nowhere.sock")

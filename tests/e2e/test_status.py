@@ -59,7 +59,7 @@ class StatusTests(HostTestCase):
         done = self.host.plugin.ask("status")
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
         version = self.docker("version", "-f", "{{.Server.Version}}")
-        self.assertRegex(self.line("Docker"), rf"^{re.escape(version)}  answers in \d+ ms  unix:")
+        self.assertRegex(self.line("Docker"), rf"^{re.escape(version)}  API 1\.\d+  answers in \d+ ms  unix:")
         self.assertRegex(self.line("VRS"), r"^connected  unix:")
         self.assertEqual((self.line("Controller"), self.line("Endpoints")), ("connected", "1 resolved"))
         self.assertEqual((self.line("Clean-up"), self.line("Problems")), ("nothing pending", "none"))
