@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.errors import Refused
 from nuage.model import Container, Endpoint, Network
-from nuage.vrs.policy import check_labels, endpoint_options, entity_metadata, port_metadata
+from nuage.vrs.policy import check_labels, entity_metadata, port_metadata
 
 
 def _network(policy_group: str | None = None) -> Network:
@@ -59,26 +59,6 @@ class Precedence(SynchronousTestCase):
             "nuage-orchestrationID": "o-1",
             "nuage-siteID": "s-1",
         }
-
-
-class EndpointOptions(SynchronousTestCase):
-    """``driver-opt`` of an endpoint."""
-
-    def test_docker_s_own_are_passed_over(self) -> None:
-        """Ours are kept."""
-        given = {"com.docker.network.portmap": [], "nuage.policy-group": "web", "other": 1}
-        assert endpoint_options(given) == {"nuage.policy-group": "web"}
-
-    def test_refused(self) -> None:
-        """With the nearest known name, or what a value has to be."""
-        for options, message in (
-            ({"nuage.policygroup": "web"}, 'unknown driver-opt "nuage.policygroup"; did you mean "nuage.policy-group"'),
-            ({"Nuage.Policy-Group": "web"}, 'unknown driver-opt "Nuage.Policy-Group"; did you mean "nuage.policy-grou'),
-            ({"nuage.policy-group": " "}, 'driver-opt "nuage.policy-group" is empty; give a name'),
-            ({"nuage.policy-group": ["web"]}, 'driver-opt "nuage.policy-group" is a list; give a name'),
-        ):
-            with self.assertRaisesRegex(Refused, message):
-                endpoint_options(options)
 
 
 class Labels(SynchronousTestCase):

@@ -35,6 +35,7 @@ from twisted.python.failure import Failure
 from nuage import names
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
+from nuage.driver.endpoint_options import endpoint_options
 from nuage.driver.mac import mac_of
 from nuage.driver.places import Places
 from nuage.driver.resolution import check_resolution, unresolved
@@ -43,7 +44,7 @@ from nuage.errors import NuageError, Refused, SwitchError, VsdUnavailable
 from nuage.libnetwork.payloads import CreateEndpoint
 from nuage.model import Container, Endpoint, Network
 from nuage.vrs.errors import NotConnected, NotResolved
-from nuage.vrs.policy import ORCHESTRATION_ID, check_labels, endpoint_options, named_policy
+from nuage.vrs.policy import ORCHESTRATION_ID, check_labels, named_policy
 from nuage.vrs.switch import Switch
 from nuage.watchers import Watchers
 

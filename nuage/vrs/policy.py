@@ -23,26 +23,13 @@ ENDPOINT_OPTIONS = (POLICY_GROUP, REDIRECTION_TARGET)
 LABELS = (POLICY_GROUP, REDIRECTION_TARGET, ORCHESTRATION_ID)
 
 
-def endpoint_options(options: Mapping[str, object]) -> dict[str, str]:
-    """Return this driver's options of an endpoint.
-
-    Raises:
-        Refused: One is unknown, or its value is not a name.
-    """
-    ours = _ours(options)
-    for key, value in ours.items():
-        if problem := problem_of("driver-opt", key, value, ENDPOINT_OPTIONS):
-            raise Refused(problem)
-    return {key: str(value) for key, value in ours.items()}
-
-
 def check_labels(container: Container) -> None:
     """Make sure that this driver's labels of a container can be followed.
 
     Raises:
         Refused: One is unknown, or its value is not a name.
     """
-    for key, value in _ours(container.labels).items():
+    for key, value in ours(container.labels).items():
         if problem := problem_of("label", key, value, LABELS):
             raise Refused(f'container "{container.name}": {problem}')
 
@@ -101,5 +88,6 @@ def _first(key: str, endpoint: Endpoint, container: Container | None) -> str | N
     return endpoint.options.get(key) or labels.get(key)
 
 
-def _ours(given: Mapping[str, object]) -> dict[str, object]:
+def ours(given: Mapping[str, object]) -> dict[str, object]:
+    """Return those of some options or labels that are this driver's."""
     return {key: value for key, value in given.items() if key.lower().startswith(PREFIX)}
