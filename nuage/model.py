@@ -152,8 +152,9 @@ class Endpoint:
     """One attachment of one container to one network.
 
     ``options`` are the driver options of the endpoint: Docker tells them when it creates the endpoint, and never again.
-    ``owner`` is as in a network. ``split``: the VSD has a Container of its id already, which has
-    the address; the VRS is told of no place then (split activation).
+    ``interface_name`` is what the user calls the interface in the container, None for Docker's choice. ``owner`` is as
+    in a network. ``split``: the VSD has a Container of its id already, which has the address; the VRS is told of no
+    place then (split activation).
     """
 
     id: str
@@ -162,6 +163,7 @@ class Endpoint:
     address: IPv4Interface | None = None
     address_v6: IPv6Interface | None = None
     options: Mapping[str, str] = attrs.field(factory=dict)
+    interface_name: str | None = None
     owner: str | None = None
     split: bool = False
 

@@ -14,6 +14,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
 from nuage import names
+from nuage.driver.endpoint_options import INTERFACE_NAME
 from nuage.errors import LinkError, Refused, SwitchError
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
@@ -287,6 +288,15 @@ class Attaching(DriverTestCase):
         joined = (await self.plugin.driver.join(_join())).to_json()
         assert "Gateway" not in joined
         assert joined["DisableGatewayService"] is True
+
+    async def test_a_name_for_the_interface(self) -> None:
+        """Docker tells it with CreateEndpoint only, and the Join may come after a restart. A bad one is refused."""
+        with self.assertRaisesRegex(Refused, 'driver-opt "com.docker.network.endpoint.ifname" is "a/b"'):
+            await self.plugin.driver.create_endpoint(_endpoint(Options={INTERFACE_NAME: "a/b"}))
+        self.assert_nothing_left()
+        await self.plugin.driver.create_endpoint(_endpoint(Options={INTERFACE_NAME: "web0"}))
+        joined = (await self.restarted().driver.join(_join())).to_json()
+        assert joined["InterfaceName"] == {"SrcName": "nca31e991e80064", "DstPrefix": "web", "DstName": "web0"}
 
     async def test_a_network_without_a_gateway(self) -> None:
         """Docker is kept from adding an interface of its own, which a gateway of IPv6 does not do."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from nuage.driver.endpoint_options import endpoint_options
+from nuage.driver.endpoint_options import INTERFACE_NAME, endpoint_options, interface_name
 from nuage.errors import Refused
 
 
@@ -26,3 +28,42 @@ class EndpointOptions(SynchronousTestCase):
         ):
             with self.assertRaisesRegex(Refused, message):
                 endpoint_options(options)
+
+
+class InterfaceName(SynchronousTestCase):
+    """The name that a user gives the interface in the container."""
+
+    def test_good(self) -> None:
+        """It may have what the kernel allows; most endpoints have none."""
+        for name in ("web0", "a", "x" * 15, "eth1.5", "...", "-_@"):
+            with self.subTest(name):
+                self.assertEqual(interface_name({INTERFACE_NAME: name}), name)
+        self.assertIsNone(
+            interface_name({"com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1"})
+        )
+
+    def test_bad(self) -> None:
+        """The message names the option, its value and what a name has to be."""
+        bad: tuple[object, ...] = (
+            "",
+            "x" * 16,
+            ".",
+            "..",
+            "a/b",
+            "a b",
+            "a\tb",
+            "a\nb",
+            "a:b",
+            "web%d",
+            "wüb",
+            "\0",
+            7,
+            None,
+        )
+        for name in bad:
+            with self.subTest(name):
+                problem = self.assertRaises(Refused, interface_name, {INTERFACE_NAME: name})
+                self.assertIn(
+                    f'driver-opt "com.docker.network.endpoint.ifname" is {json.dumps(name)}; give', str(problem)
+                )
+                self.assertIn("1 to 15", str(problem))

@@ -278,6 +278,18 @@ class Answers(SynchronousTestCase):
                 {"InterfaceName": link, "GatewayIPv6": str(v6), "DisableGatewayService": True},
             ),
             (payloads.Joined("nc1", v4, v6), {"InterfaceName": link, "Gateway": str(v4), "GatewayIPv6": str(v6)}),
+            (
+                payloads.Joined("nc1", v4, name="lan"),
+                {"InterfaceName": {**link, "DstName": "lan"}, "Gateway": str(v4)},
+            ),
+            (
+                payloads.Joined("nc1", v4, name="web10"),
+                {"InterfaceName": {**link, "DstPrefix": "web1", "DstName": "web10"}, "Gateway": str(v4)},
+            ),
+            (
+                payloads.Joined("nc1", v4, name="0"),
+                {"InterfaceName": {**link, "DstName": "0"}, "Gateway": str(v4)},
+            ),
             (payloads.OperationalInfo({"ofport": 1}), {"Value": {"ofport": 1}}),
         )
         for answer, wire in answers:

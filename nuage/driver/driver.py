@@ -74,11 +74,12 @@ class Driver:
         """Make the container's link and attach it to the switch."""
         await self._switch.ready()
         network = await self._networks.get(request.network_id)
-        gateway = await self._endpoints.attach_endpoint(network, request.endpoint_id)
+        endpoint, gateway = await self._endpoints.attach_endpoint(network, request.endpoint_id)
         return payloads.Joined(
             source=names.container_end_name(request.endpoint_id),
             gateway=None if network.internal else gateway,
             gateway_v6=None if network.internal else network.gateway_v6,
+            name=endpoint.interface_name,
         )
 
     async def endpoint_oper_info(self, request: payloads.EndpointCall) -> payloads.OperationalInfo:

@@ -35,7 +35,7 @@ from twisted.python.failure import Failure
 from nuage import names
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
-from nuage.driver.endpoint_options import endpoint_options
+from nuage.driver.endpoint_options import endpoint_options, interface_name
 from nuage.driver.mac import mac_of
 from nuage.driver.places import Places
 from nuage.driver.resolution import check_resolution, unresolved
@@ -137,6 +137,7 @@ class Endpoints:
                 address=address,
                 address_v6=request.address_v6,
                 options=endpoint_options(request.options),
+                interface_name=interface_name(request.options),
             )
             endpoint = await self._bound(network, endpoint)
             undo = partial(self._forget_endpoint, endpoint.id)
@@ -145,14 +146,14 @@ class Endpoints:
             self._containers.expect(network.id, endpoint.id)
         return endpoint
 
-    async def attach_endpoint(self, network: Network, endpoint_id: str) -> IPv4Address | None:
-        """Make the container's link, attach it to the switch, and return the gateway."""
+    async def attach_endpoint(self, network: Network, endpoint_id: str) -> tuple[Endpoint, IPv4Address | None]:
+        """Make the container's link, attach it to the switch, and return the endpoint and its gateway."""
         async with self._turns.turn(endpoint_id):
             endpoint = self._switch.endpoint(endpoint_id)
             if endpoint is None:
                 raise Refused(f"endpoint {endpoint_id} is not known here; start the container again")
             self._cleanup.cancel(endpoint.id)
-            return await self._attach(network, endpoint)
+            return endpoint, await self._attach(network, endpoint)
 
     async def detach_endpoint(self, endpoint_id: str) -> None:
         """Undo :meth:`attach_endpoint`. The endpoint stays known: it may be attached again."""

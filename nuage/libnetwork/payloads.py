@@ -193,6 +193,9 @@ class CreatedEndpoint:
 class Joined:
     """The interface that Docker has to move into the sandbox, and the container's default routes.
 
+    ``name`` is what the interface is to be called there, None for Docker's choice. Docker up to 29.7 overlooks it
+    (moby#52865), and puts the lowest free number after ``DstPrefix``: a name that ends with 0 comes about in this way.
+
     If no endpoint of a container has an IPv4 gateway, Docker would add a second interface on its ``docker_gwbridge``,
     past the VRS. An answer without an IPv4 gateway forbids that, even if it has an IPv6 gateway: older releases of
     Docker ignore that one (``needDefaultGW`` in moby's ``libnetwork/default_gateway.go``).
@@ -201,10 +204,11 @@ class Joined:
     source: str
     gateway: IPv4Address | None = None
     gateway_v6: IPv6Address | None = None
+    name: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that goes out."""
-        answer: dict[str, Any] = {"InterfaceName": {"SrcName": self.source, "DstPrefix": "eth"}}
+        answer: dict[str, Any] = {"InterfaceName": {"SrcName": self.source, **_named(self.name)}}
         if self.gateway is not None:
             answer["Gateway"] = str(self.gateway)
         else:
@@ -212,6 +216,14 @@ class Joined:
         if self.gateway_v6 is not None:
             answer["GatewayIPv6"] = str(self.gateway_v6)
         return answer
+
+
+def _named(name: str | None) -> dict[str, str]:
+    """Return what an answer to Join says of the interface's name in the container."""
+    if name is None:
+        return {"DstPrefix": "eth"}
+    prefix = name.removesuffix("0")
+    return {"DstPrefix": prefix if prefix and prefix != name else "eth", "DstName": name}
 
 
 @attrs.frozen
