@@ -290,9 +290,11 @@ class Attaching(DriverTestCase):
         assert joined["DisableGatewayService"] is True
 
     async def test_a_name_for_the_interface(self) -> None:
-        """Docker tells it with CreateEndpoint only, and the Join may come after a restart. A bad one is refused."""
+        """Docker tells it with CreateEndpoint only, and the Join may come after a restart. Bad options are refused."""
         with self.assertRaisesRegex(Refused, 'driver-opt "com.docker.network.endpoint.ifname" is "a/b"'):
             await self.plugin.driver.create_endpoint(_endpoint(Options={INTERFACE_NAME: "a/b"}))
+        with self.assertRaisesRegex(Refused, 'unknown driver-opt "policy-group"; did you mean'):
+            await self.plugin.driver.create_endpoint(_endpoint(Options={"policy-group": "web"}))
         self.assert_nothing_left()
         await self.plugin.driver.create_endpoint(_endpoint(Options={INTERFACE_NAME: "web0"}))
         joined = (await self.restarted().driver.join(_join())).to_json()

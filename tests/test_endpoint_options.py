@@ -6,7 +6,7 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from nuage.driver.endpoint_options import INTERFACE_NAME, endpoint_options, interface_name
+from nuage.driver.endpoint_options import INTERFACE_NAME, check_spelling, endpoint_options, interface_name
 from nuage.errors import Refused
 
 
@@ -28,6 +28,26 @@ class EndpointOptions(SynchronousTestCase):
         ):
             with self.assertRaisesRegex(Refused, message):
                 endpoint_options(options)
+
+
+class Spelling(SynchronousTestCase):
+    """Keys that somebody meant for this driver, and that lack its prefix."""
+
+    def test_refused(self) -> None:
+        """Docker would pass them, and the container would be in no group."""
+        for key, meant in (
+            ("policy-group", "nuage.policy-group"),
+            ("Policy_Group", "nuage.policy-group"),
+            ("nuage-policy-group", "nuage.policy-group"),
+            ("nuage_redirection_target", "nuage.redirection-target"),
+            ("redirection-target", "nuage.redirection-target"),
+        ):
+            with self.assertRaisesRegex(Refused, f'^unknown driver-opt "{key}"; did you mean "{meant}"'):
+                check_spelling({"com.docker.network.portmap": [], key: "web"})
+
+    def test_others(self) -> None:
+        """What is Docker's or somebody else's is passed over, and so is what is spelt well."""
+        check_spelling(dict.fromkeys(("com.docker.policy-group", "acme.policy-group", "nuage.policy-group", "x"), 1))
 
 
 class InterfaceName(SynchronousTestCase):

@@ -6,6 +6,7 @@ of the interface.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Mapping
 
@@ -13,7 +14,7 @@ from nuage.errors import Refused
 from nuage.given import problem_of
 from nuage.names import DEVICE_NAME_LENGTH
 from nuage.text import shown
-from nuage.vrs.policy import ENDPOINT_OPTIONS, ours
+from nuage.vrs.policy import ENDPOINT_OPTIONS, PREFIX, ours
 
 #: Names the interface in the container (moby ``libnetwork/netlabel``, Docker 28 and later).
 INTERFACE_NAME = "com.docker.network.endpoint.ifname"
@@ -34,6 +35,24 @@ def endpoint_options(options: Mapping[str, object]) -> dict[str, str]:
         if problem := problem_of("driver-opt", key, value, ENDPOINT_OPTIONS):
             raise Refused(problem)
     return {key: str(value) for key, value in given.items()}
+
+
+def check_spelling(options: Mapping[str, object]) -> None:
+    """Make sure that no option was meant for this driver that lacks its prefix, such as ``policy-group``.
+
+    Such an option has no effect. So nobody looks for it at a container that runs already.
+
+    Raises:
+        Refused: One was.
+    """
+    for key in options:
+        if not key.startswith(PREFIX) and _bare(key) in map(_bare, ENDPOINT_OPTIONS):
+            raise Refused(problem_of("driver-opt", key, options[key], ENDPOINT_OPTIONS))
+
+
+def _bare(key: str) -> str:
+    """Return what is left of a key without its prefix, capitals and what separates its words."""
+    return re.sub("[-_.]", "", key.lower()).removeprefix("nuage")
 
 
 def interface_name(options: Mapping[str, object]) -> str | None:

@@ -35,7 +35,7 @@ from twisted.python.failure import Failure
 from nuage import names
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
-from nuage.driver.endpoint_options import endpoint_options, interface_name
+from nuage.driver.endpoint_options import check_spelling, endpoint_options, interface_name
 from nuage.driver.mac import mac_of
 from nuage.driver.places import Places
 from nuage.driver.resolution import check_resolution, unresolved
@@ -126,6 +126,7 @@ class Endpoints:
     async def create_endpoint(self, network: Network, request: CreateEndpoint) -> Endpoint:
         """Check an endpoint and keep it."""
         address = _checked_address(request, network)
+        check_spelling(request.options)
         await self._free_addresses(request, network)
         async with self._turns.turn(request.endpoint_id):
             self._cleanup.cancel(request.endpoint_id)
