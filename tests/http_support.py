@@ -39,7 +39,6 @@ from tests.driver_support import NotedLinks, PlayedDocker
 
 #: Every call whose request has a body, and the driver's method that carries it out.
 WITH_BODY = {
-    "NetworkDriver.GwAllocCheck": "check_gateway",
     "NetworkDriver.AllocateNetwork": "allocate_network",
     "NetworkDriver.FreeNetwork": "free_network",
     "NetworkDriver.CreateNetwork": "create_network",

@@ -37,10 +37,6 @@ class Driver:
         """Tell the scope of this driver's networks."""
         return payloads.Capabilities(self._scope)
 
-    async def check_gateway(self, _request: payloads.GatewayCheck) -> payloads.GatewayNeeded:
-        """Have an address set aside for the gateway."""
-        return payloads.GatewayNeeded()
-
     async def allocate_network(self, request: payloads.AllocateNetwork) -> payloads.Allocation:
         """Return the options, which Swarm hands on to CreateNetwork on every node: what is not returned is lost.
 

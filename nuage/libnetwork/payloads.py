@@ -117,16 +117,6 @@ class Discovery:
 
 
 @attrs.frozen
-class GatewayCheck:
-    """Docker asks whether the network needs an address for its gateway at all."""
-
-    @classmethod
-    def from_body(cls, _body: Body) -> GatewayCheck:
-        """Read nothing: the answer is always the same."""
-        return cls()
-
-
-@attrs.frozen
 class Empty:
     """The answer that only says: done."""
 
@@ -148,7 +138,12 @@ class Activation:
 
 @attrs.frozen
 class Capabilities:
-    """``scope``: whether Docker shares the networks of this driver in its cluster ("global") or not ("local")."""
+    """``scope``: whether Docker shares the networks of this driver in its cluster ("global") or not ("local").
+
+    ``GwAllocChecker`` (Docker 28) is not among them: this driver has an address set aside for each gateway. Even where
+    the VSD knows none, in an L2 domain, there may be a router that it does not know. And Docker does not tell a host
+    that learns the network later whether an address was set aside.
+    """
 
     scope: str
 
@@ -156,15 +151,6 @@ class Capabilities:
         """Return the object that goes out."""
         # Wherever the network is known, a Nuage subnet reaches the containers of all hosts.
         return {"Scope": self.scope, "ConnectivityScope": "global"}
-
-
-@attrs.frozen
-class GatewayNeeded:
-    """A gateway's address is always set aside: it belongs to the Nuage subnet, and no container may get it."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that goes out."""
-        return {"SkipIPv4": False, "SkipIPv6": False}
 
 
 @attrs.frozen

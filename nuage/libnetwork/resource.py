@@ -18,7 +18,6 @@ class NetworkDriver(Protocol):
     """What carries the calls out: :class:`nuage.driver.driver.Driver`."""
 
     async def capabilities(self) -> payloads.Capabilities: ...
-    async def check_gateway(self, request: payloads.GatewayCheck, /) -> payloads.GatewayNeeded: ...
     async def allocate_network(self, request: payloads.AllocateNetwork, /) -> payloads.Allocation: ...
     async def free_network(self, request: payloads.NetworkCall, /) -> payloads.Empty: ...
     async def create_network(self, request: NetworkRequest, /) -> payloads.Empty: ...
@@ -64,11 +63,6 @@ class Libnetwork(Answering):
     async def get_capabilities(self, request: IRequest) -> bytes:
         """Tell what this driver can do."""
         return await self._without_body(request, "NetworkDriver.GetCapabilities", self._driver.capabilities())
-
-    @_app.route("/NetworkDriver.GwAllocCheck", methods=["POST"])
-    async def gw_alloc_check(self, request: IRequest) -> bytes:
-        """Tell whether a network needs an address for its gateway."""
-        return await self._call(request, payloads.GatewayCheck.from_body, self._driver.check_gateway)
 
     @_app.route("/NetworkDriver.AllocateNetwork", methods=["POST"])
     async def allocate_network(self, request: IRequest) -> bytes:
