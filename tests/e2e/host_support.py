@@ -25,6 +25,8 @@ PROGRAMS = ("dockerd", "/usr/bin/docker", "ovsdb-server", "ovs-vswitchd", "ip", 
 TOPOLOGY = Path(__file__).with_name("topology.yaml")
 #: Where a network of these tests lies in it, unless a test says otherwise.
 PLACE = {"organization": "Enterprise", "domain": "Domain", "zone": "Zone", "subnet": "Subnet 2", "user": "admin"}
+#: A flag of dockerd that came with Docker 28, for :func:`lab.release.accepts`.
+SINCE_28 = "--ip-forward-no-drop=false"
 TABLES = ("Interface", "Port", "Nuage_Port_Table", "Nuage_VM_Table")
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from lab.dockerd import IMAGE
 from lab.release import accepts
-from tests.e2e.host_support import HostTestCase
+from tests.e2e.host_support import SINCE_28, HostTestCase
 
-#: A flag of dockerd that came with Docker 28, as the options here did.
-_SINCE_28 = "--ip-forward-no-drop=false"
 _PREFIX = "driver-opt=com.docker.network.endpoint"
 
 
@@ -40,7 +38,7 @@ class EndpointOptionsTests(HostTestCase):
 
     def test_those_that_docker_carries_out(self) -> None:
         """They reach the plugin as well, which says nothing of them."""
-        known = accepts(_SINCE_28)
+        known = accepts(SINCE_28)
         written = self.host.plugin.process.log.stat().st_size
         self.create_network(
             "tuned", "-o=com.docker.network.advertise_addr_nmsgs=1", "-o=com.docker.network.advertise_addr_ms=100"

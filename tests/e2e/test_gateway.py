@@ -10,10 +10,7 @@ from twisted.trial.runner import TestLoader
 
 from lab.dockerd import IMAGE
 from lab.release import accepts
-from tests.e2e.host_support import HostTestCase
-
-#: A flag of dockerd that came with Docker 28, as the question did whether a gateway is needed.
-_SINCE_28 = "--ip-forward-no-drop=false"
+from tests.e2e.host_support import SINCE_28, HostTestCase
 
 
 class GatewayTests(HostTestCase):
@@ -39,5 +36,5 @@ class GatewayTests(HostTestCase):
 
 def test_suite() -> TestSuite:
     """Return the tests for a Docker that knows the question."""
-    asks = shutil.which("dockerd") is None or accepts(_SINCE_28)
+    asks = shutil.which("dockerd") is None or accepts(SINCE_28)
     return TestSuite(TestLoader().loadClass(each) for each in ((GatewayTests,) if asks else ()))
