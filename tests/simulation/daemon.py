@@ -55,6 +55,7 @@ class DaemonProcess:
         self._chance = chance
         self._history = history
         self._starts = 0
+        self._stopping = False
 
     @property
     def running(self) -> bool:
@@ -66,6 +67,7 @@ class DaemonProcess:
         if self.plugin is not None:
             return
         self._starts += 1
+        self._stopping = False
         self.reactor = self._world.spawn(f"nuage-plugin {self._starts}")
         self._note("starts")
         machine = self._machine(self.reactor, self._chance.part(str(self._starts)))
@@ -74,9 +76,10 @@ class DaemonProcess:
         self.reactor.callLater(0.0, self._start, self.plugin)
 
     def stop(self) -> None:
-        """End the daemon in order, as SIGTERM does. Do nothing if there is none."""
-        if self.plugin is None:
+        """End the daemon in order, as SIGTERM does. Do nothing if there is none, or one that ends already."""
+        if self.plugin is None or self._stopping:
             return
+        self._stopping = True
         self._note("is to stop")
         stopped: Deferred[Any] = self.plugin.stopService()
         stopped.addErrback(self._failed)

@@ -5,7 +5,7 @@ So a step can be left out, and the others stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -46,33 +46,30 @@ def _network(chance: Chance, names: Names) -> _Arguments:
     return (chance.pick(names.networks),)
 
 
-def _container(chance: Chance, names: Names) -> _Arguments:
-    return (chance.pick(names.containers),)
-
-
-def _both(chance: Chance, names: Names) -> _Arguments:
-    return (chance.pick(names.containers), chance.pick(names.networks))
-
-
 def _run(chance: Chance, names: Names) -> _Arguments:
     restart = chance.pick(("no", "no", "no", "always", "unless-stopped", "on-failure"))
-    return (*_both(chance, names), restart, chance.pick(("", "", "web", "db")))
+    return (*_network(chance, names), restart, chance.pick(("", "", "web", "db")))
 
 
-#: What users do: how often it comes among the steps, and what is drawn for it.
-COMMANDS: Mapping[str, tuple[int, Callable[[Chance, Names], _Arguments]]] = {
-    "network create": (3, _network),
-    "network rm": (2, _network),
-    "run": (30, _run),
-    "stop": (8, _container),
-    "kill": (3, _container),
-    "start": (8, _container),
-    "restart": (4, _container),
-    "rm": (12, _container),
-    "connect": (5, _both),
-    "disconnect": (4, _both),
-    "crash": (3, _container),
+_Draw = Callable[[Chance, Names], _Arguments]
+
+#: What users do with a container that is there: how often it comes, and what is drawn for it besides the container.
+_COMMANDS: Mapping[str, tuple[int, _Draw]] = {
+    "stop": (8, lambda _chance, _names: ()),
+    "start": (10, lambda _chance, _names: ()),
+    "restart": (5, lambda _chance, _names: ()),
+    "kill": (3, lambda _chance, _names: ()),
+    "crash": (4, lambda _chance, _names: ()),
+    "rm": (15, lambda _chance, _names: ()),
+    "connect": (8, _network),
+    "disconnect": (6, _network),
+    "run": (1, _run),
+    "rename": (1, lambda chance, names: (chance.pick(names.containers),)),
 }
+#: The same of networks.
+_NETWORK_COMMANDS = ("network rm", "network create", "network create")
+#: Part of the commands that are about networks.
+_ABOUT_NETWORKS = 0.04
 
 
 def draw_plan(chance: Chance, faults: Callable[[Chance, float], Sequence[Step]]) -> list[Step]:
@@ -88,10 +85,25 @@ def draw_plan(chance: Chance, faults: Callable[[Chance, float], Sequence[Step]])
         containers=[f"c{number}" for number in range(1, chance.number(1, 12) + 1)],
     )
     steps = [Step(chance.delay(0, 5), "network create", (name,)) for name in names.networks]
-    kinds = [deed for deed, (weight, _) in COMMANDS.items() for _ in range(weight)]
     # Much at once, or little in a long time.
-    for _ in range(chance.number(3, 120)):
-        deed = chance.pick(kinds)
-        steps.append(Step(chance.delay(2, horizon), deed, COMMANDS[deed][1](chance, names)))
+    times = sorted(chance.delay(2, horizon) for _ in range(chance.number(3, 120)))
+    steps += _commands(chance, names, times)
     steps += faults(chance.part("faults"), horizon)
     return sorted(steps, key=lambda step: step.time)
+
+
+def _commands(chance: Chance, names: Names, times: Sequence[float]) -> Iterator[Step]:
+    """Draw a command for each time. Most of them make sense: what is stopped has been started, as far as is known."""
+    there: set[str] = set()
+    kinds = [deed for deed, (weight, _) in _COMMANDS.items() for _ in range(weight)]
+    for time in times:
+        if chance.happens(_ABOUT_NETWORKS):
+            yield Step(time, chance.pick(_NETWORK_COMMANDS), _network(chance, names))
+            continue
+        name = chance.pick(names.containers)
+        deed = chance.pick(kinds) if name in there else "run"
+        if deed == "run":
+            there.add(name)
+        elif deed == "rm":
+            there.discard(name)
+        yield Step(time, deed, (name, *_COMMANDS[deed][1](chance, names)))

@@ -98,7 +98,7 @@ class Commands:
     def _ended(self, outcome: Deferred[Outcome], result: Outcome) -> None:
         words = self._open.pop(outcome, None)
         if words is not None:
-            self._history.count("command" if result.ok else "refused command")
+            self._history.count("outcome ok" if result.ok else "outcome refused")
             self._note(f"docker {words}: {'ok' if result.ok else result.message}")
             outcome.callback(result)
 
