@@ -77,6 +77,14 @@ class CallTests(SynchronousTestCase):
             self.world.ok(self.docker.disconnect("other", "a"))
             self.assertEqual([device for _namespace, device in self.world.namespaces.inside], ["eth0"])
 
+    def test_a_container_that_was_started_without_networks(self) -> None:
+        self.world.ok(self.world.docker.run("c", "net"))
+        self.world.ok(self.world.docker.disconnect("net", "c"))
+        self.world.ok(self.world.docker.restart("c"))
+        self.assertEqual(self.world.namespaces.inside, {})
+        self.world.ok(self.world.docker.connect("net", "c"))
+        self.assertEqual([device for _, device in self.world.namespaces.inside], ["eth0"])
+
     def test_endpoints_of_a_network_are_created_one_after_the_other(self) -> None:
         self.world.instead["CreateEndpoint"] = hang
         self.docker.run("a", "net")

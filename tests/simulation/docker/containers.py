@@ -239,9 +239,11 @@ class Containers:
             await self._attaching.attach_all(container)
         else:
             await self._attaching.attach_all(container)
+            if container.sandbox is None:
+                # A container without networks has one too, which is connected to networks later.
+                container.sandbox = self._sandboxes.make(container, exists=False)
             await self._make_process(container)
-            if container.sandbox is not None:
-                self._sandboxes.enter(container.sandbox)
+            self._sandboxes.enter(container.sandbox)
 
     async def _make_process(self, container: Container) -> None:
         await self._sleep(*_BEGINNING)
