@@ -63,8 +63,9 @@ class Swarm:
         return {container: host for host in self.pair.hosts for container in host.docker(*which).stdout.split()}
 
     def tasks(self, service: str) -> list[Task]:
-        """Return the running containers of a service, with what Docker tells of each."""
-        return [_task(host, container) for container, host in self.containers(service).items()]
+        """Return the running containers of a service that are attached, with what Docker tells of each."""
+        found = [_task(host, container) for container, host in self.containers(service).items()]
+        return [task for task in found if task is not None]
 
     def remove(self) -> None:
         """End everything and remove all files."""
@@ -75,8 +76,12 @@ class Swarm:
         return self.manager.docker("info", f"--format={state}", check=False).stdout.strip() == "active"
 
 
-def _task(host: Host, container: str) -> Task:
-    (found,) = json.loads(host.docker("inspect", container).stdout)
+def _task(host: Host, container: str) -> Task | None:
+    """Return what Docker tells of a container, None if it is gone or has no endpoint: it was about to end."""
+    done = host.docker("inspect", container, check=False)
+    if done.returncode:
+        return None
+    (found,) = json.loads(done.stdout)
     (joined,) = found["NetworkSettings"]["Networks"].values()
     name = found["Name"].removeprefix("/")
-    return Task(host, container, name, joined["IPAddress"], joined["EndpointID"])
+    return Task(host, container, name, joined["IPAddress"], joined["EndpointID"]) if joined["EndpointID"] else None

@@ -85,24 +85,33 @@ class SwarmTestCase(SynchronousTestCase):
 
     def wait_for_tasks(self, service: str, count: int) -> list[Task]:
         """Wait until so many tasks run and no others do, and each is attached; return them."""
+        tasks: list[Task] = []
 
         def settled() -> bool:
+            tasks[:] = self.swarm.tasks(service)
             states = self.docker("service", "ps", "--format={{.DesiredState}} {{.CurrentState}}", service).splitlines()
             wanted = [state for state in states if state.startswith("Running ")]
             up = [state for state in wanted if state.startswith("Running Running ")]
-            return len(up) == len(wanted) == count == len(self.swarm.containers(service))
+            return len(up) == len(wanted) == count == len(tasks) == len(self.swarm.containers(service))
 
         try:
             wait_until(f"{service} has {count} tasks", settled, _CONVERGED)
         except NeverHappened as problem:
             raise AssertionError(f"{problem}\n{self.docker('service', 'ps', '--no-trunc', service)}") from problem
-        return self.swarm.tasks(service)
+        return tasks
 
     def settle(self, service: str, count: int) -> list[Task]:
         """Wait for the tasks of the only service. They, and no others, are attached, and they reach each other."""
         tasks = self.wait_for_tasks(service, count)
+
+        def alone() -> bool:
+            # Swarm may have replaced one since.
+            tasks[:] = self.swarm.tasks(service)
+            return self._entities() == [_names(tasks, host) for host in self.hosts]
+
         with contextlib.suppress(NeverHappened):
-            wait_until("the others are gone", lambda: self._entities() == [_names(tasks, host) for host in self.hosts])
+            wait_until("the others are gone", alone)
+        self.assertEqual(len(tasks), count)
         self.assertEqual(self._entities(), [_names(tasks, host) for host in self.hosts])
         for host in self.hosts:
             resolved = {row["ip_addr"] for row in host.switch.rows("Nuage_Port_Table")}
