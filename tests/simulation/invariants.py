@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nuage.names import port_name
+from nuage.links.veth import GROUP
+from nuage.names import link_alias, port_name
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -46,8 +47,22 @@ def check_rest(world: World) -> None:
             _violate(world, f"{container.name} runs, and its endpoint {endpoint.id[:12]} is not announced")
         elif row["ip_addr"] != endpoint.address.partition("/")[0]:
             _violate(world, f"{container.name} has {endpoint.address}, and is {row['ip_addr'] or 'not'} resolved")
+    _check_links(world, {name: endpoint.id for name, (endpoint, _) in wanted.items()})
     for name in sorted(rows.keys() - wanted.keys()):
         _violate(world, f"port {name} is announced, and nobody uses it")
+
+
+def _check_links(world: World, wanted: Mapping[str, str]) -> None:
+    """Check that each endpoint in use has its link, with its alias and a carrier, and that no other link is ours."""
+    links = {link.name: link for link in world.kernel.links() if link.group == GROUP}
+    for name, endpoint_id in sorted(wanted.items()):
+        link = links.pop(name, None)
+        if link is None:
+            _violate(world, f"there is no link {name}")
+        elif not (link.up and link.carrier and link.alias == link_alias(endpoint_id)):
+            _violate(world, f"link {name} is not as it should be: {link}")
+    for name in sorted(links):
+        _violate(world, f"nobody uses link {name}")
 
 
 def check_cleared(world: World, before: _State) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tests.simulation.chance import Chance
-from tests.simulation.faults import daemon, hands, host, servers
+from tests.simulation.faults import daemon, hands, host, links, servers
 from tests.simulation.faults.fault import Fault
 from tests.simulation.plan import Step
 
-_ALL: Mapping[str, Fault] = {**daemon.FAULTS, **servers.FAULTS, **host.FAULTS, **hands.FAULTS}
+_ALL: Mapping[str, Fault] = {**daemon.FAULTS, **servers.FAULTS, **host.FAULTS, **hands.FAULTS, **links.FAULTS}
 
 #: What each does to the world, by its name in a plan.
 FAULTS: Mapping[str, Callable[..., object]] = {name: fault.do for name, fault in _ALL.items()}
