@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab.controlled import ControlledHost
 from lab.shell import wait_until
+from tests.e2e.disturbance_support import ALWAYS
 from tests.e2e.host_support import HostTestCase, demand_programs
 from tests.e2e.image_support import TAG, plugin_image
 from tests.e2e.managed_support import PROJECT
@@ -25,10 +26,11 @@ class ContainerImageTests(HostTestCase):
         return super().demand_host()
 
     def setUp(self) -> None:
-        """Load the image and start it."""
+        """Start the image, which is loaded once for all tests."""
         image = plugin_image()
         super().setUp()
-        self.host.docker("load", f"--input={image}", timeout=120)
+        if self.host.docker("image", "inspect", TAG, check=False).returncode:
+            self.host.docker("load", f"--input={image}", timeout=120)
         self.host.plugin.stop()
         self.compose("up", "--detach")
         self.host.plugin.wait()
@@ -36,7 +38,6 @@ class ContainerImageTests(HostTestCase):
     def tearDown(self) -> None:
         """Have the host's own plugin again."""
         self.compose("down")
-        self.docker("image", "rm", TAG)
         self.start_plugin()
         super().tearDown()
 
@@ -70,7 +71,7 @@ class ContainerImageTests(HostTestCase):
         """Docker starts the plugin and its containers at once, and they come up all the same."""
         self.create_network("contained")
         for name in ("one", "two"):
-            self.run_container(name, "contained", "--restart=always")
+            self.run_container(name, "contained", *ALWAYS)
         self.host.dockerd.process.stop(timeout=60)
         self.host.dockerd.start()
         self.host.dockerd.wait()

@@ -12,6 +12,7 @@ from lab.controlled import ControlledHost
 from lab.managed import NAME, adapt
 from lab.plugin import COMMAND
 from lab.shell import Process, run, wait_until
+from tests.e2e.disturbance_support import ALWAYS
 from tests.e2e.host_support import HostTestCase, demand_programs, place_options
 from tests.e2e.managed_support import SETTINGS, demand_managed_host, managed_plugin, process
 from tests.test_packaging import BUILDERS, pinned, versions
@@ -179,7 +180,7 @@ class ManagedPluginTests(HostTestCase):
         """Docker is back at once, and so are the containers that it starts again."""
         self.create_network("managed")
         for name in ("one", "two"):
-            self.run_container(name, "managed", "--restart=always")
+            self.run_container(name, "managed", *ALWAYS)
         self.host.dockerd.process.stop(timeout=60)
         start = time.monotonic()
         self.host.dockerd.start()
