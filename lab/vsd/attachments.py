@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Any
-from uuid import uuid4
 
 import attrs
 
@@ -164,7 +163,7 @@ class Attachments:
         names = (plan.values.get("name"), owner)
         fitting = (name for name in names if name and len(name) <= 64)
         free = (name for name in fitting if self._directory.holder(kind, plan.network, "name", name) is None)
-        wanted = {"name": next(free, str(uuid4())), "type": type_, **self.place_of(plan.network)}
+        wanted = {"name": next(free, None) or self._directory.new_id(), "type": type_, **self.place_of(plan.network)}
         return self._directory.add(kind, plan.network, wanted, by=user.id, automatic=True)
 
     def _changed(self, change: Change) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
-from uuid import uuid4
 
 import attrs
 
@@ -69,10 +68,12 @@ class Directory:
 
     Args:
         now: Tells the time, in seconds since the epoch.
+        new_id: Returns the ID of a new object.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], new_id: Callable[[], str]) -> None:
         self._now = now
+        self.new_id = new_id
         self._below: defaultdict[tuple[str, str], dict[str, Thing]] = defaultdict(dict)
         self._unique: dict[tuple[str, str, str, Any], Thing] = {}
         self._having: defaultdict[tuple[str, str, Any], dict[str, Thing]] = defaultdict(dict)
@@ -148,7 +149,7 @@ class Directory:
             identity: Its ID, if that follows from something.
             hidden: Its hidden values.
         """
-        thing = Thing(kind=kind, id=identity or str(uuid4()), parent=parent, place=place, hidden=hidden)
+        thing = Thing(kind=kind, id=identity or self.new_id(), parent=parent, place=place, hidden=hidden)
         now = self._milliseconds()
         thing.values = {
             **{name: attribute.default for name, attribute in kind.attributes.items()},

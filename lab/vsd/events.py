@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
@@ -29,6 +28,7 @@ class Events:
             many changes an answer has (``eventProcessorMaxEventsCount``), after how long a client that does not ask is
             forgotten (``inactiveTimeout``); times are milliseconds.
         show: Makes the JSON of an object.
+        new_id: Returns what an answer is called by.
     """
 
     def __init__(
@@ -37,11 +37,13 @@ class Events:
         now: Callable[[], float],
         config: Thing,
         show: Callable[[Thing], dict[str, Any]],
+        new_id: Callable[[], str],
     ) -> None:
         self._clock = clock
         self._now = now
         self._config = config
         self._show = show
+        self._new_id = new_id
         self._recent: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_KEPT)
         self._count = 0
         #: By the uuid of an answer: how many changes had been told with it, and when.
@@ -88,7 +90,7 @@ class Events:
             await self._change()
         events = [(number, event) for number, event in self._recent if number > since]
         chosen = events[: self._config["eventProcessorMaxEventsCount"]]
-        answer = str(uuid4())
+        answer = self._new_id()
         self._told[answer] = (chosen[-1][0] if chosen else since, self._clock.seconds())
         return {"uuid": answer, "events": [event for _, event in chosen]}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import secrets
 from collections.abc import Callable
 
 import attrs
@@ -65,13 +64,22 @@ class Keys:
         now: Tells the time, in seconds since the epoch.
         config: The object with the system's configuration, ``APIKeyValidity`` and ``APIKeyRenewalInterval``.
         expired_status: What a key that has ended is refused with, 401 or 419.
+        new_key: Returns the text of a new key.
     """
 
-    def __init__(self, directory: Directory, now: Callable[[], float], config: Thing, expired_status: int) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        now: Callable[[], float],
+        config: Thing,
+        expired_status: int,
+        new_key: Callable[[], str],
+    ) -> None:
         self._directory = directory
         self._now = now
         self._config = config
         self._expired_status = expired_status
+        self._new_key = new_key
         self._keys: dict[str, list[Key]] = {}
 
     def log_in(self, credentials: Credentials) -> tuple[Thing, Key]:
@@ -88,7 +96,7 @@ class Keys:
             self._check(user, credentials.secret)
         keys = self._keys[user.id] = [key for key in self._keys.get(user.id, ()) if key.ends > now - _REMEMBERED]
         if not keys or keys[-1].ends - self._config["APIKeyRenewalInterval"] <= now:
-            keys.append(Key(secrets.token_hex(16), now + self._config["APIKeyValidity"]))
+            keys.append(Key(self._new_key(), now + self._config["APIKeyValidity"]))
         return user, keys[-1]
 
     def authenticate(self, credentials: Credentials) -> Thing:

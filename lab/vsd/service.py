@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,24 +19,11 @@ from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.logger import Logger
 from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.web.server import Request, Site
 
 from lab.vrs.topology_file import TopologyError
 from lab.vsd import certificates
-from lab.vsd.activation import Activation
-from lab.vsd.addresses import Addresses
-from lab.vsd.api import VERSIONS, Api
-from lab.vsd.attachments import Attachments
-from lab.vsd.directory import Change, Directory
-from lab.vsd.events import Events
-from lab.vsd.hosts import Hosts
-from lab.vsd.keys import Keys
-from lab.vsd.kinds import BY_ENTITY
-from lab.vsd.permissions import Permissions
-from lab.vsd.rules import Rules
-from lab.vsd.seed import Seed
-from lab.vsd.showing import Showing
-from lab.vsd.view import View
+from lab.vsd.api import VERSIONS
+from lab.vsd.parts import Character, Parts, Source
 
 #: The port of a real VSD.
 PORT = 8443
@@ -63,27 +50,17 @@ class Door:
 
 
 @attrs.frozen(kw_only=True)
-class Settings:
-    """What the stand-in is to be like.
+class Settings(Character):
+    """What the stand-in is to be like, and where it listens.
 
-    ``topology`` is the file; ``folder`` is for its certificates, and has the file ``url`` while it listens; ``delay``
-    (seconds) is that of each answer.
-    ``key_validity`` is how many seconds a key is good for, None meaning a day, and ``expired_status`` what an ended one
-    is answered with, 401 or 419. Without ``reservations`` it is as a release before vmipreservations. ``hosts`` are
-    the addresses of those that have a VRS, by their names.
+    ``folder`` is for its certificates, and has the file ``url`` while it listens.
     """
 
-    topology: Path
     folder: Path
     doors: Sequence[Door] = (Door(),)
-    delay: float = 0.0
-    key_validity: int | None = None
-    expired_status: int = 401
-    reservations: bool = True
-    hosts: Mapping[str, str] = attrs.field(factory=dict)
 
 
-class Vsd(Service):
+class Vsd(Parts, Service):
     """The stand-in as a service. What exists outlives that it listens.
 
     Args:
@@ -98,28 +75,9 @@ class Vsd(Service):
     _log = Logger(namespace="vsd")
 
     def __init__(self, reactor: Any, settings: Settings, now: Callable[[], float] = time.time) -> None:
+        super().__init__(reactor, settings, Source(now))
         self._reactor = reactor
-        self._settings = settings
-        self.directory = directory = Directory(now)
-        validity = {} if settings.key_validity is None else {"APIKeyValidity": settings.key_validity}
-        config = directory.add(BY_ENTITY["systemconfig"], directory.root, validity, permanent=True)
-        showing = Showing(directory)
-        # They hear of each change in this order: an object that goes is told of before what goes with it.
-        self._events = Events(reactor, now, config, showing.show)
-        directory.watch(self._record)
-        self.addresses = Addresses(directory)
-        permissions = Permissions(directory)
-        self.attachments = attachments = Attachments(directory, self.addresses, permissions)
-        rules = Rules(directory, self.addresses, permissions, attachments)
-        self.view = View(directory)
-        hosts = Hosts(directory, now, config, settings.hosts)
-        self.activation = Activation(directory, self.view, attachments, self.addresses, hosts)
-        self._seed = Seed(directory, settings.topology)
-        self.keys = Keys(directory, now, config, settings.expired_status)
-        missing = frozenset() if settings.reservations else frozenset({"vmipreservations"})
-        self.api = Api(reactor, directory, rules, permissions, self.keys, self._events, showing, missing)
-        self.api.delay = settings.delay
-        self.site = _Site(self.api.resource(), reactor=reactor)
+        self.site = self.make_site(reactor)
         self._connections = _Connections(self.site)
         self.certificates = certificates.make(settings.folder, *NAMES)
         self._url = settings.folder / "url"
@@ -186,28 +144,6 @@ class Vsd(Service):
             # The reactor has a descriptor of its own.
             listening.close()
         return port
-
-    def _record(self, change: Change) -> None:
-        by = self.directory.of("user", change.by)
-        self._events.record(change, "" if by is None else by.name)
-
-
-class _Request(Request):
-    """A request whose Host header plays no part in routing."""
-
-    def getRequestHostname(self) -> bytes:
-        return b"localhost"
-
-
-class _Site(Site):
-    """HTTP that shows no traceback to a client and writes no access log: the API logs itself."""
-
-    noisy = False
-    displayTracebacks = False  # noqa: N815
-    requestFactory = _Request  # noqa: N815
-
-    def log(self, request: Any) -> None:
-        """Write nothing."""
 
 
 class _Connections(WrappingFactory):
