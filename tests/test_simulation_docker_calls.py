@@ -113,6 +113,19 @@ class CallTests(SynchronousTestCase):
         (outcome,) = self.world.done(self.docker.remove_network("net"))
         self.assertIn("has active endpoints", outcome.message)
 
+    def test_a_container_that_does_not_run_is_connected_by_word_alone(self) -> None:
+        """Even to a network that is not there; the first word counts."""
+        self.world.ok(self.docker.create("a", "net"))
+        for network in ("missing", "later", "later"):
+            self.world.ok(self.docker.connect(network, "a"))
+        self.world.ok(self.docker.disconnect("missing", "a"))
+        self.world.ok(self.docker.create_network("later", pools=[PoolRequest(subnet="10.0.1.0/24")]))
+        for last in (7, 8):
+            self.world.ok(self.docker.connect("net", "a", Attachment(ip=f"10.0.0.{last}")))
+        self.world.ok(self.docker.start("a"))
+        addresses = {each.address for each in self.docker.attached()}
+        self.assertEqual(addresses, {"10.0.0.2/24", "10.0.1.2/24"})
+
     def test_renaming_makes_no_call(self) -> None:
         self.world.ok(self.docker.run("a", "net"))
         before = len(self.world.heard)

@@ -38,6 +38,12 @@ class Attaching:
         self._networks = networks
         self._sandboxes = sandboxes
 
+    def wish(self, container: Container, network: Network, attachment: Attachment) -> None:
+        """Note that a container is to be in a network, unless that is noted already."""
+        former = container.attachments.get(network.name)
+        if former is None or former.network_id not in ("", network.id):
+            container.attachments[network.name] = attachment
+
     async def attach_all(self, container: Container) -> None:
         """Put a container that starts into all its networks.
 
@@ -59,11 +65,11 @@ class Attaching:
             DockerError: The network does not take it. The container keeps the wish to be in it, as with the real one.
         """
         network = self._networks.find(attachment.network_id or name)
-        attachment.network_id = network.id
-        container.attachments.setdefault(network.name, attachment)
+        self.wish(container, network, attachment)
         if container.sandbox is not None:
             await self._sandboxes.look(container.sandbox)
         endpoint = await self._networks.create_endpoint(network, container, attachment)
+        attachment.network_id = network.id
         container.attachments[network.name] = attachment
         sandbox = container.sandbox
         if sandbox is None:

@@ -16,9 +16,10 @@ from tests.simulation.docker.attaching import Attaching
 from tests.simulation.docker.descriptions import listed
 from tests.simulation.docker.errors import DockerError
 from tests.simulation.docker.locks import Locks
+from tests.simulation.docker.networks import Networks
 from tests.simulation.docker.releases import Release
 from tests.simulation.docker.sandboxes import Sandboxes
-from tests.simulation.docker.store import Attachment, Container, Network, Store
+from tests.simulation.docker.store import Attachment, Container, Store
 
 #: Seconds that a container's process takes to begin.
 _BEGINNING = (0.03, 0.3)
@@ -50,17 +51,21 @@ class Containers:
 
     Args:
         surroundings: What they live in.
+        networks: Those they are in.
         sandboxes: Those of containers that run.
         attaching: Puts them into networks.
     """
 
-    def __init__(self, surroundings: Surroundings, sandboxes: Sandboxes, attaching: Attaching) -> None:
+    def __init__(
+        self, surroundings: Surroundings, networks: Networks, sandboxes: Sandboxes, attaching: Attaching
+    ) -> None:
         self._reactor = surroundings.reactor
         self._chance = surroundings.chance
         self._behaviour = surroundings.release
         self._store = surroundings.store
         self._warn = surroundings.warn
         self._broken = surroundings.broken
+        self._networks = networks
         self._sandboxes = sandboxes
         self._attaching = attaching
         self._locks = Locks()
@@ -175,34 +180,33 @@ class Containers:
                 endpoint.name = name
             self.checkpoint(container)
 
-    async def connect(self, container: Container, network: Network, attachment: Attachment) -> None:
+    async def connect(self, container: Container, network: str, attachment: Attachment) -> None:
         """Put a container into one more network; one that does not run has it from its next start on.
+
+        In that case nobody asks whether there is such a network.
 
         Raises:
             DockerError: The driver refuses it, or it is in that network.
         """
         async with self._locks[container.id]:
             if not container.running:
-                attachment.network_id = network.id
-                container.attachments[network.name] = attachment
+                self._wish(container, network, attachment)
             else:
-                await self._attaching.attach(container, network.name, attachment)
+                await self._attaching.attach(container, network, attachment)
             self.checkpoint(container)
 
-    async def disconnect(self, container: Container, network: Network) -> None:
+    async def disconnect(self, container: Container, network: str) -> None:
         """Take a container out of a network.
 
         Raises:
             DockerError: It is not in it.
         """
         async with self._locks[container.id]:
-            attachment = container.attachments.get(network.name)
-            if not container.running:
-                if attachment is None:
-                    raise DockerError(f"container {container.id} is not connected to network {network.name}", 403)
-                del container.attachments[network.name]
-            else:
-                await self._attaching.detach(container, network)
+            known = self._networks.known(network)
+            if container.running:
+                await self._attaching.detach(container, self._networks.find(network))
+            elif container.attachments.pop(known.name if known else network, None) is None:
+                raise DockerError(f"container {container.id} is not connected to the network {network}", 403)
             self.checkpoint(container)
 
     async def autostart(self, container: Container) -> None:
@@ -215,6 +219,13 @@ class Containers:
     def checkpoint(self, container: Container) -> None:
         """Write a container to the disk; from now on lists show it so."""
         container.listed = listed(container)
+
+    def _wish(self, container: Container, network: str, attachment: Attachment) -> None:
+        known = self._networks.known(network)
+        if known is None:
+            container.attachments[network] = attachment
+        else:
+            self._attaching.wish(container, known, attachment)
 
     async def _start(self, container: Container) -> None:
         container.error = ""

@@ -269,8 +269,7 @@ class Docker:
         """``docker network connect``."""
 
         async def connect(dockerd: Dockerd, container: Container) -> None:
-            found = dockerd.networks.find(network)
-            await dockerd.containers.connect(container, found, attachment or Attachment())
+            await dockerd.containers.connect(container, network, attachment or Attachment())
 
         return self._on_container(f"network connect {network} {name}", name, connect)
 
@@ -278,7 +277,7 @@ class Docker:
         """``docker network disconnect``."""
 
         async def disconnect(dockerd: Dockerd, container: Container) -> None:
-            await dockerd.containers.disconnect(container, dockerd.networks.find(network))
+            await dockerd.containers.disconnect(container, network)
 
         return self._on_container(f"network disconnect {network} {name}", name, disconnect)
 

@@ -32,7 +32,8 @@ from tests.simulation.history import History
 _STARTING = (0.5, 3.0)
 #: Seconds that it waits for its containers when it ends.
 _ENDING = 15.0
-_KILLED = 137
+#: The status of a container that dockerd killed, and that of one that died while dockerd was away.
+_KILLED, _UNKNOWN = 137, 255
 
 
 @attrs.frozen(kw_only=True)
@@ -99,7 +100,7 @@ class Dockerd:
             reactor=reactor, chance=chance, release=release, store=store, warn=self._warn, broken=self._broken
         )
         attaching = Attaching(reactor, chance, release, self.networks, self.sandboxes)
-        self.containers = Containers(surroundings, self.sandboxes, attaching)
+        self.containers = Containers(surroundings, self.networks, self.sandboxes, attaching)
         self._api = EngineApi(settings.release, store, self.networks, self.containers, self.ready)
 
     @property
@@ -171,7 +172,10 @@ class Dockerd:
         for attachment in container.attachments.values():
             attachment.endpoint = None
         if container.process or container.state in ("running", "restarting"):
-            container.process, container.state, container.exit_code = False, "exited", container.exit_code or _KILLED
+            if container.process:
+                # What dockerd ends itself counts as stopped by hand, even now.
+                container.stopped_by_hand, container.exit_code = True, _KILLED
+            container.process, container.state, container.exit_code = False, "exited", container.exit_code or _UNKNOWN
         self.containers.checkpoint(container)
 
     async def _driver(self, name: str) -> Driver:

@@ -67,12 +67,15 @@ class Networks:
         Raises:
             DockerError: There is none.
         """
-        found = self._store.networks.get(name) or next(
-            (each for each in self._store.networks.values() if each.name == name), None
-        )
+        found = self.known(name)
         if found is None:
             raise DockerError(f"network {name} not found", 404)
         return found
+
+    def known(self, name: str) -> Network | None:
+        """Return a network by its id, or by its name, if there is one."""
+        networks = self._store.networks
+        return networks.get(name) or next((each for each in networks.values() if each.name == name), None)
 
     async def driver(self, network: Network) -> Driver:
         """Return a network's driver."""
