@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.simulation import invariants
+from tests.simulation.command import main, read_numbers, spelled
+from tests.simulation.run import run
 from tests.simulation.seen import Outcome, Seen
 from tests.simulation.shrinking import shortest
+from tests.simulation.world import World
+
+ROOT = Path(__file__).parent.parent
 
 
 class ShrinkingTest(SynchronousTestCase):
@@ -40,15 +53,91 @@ class ShrinkingTest(SynchronousTestCase):
         self.assertEqual(shortest([1, 2, 3], lambda some: list(some) in ([1, 2, 3], [1, 2], [2])), [2])
 
 
+class CommandTest(SynchronousTestCase):
+    """The command ``tests/simulate``, each time in a process of its own."""
+
+    def simulate(self, *arguments: str, **environment: str) -> tuple[int, str]:
+        """Return the status and what is printed."""
+        command = [sys.executable, "-m", "tests.simulation", *arguments]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+        )
+        return done.returncode, done.stdout
+
+    def test_the_same_everywhere(self) -> None:
+        """A seed has the same history in each process, whatever came before, and however Python hashes."""
+        digests = []
+        for hashing in ("1", "2"):
+            status, printed = self.simulate("--first", "3", "--seeds", "4", "--jobs", "2", PYTHONHASHSEED=hashing)
+            self.assertEqual(status, 0, printed)
+            digests += re.findall(r"digest of all histories: (\w+)", printed)
+        seen = Seen()
+        for seed in (6, 5, 4, 3):
+            seen.add(run(seed))
+        self.assertEqual(digests, [seen.digest()] * 2)
+
+    def test_one_seed(self) -> None:
+        """It is printed with its history."""
+        status, printed = self.simulate("--seed", "3", "--steps", "0,2-4")
+        self.assertEqual(status, 0, printed)
+        self.assertEqual(printed, run(3, {0, 2, 3, 4}).history + "seed 3: 0 violations\n")
+
+
+class FailingTest(SynchronousTestCase):
+    """A seed that fails, because a container that was removed is said to be a fault."""
+
+    def setUp(self) -> None:
+        def check(world: World) -> None:
+            if world.history.counts.get("command rm"):
+                world.history.violate(world.reactor.seconds(), "invariant", "something was removed")
+
+        self.patch(invariants, "check_rest", check)
+        self.printed = StringIO()
+
+    def simulate(self, *arguments: str) -> int:
+        """Return the status of the command in this process."""
+        with redirect_stdout(self.printed):
+            return main(arguments)
+
+    def test_shortened(self) -> None:
+        """The shortest plan that still fails is printed, with its history, and how it is run again."""
+        self.assertEqual(self.simulate("--first", "3", "--seeds", "1", "--jobs", "1"), 1)
+        printed = self.printed.getvalue()
+        self.assertRegex(printed, r"seed 3 fails, with 1 of \d+ steps:\n  [\d.]+ rm c\d+\n0.000000 ")
+        self.assertIn("VIOLATION: something was removed", printed)
+        self.assertIn("1 of them failed: [3]", printed)
+        again = re.search(r"again: tests/simulate (--seed 3 --steps \d+)\n", printed)
+        assert again is not None
+        self.assertEqual(self.simulate(*again[1].split()), 1)
+        self.assertIn("seed 3: 1 violations", self.printed.getvalue())
+
+
+class SpellingTest(SynchronousTestCase):
+    """The numbers of steps."""
+
+    def test_both_ways(self) -> None:
+        """What is written is read as the same."""
+        for numbers, text in (((), ""), ((3,), "3"), ((0, 1, 2, 5, 7, 8), "0-2,5,7-8")):
+            self.assertEqual(spelled(numbers), text)
+            self.assertEqual(read_numbers(text), frozenset(numbers))
+
+
 class SeenTest(SynchronousTestCase):
     """The summary."""
 
     def test_sums(self) -> None:
         """It counts calls and faults by their kinds, and names the seeds that failed."""
         seen = Seen()
-        seen.add(Outcome(1, (), "", {"call Join": 3000, "fault kill": 1}, 1800, 5))
-        seen.add(Outcome(2, ("wrong",), "", {"call Leave": 1, "call Join": 1}, 1800, 5))
+        seen.add(Outcome(1, (), "", "d1", {"call Join": 3000, "fault kill": 1}, 1800, 5))
+        seen.add(Outcome(2, ("wrong",), "", "d2", {"call Leave": 1, "call Join": 1}, 1800, 5))
         summary = seen.summary(10)
         self.assertIn("2 seeds in 10 s: 1.0 hours of the world, 3,002 calls (300 a second), 1 faults", summary)
         self.assertIn("  call: Join 3,001, Leave 1\n  fault: kill 1\n", summary)
+        self.assertIn("digest of all histories: ", summary)
         self.assertIn("1 of them failed: [2]", summary)

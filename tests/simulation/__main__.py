@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from twisted.internet.main import installReactor
+from twisted.logger import globalLogBeginner
 
 
 class _NoReactor:
@@ -18,6 +19,7 @@ class _NoReactor:
 
 if __name__ == "__main__":
     installReactor(_NoReactor())
+    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
     from tests.simulation.command import main
 
     sys.exit(main())

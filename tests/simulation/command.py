@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
-from twisted.logger import globalLogBeginner
-
-from tests.simulation.run import draw, run
+from tests.simulation.run import draw, run, run_briefly
 from tests.simulation.seen import Outcome, Seen
 from tests.simulation.shrinking import shortest
 
@@ -25,7 +24,6 @@ _SHORTENINGS = 300
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out the command; return its status: 0, or 1 if a seed failed."""
     wanted = _parsed(arguments)
-    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
     if wanted.seed is not None:
         return _one(wanted.seed, wanted.steps)
     return _many(wanted)
@@ -34,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests/simulate", description=__doc__)
     parser.add_argument("--seed", type=int, help="run one seed, and print its history")
-    parser.add_argument("--steps", type=_numbers, help="with --seed: carry out these steps of its plan alone, as 0,3-7")
+    parser.add_argument("--steps", type=read_numbers, help="with --seed: these steps of its plan alone, as 0,3-7")
     parser.add_argument("--seeds", type=int, help="how many seeds")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--minutes", type=float, help="as many seeds as fit into this time")
@@ -48,14 +46,14 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return wanted
 
 
-def _numbers(text: str) -> frozenset[int]:
+def read_numbers(text: str) -> frozenset[int]:
     """Read numbers and ranges, such as ``0,3-7``."""
     bounds = [part.partition("-") for part in text.split(",") if part]
     return frozenset(n for low, _, high in bounds for n in range(int(low), int(high or low) + 1))
 
 
-def _spelled(numbers: Sequence[int]) -> str:
-    """Write numbers so that :func:`_numbers` reads them."""
+def spelled(numbers: Sequence[int]) -> str:
+    """Write numbers so that :func:`read_numbers` reads them."""
     groups = itertools.groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
     ranges = [[number for _, number in group] for _, group in groups]
     return ",".join(f"{each[0]}-{each[-1]}" if len(each) > 1 else f"{each[0]}" for each in ranges)
@@ -86,14 +84,19 @@ def _many(wanted: argparse.Namespace) -> int:
 
 
 def _outcomes(seeds: Iterator[int], jobs: int, end: float) -> Iterator[Outcome]:
-    """Run seeds in several processes until the time is over, and yield what comes of them."""
-    with ProcessPoolExecutor(jobs) as pool:
+    """Run seeds until the time is over, each job in a process of its own, and yield what comes of them."""
+    if jobs == 1:
+        while time.monotonic() < end and (seed := next(seeds, None)) is not None:
+            yield run_briefly(seed)
+        return
+    # Forked, they have no global reactor either.
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
         running: set[Future[Outcome]] = set()
         try:
             while True:
                 # Each process has the next one at hand.
                 while len(running) < 2 * jobs and time.monotonic() < end and (seed := next(seeds, None)) is not None:
-                    running.add(pool.submit(run, seed))
+                    running.add(pool.submit(run_briefly, seed))
                 if not running:
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -117,4 +120,4 @@ def _tell(outcome: Outcome) -> None:
     for number in steps:
         print(f"  {plan[number]}")
     sys.stdout.write(shortened.history)
-    print(f"again: tests/simulate --seed {outcome.seed} --steps {_spelled(steps)}", flush=True)
+    print(f"again: tests/simulate --seed {outcome.seed} --steps {spelled(steps)}", flush=True)

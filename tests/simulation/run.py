@@ -9,11 +9,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import attrs
+
 from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
 from tests.simulation.faults import draw_faults, longest_delay
 from tests.simulation.plan import Step, draw_plan
-from tests.simulation.seen import Outcome
+from tests.simulation.seen import Outcome, digest_of
 from tests.simulation.world import World
 
 #: Seconds of this machine, not of the world, after which a run is taken for one that never ends.
@@ -44,10 +46,17 @@ def run(seed: int, only: Collection[int] | None = None) -> Outcome:
             # This shows what nobody took care of, such as a failure that nobody handled.
             gc.collect()
         seconds = world.reactor.seconds()
-        # Only now may what dead processes left be taken apart.
+        text, violations = history.text, tuple(history.violations)
+        outcome = Outcome(seed, violations, text, digest_of(text), history.counts, seconds, len(whole))
+        # Only now may what dead processes left be taken apart. Whatever that does is not part of the run.
         del world
         gc.collect()
     return Outcome(seed, tuple(history.violations), history.text, history.counts, seconds, len(whole))
+
+
+def run_briefly(seed: int) -> Outcome:
+    """Do the same, and return no history: it is long."""
+    return attrs.evolve(run(seed), history="")
 
 
 def _live(world: World, plan: list[Step]) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
 import attrs
+
+
+def digest_of(text: str) -> str:
+    """Return the digest of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @attrs.frozen
@@ -15,7 +21,8 @@ class Outcome:
     Attributes:
         seed: What it followed from.
         violations: What must never happen, and did.
-        history: The story.
+        history: The story; empty where only the digest is asked for.
+        digest: What tells one history from another.
         counts: How often each kind of thing happened; a kind begins with its group, such as ``call`` or ``fault``.
         seconds: How long the run was in its own time.
         steps: How many steps its plan has.
@@ -24,6 +31,7 @@ class Outcome:
     seed: int
     violations: Sequence[str]
     history: str
+    digest: str
     counts: dict[str, int]
     seconds: float
     steps: int
@@ -37,11 +45,13 @@ class Seen:
         self.seconds = 0.0
         self.failed: list[int] = []
         self._counts: Counter[str] = Counter()
+        self._digests: dict[int, str] = {}
 
     def add(self, outcome: Outcome) -> None:
         """Add a run."""
         self.seeds += 1
         self.seconds += outcome.seconds
+        self._digests[outcome.seed] = outcome.digest
         self._counts.update(outcome.counts)
         if outcome.violations:
             self.failed.append(outcome.seed)
@@ -64,8 +74,13 @@ class Seen:
         for group in sorted({kind.partition(" ")[0] for kind in self._counts}):
             kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self._of(group)))
             lines.append(f"  {group}: {kinds}")
+        lines.append(f"digest of all histories: {self.digest()}")
         lines.append(f"{len(self.failed)} of them failed: {self.failed}" if self.failed else "none failed")
         return "\n".join(lines)
+
+    def digest(self) -> str:
+        """Return what is the same wherever the same seeds have run, in whatever order."""
+        return digest_of("".join(digest for _, digest in sorted(self._digests.items())))
 
     def _of(self, group: str) -> list[tuple[str, int]]:
         kinds = ((kind.partition(" "), count) for kind, count in self._counts.items())
