@@ -179,6 +179,16 @@ class DaemonTests(SynchronousTestCase):
         self.assertEqual(world.docker.busy, [])
 
 
+class ManagedPluginTests(SynchronousTestCase):
+    """A plugin that Docker manages has a tag in its name."""
+
+    def test_it_is_listed(self) -> None:
+        for name, expected in (("nuage", frozenset()), ("nuage:latest", frozenset({"nuage:latest"}))):
+            world = World(plugin=name)
+            world.ok(world.docker.create_network("net"))
+            self.assertEqual(world.result(world.client().managed_drivers("nuage.sock")), expected)
+
+
 class ApiTests(SynchronousTestCase):
     """The Engine API, asked by the product's own client."""
 

@@ -66,6 +66,12 @@ def _attachment(attachment: Attachment) -> dict[str, Any]:
     }
 
 
+def plugin(name: str, socket: str) -> dict[str, Any]:
+    """Describe a managed plugin as ``GET /plugins`` does, by as much as tells what it is."""
+    types = ["docker.networkdriver/1.0", "docker.ipamdriver/1.0"]
+    return {"Name": name, "Enabled": True, "Config": {"Interface": {"Types": types, "Socket": socket}}}
+
+
 def network(of: Network, *, endpoints: bool) -> dict[str, Any]:
     """Describe a network; a list of networks names no endpoints."""
     return {

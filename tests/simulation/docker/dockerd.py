@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -11,7 +11,7 @@ from twisted.internet.defer import TimeoutError as WaitedTooLong
 from twisted.python.failure import Failure
 
 from tests.simulation.chance import Chance
-from tests.simulation.docker import restarting
+from tests.simulation.docker import descriptions, restarting
 from tests.simulation.docker.attaching import Attaching
 from tests.simulation.docker.containers import Containers, Surroundings
 from tests.simulation.docker.driver import BridgeDriver, Driver, RemoteDriver
@@ -55,6 +55,11 @@ class Settings:
     socket: str = "/var/run/docker.sock"
     live_restore: bool = False
     deadline: float = 60.0
+
+    def managed(self) -> Sequence[Any]:
+        """Describe the plugin if Docker manages it; its name then has a tag."""
+        socket = self.plugin_socket.rpartition("/")[2]
+        return [descriptions.plugin(self.plugin, socket)] if ":" in self.plugin else []
 
 
 class Dockerd:
@@ -101,7 +106,7 @@ class Dockerd:
         )
         attaching = Attaching(reactor, chance, release, self.networks, self.sandboxes)
         self.containers = Containers(surroundings, self.networks, self.sandboxes, attaching)
-        self._api = EngineApi(settings.release, store, self.networks, self.containers, self.ready)
+        self._api = EngineApi(settings.release, store, self.networks, self.containers, self.ready, settings.managed())
 
     @property
     def started(self) -> bool:

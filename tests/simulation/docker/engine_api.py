@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -33,6 +33,7 @@ class EngineApi:
         networks: Finds networks.
         containers: Finds containers, and has their locks.
         ready: Waits until dockerd has started: before, nothing is answered.
+        plugins: What it tells of its managed plugins.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class EngineApi:
         networks: Networks,
         containers: Containers,
         ready: Callable[[], Awaitable[None]],
+        plugins: Sequence[Any],
     ) -> None:
         self.release = release
         self._store = store
         self._networks = networks
         self._containers = containers
         self._ready = ready
+        self._plugins = plugins
 
     async def answer(self, target: str) -> tuple[int, Any]:
         """Return the status and the JSON, or the text, that answer ``GET target``."""
@@ -66,7 +69,7 @@ class EngineApi:
         if words == ["version"]:
             return {"Version": self.release.version, "ApiVersion": self.release.api}
         if words == ["plugins"]:
-            return []
+            return self._plugins
         if words == ["networks"]:
             return [descriptions.network(each, endpoints=False) for each in self._store.networks.values()]
         if words[0] == "networks" and len(words) == 2:
