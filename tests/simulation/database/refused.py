@@ -19,14 +19,6 @@ class Refused(Exception):
         return {"error": self.error, "details": self.details}
 
 
-class Unsatisfied(Refused):
-    """A wait has not come true; it may within ``timeout`` seconds from the transaction's arrival, None for ever."""
-
-    def __init__(self, timeout: float | None) -> None:
-        super().__init__("timed out", '"wait" timed out')
-        self.timeout = timeout
-
-
 def malformed(details: str) -> Refused:
     """Return the error of what cannot be understood."""
     return Refused("syntax error", details)

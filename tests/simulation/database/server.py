@@ -165,17 +165,8 @@ class Database:
 
     def soon(self, session: Session) -> IDelayedCall:
         """See Owner."""
-        return self.later(self._chance.delay(*self.telling_delay), session.tell)
-
-    def later(self, seconds: float, call: Callable[[], None]) -> IDelayedCall:
-        """See Owner."""
-        due: IDelayedCall = self._reactor.callLater(seconds, call)
+        due: IDelayedCall = self._reactor.callLater(self._chance.delay(*self.telling_delay), session.tell)
         return due
-
-    def now(self) -> float:
-        """See Owner."""
-        seconds: float = self._reactor.seconds()
-        return seconds
 
     def _empty(self) -> Store:
         store = Store(self._schema, self._new_uuid)

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from nuage.ovsdb.framing import Splitter
 from tests.simulation.database.monitors import FORMS, Monitor
-from tests.simulation.database.refused import Refused, Unsatisfied, malformed
+from tests.simulation.database.refused import Refused, malformed
 from tests.simulation.database.rows import Change
 from tests.simulation.database.store import Store
 
@@ -38,24 +38,8 @@ class Owner(Protocol):
     def soon(self, session: Session) -> IDelayedCall:
         """Have a session tell its client what has changed, after a while."""
 
-    def later(self, seconds: float, call: Callable[[], None]) -> IDelayedCall:
-        """Call something after some seconds."""
-
-    def now(self) -> float:
-        """Return the time in seconds."""
-
     def converted(self, wire: Any) -> None:
         """Take another schema."""
-
-
-class _Waiting:
-    """A transaction that waits for something to come true."""
-
-    def __init__(self, id_: Any, operations: Sequence[Any], since: float) -> None:
-        self.id = id_
-        self.operations = operations
-        self.since = since
-        self.end: IDelayedCall | None = None
 
 
 class Session(TwistedProtocol):
@@ -70,7 +54,6 @@ class Session(TwistedProtocol):
         self._splitter = Splitter()
         self._unread: list[bytes] = []
         self._monitors: dict[str, tuple[Any, Monitor]] = {}
-        self._waiting: list[_Waiting] = []
         self._telling: IDelayedCall | None = None
         self._is_aware = False
         self.open = False
@@ -84,9 +67,6 @@ class Session(TwistedProtocol):
         """Forget everything. Twisted's name."""
         self.open = False
         self._monitors.clear()
-        for waiting in self._waiting:
-            _cancel(waiting.end)
-        self._waiting.clear()
         _cancel(self._telling)
         self._owner.left(self)
 
@@ -101,16 +81,12 @@ class Session(TwistedProtocol):
             for frame in self._splitter.feed(self._unread.pop(0)):
                 if self.open:
                     self._received(json.loads(frame))
-        if self.open and not self._owner.is_hanging():
-            self._retry()
 
     def note(self, changes: Sequence[Change]) -> None:
         """Take notice of a transaction's changes."""
         noted = [monitor.note(changes) for _, monitor in self._monitors.values()]
         if any(noted) and not _active(self._telling):
             self._telling = self._owner.soon(self)
-        if self._waiting:
-            self._owner.later(0, self.proceed)
 
     def tell(self) -> None:
         """Tell the client what has changed."""
@@ -137,11 +113,7 @@ class Session(TwistedProtocol):
             return
         if not isinstance(params, list):
             self._drop()
-        elif id_ is None:
-            self._notified(method, params)
-        elif method == "transact":
-            self._transact(id_, params)
-        else:
+        elif id_ is not None:
             self._answer(id_, method, params)
 
     def _answer(self, id_: Any, method: str, params: list[Any]) -> None:
@@ -155,38 +127,9 @@ class Session(TwistedProtocol):
         else:
             self._reply(id_, result)
 
-    def _notified(self, method: str, params: list[Any]) -> None:
-        """Take a notification: the cancellation of a transaction, which gets no reply."""
-        if method == "cancel":
-            for waiting in self._waiting:
-                if [waiting.id] == params:
-                    _cancel(waiting.end)
-            self._waiting = [waiting for waiting in self._waiting if [waiting.id] != params]
-
-    def _transact(self, id_: Any, params: list[Any]) -> None:
-        try:
-            self._check_database(params)
-        except Refused as problem:
-            self._reply(id_, error=problem.wire)
-        else:
-            self._waiting.append(_Waiting(id_, params[1:], self._owner.now()))
-            self._try(self._waiting[-1])
-
-    def _try(self, waiting: _Waiting) -> None:
-        waited = self._owner.now() - waiting.since
-        try:
-            results = self._owner.store.transact(waiting.operations, waited)
-        except Unsatisfied as wait:
-            if wait.timeout is not None and not _active(waiting.end):
-                waiting.end = self._owner.later(wait.timeout - waited, self.proceed)
-        else:
-            _cancel(waiting.end)
-            self._waiting.remove(waiting)
-            self._reply(waiting.id, results)
-
-    def _retry(self) -> None:
-        for waiting in tuple(self._waiting):
-            self._try(waiting)
+    def _transact(self, params: list[Any]) -> Any:
+        self._check_database(params)
+        return self._owner.store.transact(params[1:])
 
     def _list_dbs(self, params: list[Any]) -> Any:
         return ["_Server", self._owner.store.schema.name]
@@ -270,6 +213,7 @@ _METHODS: Mapping[str, Callable[[Session, list[Any]], Any]] = {
     "echo": Session._echo,
     "set_db_change_aware": Session._be_aware,
     "convert": Session._convert,
+    "transact": Session._transact,
     "monitor_cancel": Session._monitor_cancel,
     **{form: _by(form) for form in FORMS},
 }

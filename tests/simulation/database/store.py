@@ -8,7 +8,7 @@ from typing import Any
 from tests.simulation.database import values
 from tests.simulation.database.commit import Commit
 from tests.simulation.database.execution import Execution
-from tests.simulation.database.refused import Refused, Unsatisfied
+from tests.simulation.database.refused import Refused
 from tests.simulation.database.rows import Change, Draft, Row, Table, empty
 from tests.simulation.database.schema import Schema
 
@@ -45,25 +45,13 @@ class Store:
             for row in self.tables[table].rows.values()
         ]
 
-    def transact(self, operations: Sequence[Any], waited: float = 0.0) -> list[Any]:
-        """Carry out a transaction and return its results, with the error of one that failed among them.
-
-        Args:
-            operations: In their JSON form.
-            waited: Seconds since it arrived.
-
-        Raises:
-            Unsatisfied: It waits for something that has not come true, and there is time left.
-        """
+    def transact(self, operations: Sequence[Any]) -> list[Any]:
+        """Carry out operations in their JSON form; return the results, with the error of one that failed among them."""
         draft = Draft(self.tables)
         execution = Execution(self.schema, draft, self._new_uuid)
         results: list[Any] = []
         try:
             results.extend(map(execution.run, operations))
-        except Unsatisfied as wait:
-            if wait.timeout is None or waited < wait.timeout:
-                raise
-            return _failed(results, wait, len(operations))
         except Refused as problem:
             return _failed(results, problem, len(operations))
         try:
