@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -40,18 +41,30 @@ class MonitorsTest(SynchronousTestCase):
             database.telling_delay = (0.0, 0.05)
             database.start()
             clients = [self.client(reactor, database, form) for form in MONITOR_FORMS]
-            for step in Author(chance.part("script"), KINDS).script(100):
-                if step["step"] == "restart":
-                    database.restart()
-                elif step["step"] == "transact":
-                    database.transact(*step["operations"])
-                reactor.run_for(chance.delay(0.0, 0.03))
-            reactor.run_for(20.0)
+            reloads: list[OvsdbClient] = []
+            for client in clients:
+                client.on_synced(partial(reloads.append, client))
+            restarts = self.play(reactor, database, chance)
             self.assertGreater(database.store.commits, 10)
             for client in clients:
-                self.assertTrue(client.synced)
+                # Who gets an update that does not fit reloads all.
+                self.assertEqual(reloads.count(client), restarts, f"seed {seed}")
                 for name in KINDS["tables"]:
                     self.assertEqual(self.seen(client, name), self.content(database, name), f"seed {seed}")
+
+    def play(self, reactor: SimReactor, database: Database, chance: Chance) -> int:
+        """Let somebody change the database; return how often it was restarted."""
+        restarts = 0
+        for step in Author(chance.part("script"), KINDS).script(100):
+            if step["step"] == "restart":
+                database.restart()
+                restarts += 1
+                reactor.run_for(10.0)
+            elif step["step"] == "transact":
+                database.transact(*step["operations"])
+            reactor.run_for(chance.delay(0.0, 0.03))
+        reactor.run_for(1.0)
+        return restarts
 
     def test_merged(self) -> None:
         """Many changes may come as one update, and what comes and goes meanwhile does not come at all."""
@@ -62,6 +75,7 @@ class MonitorsTest(SynchronousTestCase):
         for form in MONITOR_FORMS:
             client = self.client(reactor, database, form)
             heard: list[Any] = []
+            client.on_synced(lambda: self.fail("it had to reload"))
             client.cache.subscribe(lambda changes, heard=heard: heard.append(list(changes)))  # type: ignore[misc]
             (inserted,) = database.transact({"op": "insert", "table": "Root", "row": {"name": form}})
             for number in range(10):
