@@ -2,12 +2,12 @@
 
 How it does so was seen with ovs-vswitchd 3.1 and its userspace datapath:
 
-- A new port gets the number after the last one that was given. A number is not given again within an hour.
+- A new port gets the number after the last one that was given, even if lower ones are free.
 - A port whose device is missing has ``ofport`` -1 and an ``error``; it is opened as soon as the device comes.
 - A port whose device goes keeps its number, and has it still when the device comes back.
 - After a restart, a port has the number that the database tells, unless a port that came meanwhile is opened first and
   has taken it. The first new port gets the lowest number that is free.
-- With the bridge its numbers are forgotten.
+- Without the bridge, the numbers begin anew.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ LOCAL = 65534
 _REACTION = (0.0005, 0.004)
 #: Seconds from one refreshing of statistics and of the controllers' state to the next.
 _REFRESHING = 5.0
-#: Seconds for which a number is not given to another port.
-_REST = 3600.0
+#: The highest number that is given to a port whose number nobody chose.
+_HIGHEST = 32767
 
 
 class SwitchDaemon:
@@ -56,7 +56,6 @@ class SwitchDaemon:
         self.hanging = False
         self.controller_connected = True
         self._ports: dict[str, int] = {}
-        self._released: dict[int, float] = {}
         self._last = 0
         self._due: IDelayedCall | None = None
         self._refresh: IDelayedCall | None = None
@@ -68,7 +67,7 @@ class SwitchDaemon:
         """Start; nothing is known but what the database tells."""
         self._note("starts")
         self.running, self.hanging = True, False
-        self._ports, self._released, self._last = {}, {}, 0
+        self._ports, self._last = {}, 0
         self._look_soon()
         self._refresh_later(self._chance.delay(*self.reaction))
 
@@ -124,10 +123,9 @@ class SwitchDaemon:
         if self.hanging or not self._database.available:
             return
         wanted = {row["name"][0]: row for row in self._interfaces()}
-        for name in [name for name in self._ports if name not in wanted]:
-            self._released[self._ports.pop(name)] = self._reactor.seconds() + _REST
+        self._ports = {name: number for name, number in self._ports.items() if name in wanted}
         if not self._database.store.tables["Bridge"].rows:
-            self._released, self._last = {}, 0
+            self._last = 0
         # Of several to be opened at once, any may be the first.
         told = [(row, self._state(row)) for row in self._chance.shuffled(list(wanted.values()))]
         updates = [_update("Interface", row, state) for row, state in told if not _says(row, state)]
@@ -160,10 +158,9 @@ class SwitchDaemon:
         for former in row["ofport"]:
             if former > 0 and former not in used:
                 return int(former)
-        now = self._reactor.seconds()
         while True:
-            self._last += 1
-            if self._last not in used and self._released.get(self._last, now) <= now:
+            self._last = self._last % _HIGHEST + 1
+            if self._last not in used:
                 return self._last
 
     def _is_bridge(self, name: str) -> bool:
