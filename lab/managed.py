@@ -25,8 +25,18 @@ def install(host: Host, plugin: Path, *settings: str) -> None:
         plugin: The folder that the plugin was built into.
         settings: Settings, in addition to those that :func:`adapt` makes.
     """
+    create(host, plugin)
+    enable(host, *settings)
+
+
+def create(host: Host, plugin: Path) -> None:
+    """Replace the running host's own plugin by the managed one, without enabling it; see :func:`install`."""
     host.plugin.stop()
     host.docker("plugin", "create", NAME, str(plugin), timeout=120)
+
+
+def enable(host: Host, *settings: str) -> None:
+    """Enable the plugin with these settings; see :func:`install`."""
     adapt(host, *settings)
     host.docker("plugin", "enable", NAME)
 

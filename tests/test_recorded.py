@@ -1,4 +1,7 @@
-"""What real daemons were seen to send, request by request, through the real resource and driver to a real switch."""
+"""What real daemons sent, request by request, through the real resource and driver to a real switch.
+
+``tests/record`` wrote it down.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from twisted.trial.unittest import TestCase
 from nuage import names
 from nuage.ipam.without_vsd import WithoutVsd
 from nuage.libnetwork.calls import Calls
+from nuage.model import Container
 from nuage.vrs import tables
 from tests.driver_support import Plugin
 from tests.http_support import Answer, Wire, post_json, site_of
@@ -23,7 +27,19 @@ from tests.vrs_support import BRIDGE, Vrs
 reactor = cast(Any, _reactor)
 RECORDED = Path(__file__).parent / "recorded"
 INTERNAL = "com.docker.network.internal"
-GENERIC = "com.docker.network.generic"
+#: All calls that make up the life of a network and of its containers.
+LIFE = {
+    "CreateNetwork",
+    "CreateEndpoint",
+    "Join",
+    "ProgramExternalConnectivity",
+    "EndpointOperInfo",
+    "RevokeExternalConnectivity",
+    "Leave",
+    "DeleteEndpoint",
+    "DeleteNetwork",
+}
+SWARM = {"AllocateNetwork", "FreeNetwork", "DiscoverNew"}
 
 
 def requests(daemon: str) -> Iterator[tuple[str, Any]]:
@@ -50,27 +66,45 @@ class Replayed(TestCase):
         return ensureDeferred(self.plugin.switch.ready())
 
     def test_docker_20(self) -> Deferred[None]:
-        """Debian 12's own."""
-        return ensureDeferred(self.replay("docker-20.10.24", repeat=1))
+        """That of Debian 12."""
+        return ensureDeferred(self.replay("docker-20.10.24", LIFE))
 
     def test_docker_26(self) -> Deferred[None]:
-        """Another, whose requests differ."""
-        return ensureDeferred(self.replay("docker-26.1.5", repeat=1))
+        """That of Debian 13."""
+        return ensureDeferred(self.replay("docker-26.1.5", LIFE))
+
+    def test_docker_28(self) -> Deferred[None]:
+        """That of Debian 14."""
+        return ensureDeferred(self.replay("docker-28.5.2", LIFE))
+
+    def test_swarm_of_docker_20(self) -> Deferred[None]:
+        """A service and an attached container."""
+        return ensureDeferred(self.replay("docker-20.10.24-swarm", LIFE | SWARM))
+
+    def test_swarm_of_docker_26(self) -> Deferred[None]:
+        """The same."""
+        return ensureDeferred(self.replay("docker-26.1.5-swarm", LIFE | SWARM))
+
+    def test_swarm_of_docker_28(self) -> Deferred[None]:
+        """The same."""
+        return ensureDeferred(self.replay("docker-28.5.2-swarm", LIFE | SWARM))
 
     def test_every_request_may_come_twice(self) -> Deferred[None]:
         """With the same answer."""
-        return ensureDeferred(self.replay("docker-20.10.24", repeat=2))
+        return ensureDeferred(self.replay("docker-28.5.2", LIFE, repeat=2))
 
-    async def replay(self, daemon: str, repeat: int) -> None:
-        """Send all requests, each ``repeat`` times."""
-        count = 0
+    async def replay(self, daemon: str, verbs: set[str], repeat: int = 1) -> None:
+        """Send all requests, each ``repeat`` times. There have to be such for all ``verbs`` of network drivers."""
+        sent = set()
         for method, body in requests(daemon):
-            body = _completed(method, body)
+            if method == "NetworkDriver.CreateEndpoint":
+                # A Join asks Docker whose endpoint it is.
+                self.plugin.docker.containers[body["EndpointID"]] = Container(id="1" * 64, name="web")
             answers = [await self.ask(method, body) for _ in range(repeat)]
             assert all(answer == answers[0] for answer in answers[1:]), (method, answers)
             self.check(method, body, answers[0])
-            count += 1
-        assert count > 60
+            sent.add(method)
+        assert sent >= {f"NetworkDriver.{verb}" for verb in verbs}, sent
         assert self.joined == set()
         await self.assert_all_is_gone()
 
@@ -105,6 +139,8 @@ class Replayed(TestCase):
             assert content == {"Implements": ["NetworkDriver", "IpamDriver"]}
         elif verb == "GetCapabilities":
             assert content == {"Scope": "local", "ConnectivityScope": "global"}
+        elif verb == "AllocateNetwork":
+            assert content == {"Options": body["Options"]}
         else:
             assert content == {}
 
@@ -125,13 +161,12 @@ class Replayed(TestCase):
         assert set(content["Interface"]) == (set() if given else {"MacAddress"})
 
     def check_join(self, body: Any, content: Any) -> None:
-        """The port is in the bridge, and the gateways are those of the network, or none."""
+        """The port is in the bridge, Docker is told of its link, and the gateways are those of the network, or none."""
         endpoint_id = body["EndpointID"]
         network = self.networks[body["NetworkID"]]
         self.joined.add(endpoint_id)
-        expected: dict[str, Any] = {
-            "InterfaceName": {"SrcName": names.container_end_name(endpoint_id), "DstPrefix": "eth"}
-        }
+        assert content.pop("InterfaceName")["SrcName"] == names.container_end_name(endpoint_id)
+        expected: dict[str, Any] = {}
         if network["Options"].get(INTERNAL):
             expected["DisableGatewayService"] = True
         else:
@@ -164,12 +199,3 @@ class Replayed(TestCase):
         assert self.plugin.client.cache[tables.NUAGE_PORT].rows == {}
         assert self.plugin.client.cache[tables.NUAGE_VM].rows == {}
         assert self.plugin.links.made == {}
-
-
-def _completed(method: str, body: Any) -> Any:
-    """Add the options that this driver demands to those networks that were made without them."""
-    if method != "NetworkDriver.CreateNetwork":
-        return body
-    options = body["Options"]
-    complete = {"user": "admin", "domain": "Domain", **(options.get(GENERIC) or {})}
-    return {**body, "Options": {**options, GENERIC: complete}}
