@@ -16,7 +16,7 @@ from lab.anchor import Anchor
 from lab.namespace import Namespace
 from lab.shell import CommandFailed, run
 
-#: Names a Debian release, trixie or a later one. Without it the hosts have the machine's own Docker.
+#: Names a Debian release: trixie, forky or a later one. Without it the hosts have the machine's own Docker.
 _VARIABLE = "LAB_DOCKER"
 #: A tree that was removed is made again, with the release's updates.
 _TREES = Path("/var/cache/nuage-lab")
