@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Protocol
 
 from lab.controlled import ControlledHost
 from lab.dockerd import IMAGE
@@ -29,6 +31,13 @@ _OPTION = "com.docker.network.endpoint"
 _SYSCTLS = f"--driver-opt={_OPTION}.sysctls=net.ipv4.conf.IFNAME.log_martians=1"
 
 
+class Cli(Protocol):
+    """A Docker host that takes commands: a real one, or a simulated one."""
+
+    def docker(self, *words: str, check: bool = True) -> CompletedProcess[str]:
+        """Run the docker CLI."""
+
+
 def main() -> None:
     """Record both conversations, in place of those that are there."""
     for suffix, converse in (("", _alone), ("-swarm", _in_swarm)):
@@ -42,7 +51,7 @@ def main() -> None:
         print(f"{len(file.read_text().splitlines())} requests in {file}")
 
 
-def _version(host: Host) -> str:
+def _version(host: Cli) -> str:
     return host.docker("version", "--format={{.Server.Version}}").stdout.strip().partition("+")[0]
 
 
@@ -58,14 +67,24 @@ def _alone(host: ControlledHost, requests: Path) -> None:
     host.prepare()
     _start_recorder(host, SOCKET, _BEHIND, requests)
     host.boot(plugin_socket=str(_BEHIND))
+    live(host)
+    remove(host)
+
+
+def live(host: Cli) -> None:
+    """Have networks of several kinds and their containers live."""
     _create_networks(host)
     _run_containers(host)
     _change_containers(host)
+
+
+def remove(host: Cli) -> None:
+    """Remove all of them. Docker removes containers at the same time."""
     host.docker("rm", "-f", "plain", "fixed", "dual", "shut")
     host.docker("network", "rm", "one", "both", "inner")
 
 
-def _create_networks(host: Host) -> None:
+def _create_networks(host: Cli) -> None:
     words = ("network", "create", "--driver=nuage")
     one = ("--subnet=10.21.59.0/24", "--gateway=10.21.59.1", "--aux-address=dhcp=10.21.59.3", "--label=a=b")
     host.docker(*words, *place_options(), *one, "one")
@@ -78,7 +97,7 @@ def _create_networks(host: Host) -> None:
     assert refused.returncode, "an address pool without a VSD should have been refused"
 
 
-def _run_containers(host: Host) -> None:
+def _run_containers(host: Cli) -> None:
     def start(name: str, network: str, *words: str) -> None:
         host.docker("run", "-d", f"--name={name}", f"--network={network}", *words, IMAGE, "sleep", "1000")
 
@@ -88,7 +107,7 @@ def _run_containers(host: Host) -> None:
     start("shut", "inner", "--network-alias=db", "--hostname=db")
 
 
-def _change_containers(host: Host) -> None:
+def _change_containers(host: Cli) -> None:
     """Connect, disconnect, restart and look, and attach what does not start."""
     host.docker("network", "connect", "--driver-opt=nuage.policy-group=web", "both", "plain")
     host.docker("network", "connect", "--ip=10.21.59.78", "--alias=other", _SYSCTLS, "one", "dual")

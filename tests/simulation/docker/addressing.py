@@ -83,9 +83,16 @@ class Pool:
 
 
 class Pools:
-    """The pools of all networks of a Docker host, or of a cluster. Docker's own bridge has the first default pool."""
+    """The pools of all networks of a Docker host. Docker's own bridge has the first default pool.
 
-    def __init__(self) -> None:
+    Args:
+        rotating: Whether the search for a default pool begins behind the one that was taken last. Otherwise the first
+            that is free is taken.
+    """
+
+    def __init__(self, *, rotating: bool = True) -> None:
+        self._rotating = rotating
+        self._start = 0
         self._used: list[Subnet] = [ip_network(_DEFAULT_POOLS[0])]
 
     def take(self, subnet: str = "", ip_range: str = "") -> Pool:
@@ -97,6 +104,8 @@ class Pools:
         for each in [ip_network(subnet)] if subnet else self._defaults():
             if not any(each.version == used.version and _overlap(each, used) for used in self._used):
                 self._used.append(each)
+                if self._rotating and not subnet:
+                    self._start = _DEFAULT_POOLS.index(str(each)) + 1
                 return Pool(str(each), ip_range)
         if subnet:
             raise DockerError("Pool overlaps with other one on this address space", 403)
@@ -109,10 +118,11 @@ class Pools:
 
     def restore(self, pools: Iterable[Pool]) -> None:
         """Let these pools be taken, and no others."""
+        self._start = 0
         self._used = [ip_network(_DEFAULT_POOLS[0]), *(each.subnet for each in pools)]
 
     def _defaults(self) -> Iterator[Subnet]:
-        return map(ip_network, _DEFAULT_POOLS)
+        return map(ip_network, (*_DEFAULT_POOLS[self._start :], *_DEFAULT_POOLS[: self._start]))
 
 
 def _overlap(one: Subnet, other: Subnet) -> bool:

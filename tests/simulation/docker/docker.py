@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from tests.simulation.chance import Chance
+from tests.simulation.docker.addressing import Pools
 from tests.simulation.docker.commands import Commands, Outcome
 from tests.simulation.docker.dockerd import Dockerd, Settings
 from tests.simulation.docker.errors import DockerError
@@ -33,7 +34,6 @@ class Docker:
         history: Is told what happens.
         settings: How dockerd is configured.
         namespaces: Those of containers, in the world's kernel.
-        store: What is on its disk.
 
     Attributes:
         store: The networks, sandboxes and containers.
@@ -54,7 +54,7 @@ class Docker:
         self._history = history
         self.settings = settings or Settings()
         self._namespaces = namespaces or NoNamespaces()
-        self.store = Store()
+        self.store = Store(pools=Pools(rotating=self.settings.release.rotates_pools))
         self.calls: list[Call] = []
         self.dockerd: Dockerd | None = None
         self._commands = Commands(reactor, chance, history)

@@ -22,6 +22,8 @@ class Release:
             end go on while Leave and DeleteEndpoint are still under way.
         tells_ipv4: Whether CreateNetwork tells that the network has IPv4, which it may lack by now.
         tells_proxy: Whether ProgramExternalConnectivity tells how IPv6 is published.
+        rotates_pools: Whether networks for which nobody named a subnet get the next default pool, even if one before
+            it is free.
         blames_network: Whether the message of a failed start says that it was the network.
     """
 
@@ -35,6 +37,7 @@ class Release:
     stops_early: bool = False
     tells_ipv4: bool = False
     tells_proxy: bool = False
+    rotates_pools: bool = True
     blames_network: bool = False
 
 
@@ -48,6 +51,7 @@ DOCKER_28_5 = Release(
     looks_twice=False,
     tells_ipv4=True,
     tells_proxy=True,
+    rotates_pools=False,
     blames_network=True,
 )
 
