@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from twisted.internet.main import installReactor
@@ -21,5 +22,8 @@ if __name__ == "__main__":
     installReactor(_NoReactor())
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
     from tests.simulation.command import main
+
+    # Each run has its garbage collected; what is loaded need not be looked through each time.
+    gc.freeze()
 
     sys.exit(main())

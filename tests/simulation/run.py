@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import time
 import traceback
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -55,8 +56,10 @@ def run(seed: int, only: Collection[int] | None = None) -> Outcome:
 
 
 def run_briefly(seed: int) -> Outcome:
-    """Do the same, and return no history: it is long."""
-    return attrs.evolve(run(seed), history="")
+    """Do the same; return what it cost, and no history: it is long."""
+    began = time.process_time()
+    outcome = run(seed)
+    return attrs.evolve(outcome, history="", cost=time.process_time() - began)
 
 
 def _live(world: World, plan: list[Step]) -> None:

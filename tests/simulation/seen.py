@@ -26,6 +26,7 @@ class Outcome:
         counts: How often each kind of thing happened; a kind begins with its group, such as ``call`` or ``fault``.
         seconds: How long the run was in its own time.
         steps: How many steps its plan has.
+        cost: Seconds of a core that it took.
     """
 
     seed: int
@@ -35,6 +36,7 @@ class Outcome:
     counts: dict[str, int]
     seconds: float
     steps: int
+    cost: float = 0.0
 
 
 class Seen:
@@ -42,7 +44,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.seeds = 0
-        self.seconds = 0.0
+        self.seconds = self.cost = 0.0
         self.failed: list[int] = []
         self._counts: Counter[str] = Counter()
         self._digests: dict[int, str] = {}
@@ -51,6 +53,7 @@ class Seen:
         """Add a run."""
         self.seeds += 1
         self.seconds += outcome.seconds
+        self.cost += outcome.cost
         self._digests[outcome.seed] = outcome.digest
         self._counts.update(outcome.counts)
         if outcome.violations:
@@ -66,10 +69,10 @@ class Seen:
         Args:
             elapsed: Seconds that all took.
         """
-        rate = self.total("call") / elapsed if elapsed else 0.0
+        rate = self.total("call") / self.cost if self.cost else 0.0
         lines = [
             f"{self.seeds:,} seeds in {elapsed:.0f} s: {self.seconds / 3600:,.1f} hours of the world, "
-            f"{self.total('call'):,} calls ({rate:,.0f} a second), {self.total('fault'):,} faults"
+            f"{self.total('call'):,} calls ({rate:,.0f} a second of a core), {self.total('fault'):,} faults"
         ]
         for group in sorted({kind.partition(" ")[0] for kind in self._counts}):
             kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self._of(group)))

@@ -163,5 +163,5 @@ FAULTS: Mapping[str, Fault] = {
     "agent hangs": Fault(do=hang_agent, draw=lasting, weight=2),
     "dockerd killed": Fault(do=kill_dockerd, draw=lasting, weight=3),
     "dockerd stopped": Fault(do=stop_dockerd, draw=lasting, weight=2),
-    "dockerd frozen": Fault(do=freeze_dockerd, draw=lasting),
+    "dockerd frozen": Fault(do=freeze_dockerd, draw=lasting, delays=lambda seconds: seconds),
 }
