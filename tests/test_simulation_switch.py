@@ -63,6 +63,7 @@ class World:
         )
         topology = load(Path(lab.__file__).with_name("topology.yaml"))
         self.agent = VrsAgent(self.reactor, chance.part("vrs"), self.history, self.database, Places(topology))
+        self.daemon.busy = self.agent.late = 0.0
         self.database.start()
         installation.make_switch(self.database)
         installation.make_bridge(self.database)

@@ -24,6 +24,8 @@ from tests.simulation.database.server import Database
 LOCAL = 65534
 #: Seconds from a change to what the daemon makes of it.
 _REACTION = (0.0005, 0.004)
+#: The same if it is busy with something else.
+_BUSY = (0.05, 3.0)
 #: Seconds from one refreshing of statistics and of the controllers' state to the next.
 _REFRESHING = 5.0
 #: The highest number that is given to a port whose number nobody chose.
@@ -33,7 +35,8 @@ _HIGHEST = 32767
 class SwitchDaemon:
     """The daemon, as a client of the database.
 
-    ``reaction`` are the seconds, from and to, that it takes to react to a change.
+    ``reaction`` are the seconds, from and to, that it takes to react to a change. ``busy`` is the probability that it
+    takes much longer.
 
     Args:
         reactor: Keeps the time.
@@ -52,6 +55,7 @@ class SwitchDaemon:
         self._database = database
         self._device = device
         self.reaction = _REACTION
+        self.busy = 0.02
         self.running = False
         self.hanging = False
         self.controller_connected = True
@@ -116,7 +120,8 @@ class SwitchDaemon:
 
     def _look_soon(self) -> None:
         if self.running and not (self._due is not None and self._due.active()):
-            self._due = self._reactor.callLater(self._chance.delay(*self.reaction), self._look)
+            seconds = _BUSY if self._chance.happens(self.busy) else self.reaction
+            self._due = self._reactor.callLater(self._chance.delay(*seconds), self._look)
 
     def _look(self) -> None:
         """Open what is to be opened, and forget what is gone."""

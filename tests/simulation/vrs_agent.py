@@ -22,6 +22,8 @@ HOST = "host"
 _REACTION = (0.0002, 0.002)
 #: Seconds that the controller takes for a port.
 _RESOLVING = (0.002, 0.05)
+#: Seconds that it takes if it is busy with something else.
+_LATE = (0.5, 8.0)
 
 
 #: The rows that were read, each with what it says, by uuid.
@@ -39,7 +41,8 @@ class VrsAgent:
     """The agent, as a client of the database.
 
     ``resolving`` are the seconds, from and to, that it takes to resolve a port. ``refused`` are the names of ports that
-    are not resolved. ``never`` is the probability that a port is not resolved although it could be.
+    are not resolved. ``late`` and ``never`` are the probabilities that a port is resolved much later, or not at all,
+    although it could be.
 
     Args:
         reactor: Keeps the time.
@@ -62,6 +65,7 @@ class VrsAgent:
         self.reaction = _REACTION
         self.resolving = _RESOLVING
         self.refused: set[str] = set()
+        self.late = 0.02
         self.never = 0.0
         self.has_controller = True
         self.hanging = False
@@ -152,7 +156,8 @@ class VrsAgent:
             return self._times[name]
         if self._chance.happens(self.never):
             return None
-        time: float = self._reactor.seconds() + self._chance.delay(*self.resolving)
+        seconds = _LATE if self._chance.happens(self.late) else self.resolving
+        time: float = self._reactor.seconds() + self._chance.delay(*seconds)
         return time
 
     def _settle(self, port: PortRow, outcome: Resolved | None) -> None:

@@ -55,7 +55,8 @@ class Database:
         #: Seconds, from and to, until a client is told what somebody else has changed.
         self.telling_delay = (0.0, 0.002)
         self.store = self._empty()
-        self.server_id = self._new_uuid()
+        #: Tells one run of the server from another.
+        self.server_id = ""
 
     @property
     def available(self) -> bool:
@@ -93,6 +94,7 @@ class Database:
         """Start the server. It listens at once."""
         self._note("starts")
         self._hanging = False
+        self.server_id = self._new_uuid()
         self._port = self._reactor.listenUNIX(self.path, _Sessions(self))
         self._announce()
 
@@ -130,12 +132,6 @@ class Database:
             session.proceed()
             session.tell()
         self._announce()
-
-    def cut(self) -> None:
-        """Cut all connections."""
-        self._note("loses its connections")
-        for session in tuple(self._sessions):
-            session.transport.abortConnection()  # type: ignore[union-attr]
 
     def convert(self, table: str, column: str, definition: dict[str, Any]) -> None:
         """Add a column to the schema of the running server, as an upgrade of the switch does."""

@@ -143,6 +143,7 @@ class SimulatedSwitch:
         self.database = Database(self._reactor, chance, History())
         self._links: set[str] = set()
         self.daemon = SwitchDaemon(self._reactor, chance, History(), self.database, self._links.__contains__)
+        self.daemon.busy = 0.0
         self.database.start()
         installation.make_switch(self.database)
         self.daemon.start()
