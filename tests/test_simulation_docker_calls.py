@@ -127,6 +127,16 @@ class CallTests(SynchronousTestCase):
         addresses = {each.address for each in self.docker.attached()}
         self.assertEqual(addresses, {"10.0.0.2/24", "10.0.1.2/24"})
 
+    def test_what_is_asked_before_an_internal_network(self) -> None:
+        """Only the older release looks for published ports there, where there are none."""
+        for release, expected in ((DOCKER_20_10, "EndpointOperInfo"), (DOCKER_26_1, "CreateEndpoint")):
+            world = World(release)
+            world.ok(world.docker.create_network("net"), world.docker.create_network("inside", internal=True))
+            world.ok(world.docker.run("a", "net"))
+            since = len(world.heard)
+            world.ok(world.docker.connect("inside", "a"))
+            self.assertEqual(world.heard[since][0], f"NetworkDriver.{expected}")
+
     def test_renaming_makes_no_call(self) -> None:
         self.world.ok(self.docker.run("a", "net"))
         before = len(self.world.heard)

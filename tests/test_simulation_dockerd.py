@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.errors import DockerUnavailable
 from tests.simulated_docker_support import World, hang
-from tests.simulation.docker.releases import DOCKER_20_10, DOCKER_26_1
+from tests.simulation.docker.releases import DOCKER_20_10, DOCKER_26_1, DOCKER_28_5
 from tests.simulation.docker.small_plugin import SmallPluginConnection
 from tests.simulation.docker.store import Attachment, PoolRequest
 
@@ -68,6 +68,17 @@ class DaemonTests(SynchronousTestCase):
             world.ok(world.docker.kill("c"))
             self.assertEqual(world.methods(since)[:2], ["Activate", "GetCapabilities"])
             self.assertEqual(world.methods(since)[-3:], ["RevokeExternalConnectivity", "Leave", "DeleteEndpoint"])
+
+    def test_restored_containers_are_looked_at(self) -> None:
+        """By the newest release."""
+        for release, expected in ((DOCKER_26_1, False), (DOCKER_28_5, True)):
+            world = self.world_with(live_restore=True, release=release)
+            since = len(world.heard)
+            world.docker.kill_dockerd()
+            world.docker.start_dockerd()
+            world.reactor.run_for(10)
+            asked = "NetworkDriver.EndpointOperInfo" in [method for method, _ in world.heard[since:]]
+            self.assertEqual(asked, expected, release.version)
 
     def test_containers_come_before_its_api(self) -> None:
         """While a Join goes on, nothing is answered."""

@@ -66,7 +66,7 @@ class Attaching:
         """
         network = self._networks.find(attachment.network_id or name)
         self.wish(container, network, attachment)
-        if container.sandbox is not None:
+        if container.sandbox is not None and (self._release.looks_always or not network.internal):
             await self._sandboxes.look(container.sandbox)
         endpoint = await self._networks.create_endpoint(network, container, attachment)
         attachment.network_id = network.id

@@ -143,6 +143,7 @@ class Dockerd:
 
     async def _restore(self) -> None:
         await self._forget_the_dead()
+        await self._look_at_the_living()
         again = [each for each in self._store.containers.values() if self._starts(each)]
         await gatherResults([Deferred.fromCoroutine(self.containers.autostart(each)) for each in again])
         self._started()
@@ -157,7 +158,7 @@ class Dockerd:
             waiter.callback(None)
 
     async def _forget_the_dead(self) -> None:
-        """Drop the sandboxes of containers that do not run any more. No network driver is told."""
+        """Drop what containers have that do not run any more. No network driver is told."""
         for container in self._store.containers.values():
             container.removing = False
             if not (container.process and self._settings.live_restore):
@@ -166,11 +167,16 @@ class Dockerd:
         for sandbox in list(self._store.sandboxes.values()):
             if sandbox not in kept:
                 await self.sandboxes.drop(sandbox)
-        for network in list(self._store.networks.values()):
-            for endpoint in list(network.endpoints.values()):
-                if endpoint.sandbox is None:
-                    await self.networks.forget_endpoint(endpoint)
+        endpoints = [each for network in self._store.networks.values() for each in network.endpoints.values()]
+        for endpoint in endpoints:
+            if endpoint.sandbox is None:
+                await self.networks.forget_endpoint(endpoint)
         self._store.count_addresses()
+
+    async def _look_at_the_living(self) -> None:
+        if self._settings.release.looks_when_restored:
+            for sandbox in self._store.sandboxes.values():
+                await self.sandboxes.look(sandbox)
 
     def _end(self, container: Container) -> None:
         container.sandbox = None

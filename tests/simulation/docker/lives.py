@@ -11,7 +11,7 @@ from tests.simulation.docker.small_plugin import REFUSED_ENDPOINT, REFUSED_JOIN,
 #: What networks are created with, by their names.
 NETWORKS: dict[str, tuple[str, ...]] = {
     "m": ("--subnet=10.30.0.0/24", "--gateway=10.30.0.1", "--aux-address=one=10.30.0.2"),
-    "b": ("--subnet=10.30.1.0/24", "--ip-range=10.30.1.64/28"),
+    "h": ("--subnet=10.30.1.0/24", "--ip-range=10.30.1.64/28"),
     "i": ("--subnet=10.30.2.0/24", "--internal"),
     "v": ("--subnet=10.30.3.0/24", "--subnet=fd00:30::/64", "--ipv6"),
     "p": (),

@@ -18,6 +18,9 @@ class Release:
             moved when the container's process is created, after all Joins.
         host: The Host header of its requests to a plugin.
         looks_twice: Whether it asks EndpointOperInfo about a new endpoint once more than about all of its container.
+        looks_always: Whether it asks about the endpoints of a container also before one of a network without a way
+            out is made.
+        looks_when_restored: Whether it asks when it starts about the endpoints of containers that have outlived it.
         stops_early: Whether a container counts as stopped before its network is released: commands that wait for its
             end go on while Leave and DeleteEndpoint are still under way.
         tells_ipv4: Whether CreateNetwork tells that the network has IPv4, which it may lack by now.
@@ -34,6 +37,8 @@ class Release:
     namespace_at_join: bool = False
     host: str = "plugin.moby.localhost"
     looks_twice: bool = True
+    looks_always: bool = False
+    looks_when_restored: bool = False
     stops_early: bool = False
     tells_ipv4: bool = False
     tells_proxy: bool = False
@@ -41,7 +46,9 @@ class Release:
     blames_network: bool = False
 
 
-DOCKER_20_10 = Release(version="20.10.24", api="1.41", asks_address_spaces=True, host="", stops_early=True)
+DOCKER_20_10 = Release(
+    version="20.10.24", api="1.41", asks_address_spaces=True, host="", looks_always=True, stops_early=True
+)
 DOCKER_26_1 = Release(version="26.1.5", api="1.45")
 DOCKER_28_5 = Release(
     version="28.5.2",
@@ -49,6 +56,7 @@ DOCKER_28_5 = Release(
     asks_spaces_with_pools=True,
     namespace_at_join=True,
     looks_twice=False,
+    looks_when_restored=True,
     tells_ipv4=True,
     tells_proxy=True,
     rotates_pools=False,
