@@ -15,7 +15,8 @@ from tests.simulation.chance import Chance
 from tests.simulation.database.server import Database
 from tests.simulation.history import History
 from tests.simulation.reactor import SimReactor
-from tests.simulation.twins.script import KINDS, Author
+from tests.simulation.twins.kinds import KINDS
+from tests.simulation.twins.script import Author
 
 _SEEDS = 10
 

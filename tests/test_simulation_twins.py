@@ -15,8 +15,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.simulation.chance import Chance
 from tests.simulation.database.schema import vrs_schema
+from tests.simulation.twins.kinds import KINDS
 from tests.simulation.twins.play import play, shortened
-from tests.simulation.twins.script import KINDS, Author
+from tests.simulation.twins.script import Author
 from tests.vrs_support import demand_programs
 
 SCRIPTS = int(os.environ.get("TWINS", "20"))

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from tests.simulation.database.schema import ZERO_UUID
-from tests.simulation.twins.script import Wire
+from tests.simulation.twins.kinds import Wire
 from tests.simulation.twins.servers import Real, Simulated, Twin
 
 
