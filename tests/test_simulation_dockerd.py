@@ -52,6 +52,18 @@ class DaemonTests(SynchronousTestCase):
         world.ok(world.docker.start("c"))
         self.assertEqual([each.address for each in world.docker.attached()], ["10.0.0.2/24"])
 
+    def test_lost_data(self) -> None:
+        """A new daemon knows nothing, and tells nobody."""
+        world = self.world_with("always")
+        since = len(world.heard)
+        world.docker.kill_dockerd()
+        world.docker.lose_data()
+        self.assertEqual(world.namespaces.inside, {})
+        world.docker.start_dockerd()
+        world.reactor.run_for(10)
+        self.assertEqual(world.heard[since:], [])
+        self.assertEqual(world.result(world.client().networks(bool)), [])
+
     def test_containers_outlive_it(self) -> None:
         """With live-restore."""
         for end in ("kill", "stop"):

@@ -1,4 +1,7 @@
-"""The simulated Docker side by side with a real one: the same commands, the same outcomes, the same calls."""
+"""The simulated Docker side by side with a real one: the same commands, the same outcomes, the same calls.
+
+SIMULATED_DOCKER_SEED and SIMULATED_DOCKER_SECONDS draw other commands, and more of them. LAB_DOCKER names the real one.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from tests.simulation.history import History
 from tests.simulation.reactor import SimReactor
 
 #: Seconds that the commands may take.
-_SECONDS = float(os.environ.get("SIMULATED_DOCKER_SECONDS", "45"))
+_SECONDS = float(os.environ.get("SIMULATED_DOCKER_SECONDS", "30"))
 _SEED = int(os.environ.get("SIMULATED_DOCKER_SEED", "1"))
 
 

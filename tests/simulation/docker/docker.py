@@ -54,7 +54,7 @@ class Docker:
         self._history = history
         self.settings = settings or Settings()
         self._namespaces = namespaces or NoNamespaces()
-        self.store = Store(pools=Pools(rotating=self.settings.release.rotates_pools))
+        self.store = self._empty_store()
         self.calls: list[Call] = []
         self.dockerd: Dockerd | None = None
         self._commands = Commands(reactor, chance, history)
@@ -112,6 +112,15 @@ class Docker:
             container.process = False
         for sandbox in self.store.sandboxes.values():
             sandbox.exists = False
+
+    def lose_data(self) -> None:
+        """Lose all that the daemon has on its disk, with the containers. It has to be away."""
+        assert self.dockerd is None
+        self._note("all of Docker's data is lost")
+        for sandbox in self.store.sandboxes.values():
+            if sandbox.exists:
+                self._namespaces.destroy(sandbox.key)
+        self.store = self._empty_store()
 
     def container_ends(self, name: str, code: int = 0) -> None:
         """Let the process of a container end by itself."""
@@ -305,6 +314,9 @@ class Docker:
     def _bury(self, dockerd: Dockerd) -> None:
         dockerd.reactor.process.remains.append(dockerd)
         dockerd.reactor.kill()
+
+    def _empty_store(self) -> Store:
+        return Store(pools=Pools(rotating=self.settings.release.rotates_pools))
 
     def _new_id(self) -> str:
         return self._chance.hexadecimal(64)

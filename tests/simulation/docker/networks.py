@@ -159,7 +159,6 @@ class Networks:
                 raise DockerError(
                     f"failed to create endpoint {endpoint.name} on network {network.name}: {problem}"
                 ) from None
-            endpoint.stored = True
             network.endpoints[endpoint.id] = endpoint
         return endpoint
 

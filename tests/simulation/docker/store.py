@@ -39,7 +39,6 @@ class Endpoint:
     """A container's place in a network.
 
     Attributes:
-        stored: Whether CreateEndpoint has been answered. Before, nobody sees the endpoint.
         sandbox: The container's, once its Join has been answered.
         priority: Those of a higher one are rather the container's gateway.
         source: What its link was called when the plugin made it, empty for no link.
@@ -54,7 +53,6 @@ class Endpoint:
     address_v6: str = ""
     mac: str = ""
     sandbox: Sandbox | None = None
-    stored: bool = False
     source: str = ""
     prefix: str = "eth"
     device: str = ""
