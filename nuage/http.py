@@ -17,16 +17,17 @@ from typing import Any
 
 import attrs
 from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectingTimedOut
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent
+from twisted.web.iweb import IAgent, IBodyProducer
+from zope.interface import implementer
 
 #: Characters of an answer that are shown in a message.
 _EXCERPT = 80
@@ -84,19 +85,23 @@ class Requests:
         self._largest = largest
         self._explain = explain
 
-    async def ask(self, method: str, url: str, timeout: float, **details: Any) -> Response:
+    async def ask(
+        self, method: str, url: str, timeout: float, *, data: bytes | None = None, **details: Any
+    ) -> Response:
         """Send a request, and return the answer, whatever its status is. Redirections are not followed.
 
         Args:
             method: HTTP's method.
             url: What is asked.
             timeout: Seconds that it may take, from connecting to the last byte of the answer.
-            details: Such as ``params``, ``headers`` and ``data``, as treq takes them.
+            data: The body of the request.
+            details: Such as ``params`` and ``headers``, as treq takes them.
 
         Raises:
             NoAnswer: There was no answer, not in time, not in HTTP, or too long a one.
         """
-        asking = Deferred.fromCoroutine(self._ask(method, url, details))
+        content = None if data is None else _Content(data)
+        asking = Deferred.fromCoroutine(self._ask(method, url, {"data": content, **details}))
         return await asking.addTimeout(timeout, self._clock, onTimeoutCancel=_timed_out)
 
     async def _ask(self, method: str, url: str, details: Mapping[str, Any]) -> Response:
@@ -143,6 +148,32 @@ def in_words(problem: Exception) -> str:
     if any(isinstance(argument, Failure) for argument in problem.args):
         return "no more connections are accepted"
     return str(problem).strip().rstrip(".")
+
+
+@implementer(IBodyProducer)
+class _Content:
+    """The body of a request, sent at once: it is short.
+
+    treq would have it sent piece by piece, by the global reactor.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.length = len(content)
+        self._content = content
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """See IBodyProducer."""
+        consumer.write(self._content)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """See IBodyProducer."""
+
+    def resumeProducing(self) -> None:
+        """See IBodyProducer."""
+
+    def stopProducing(self) -> None:
+        """See IBodyProducer."""
 
 
 class _TooLong(Exception):
