@@ -54,7 +54,7 @@ class DaemonTest(SynchronousTestCase):
     def machine(self, reactor: SimReactor, chance: Chance) -> Machine:
         return Machine(
             make_pool=NoThreads,  # type: ignore[arg-type]
-            make_room=lambda _key, path: make_room(self.world.network.ports, path),
+            make_room=lambda _key, path: make_room(self.world, path),
             time_of_day=lambda: 1.7e9 + reactor.seconds(),
             random=Random(1),
             host_name="host",

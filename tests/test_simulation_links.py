@@ -7,9 +7,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from nuage.links.veth import GROUP, Link
 from tests.simulation import invariants
 from tests.simulation.chance import Chance
+from tests.simulation.datacentre import DataCentre
+from tests.simulation.extent import Extent
 from tests.simulation.faults import links
 from tests.simulation.plan import Step
-from tests.simulation.world import World
 
 
 class LinkFaultTests(SynchronousTestCase):
@@ -17,10 +18,11 @@ class LinkFaultTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Run it."""
-        self.world = World(Chance(1))
-        self.world.begin()
+        self.centre = DataCentre(Chance(1), extent=Extent())
+        (self.world,) = self.centre.worlds
+        self.centre.begin()
         for step in (Step(0, "network create", ("n1",)), Step(10, "run", ("c1", "n1", "no", ""))):
-            self.world.reactor.callLater(step.time, self.world._carry_out, step)
+            self.world.reactor.callLater(step.time, self.world.carry_out, step)
         self.world.reactor.run_for(90)
 
     def link(self) -> Link:
@@ -39,7 +41,7 @@ class LinkFaultTests(SynchronousTestCase):
             invariants.check_rest(self.world)
             self.assertIn(f"link {whole.name}", self.world.history.violations.pop(0))
             self.world.history.violations.clear()
-            self.world.rest()
+            self.centre.rest()
             self.assertEqual(self.link(), whole)
 
     def test_nobody_uses_a_link(self) -> None:

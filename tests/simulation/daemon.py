@@ -17,7 +17,6 @@ from nuage.service.machine import Machine
 from nuage.service.plugin import NuagePlugin
 from tests.simulation.chance import Chance
 from tests.simulation.history import History
-from tests.simulation.network import Port
 from tests.simulation.reactor import SimReactor
 
 #: Seconds after which a process that has not ended in order is ended by force: see nuage.service.ending.
@@ -124,15 +123,15 @@ class DaemonProcess:
         self._history.add(self._world.seconds(), "nuage-plugin", what)
 
 
-def make_room(ports: dict[str, Port], path: Path) -> None:
+def make_room(reactor: SimReactor, path: Path) -> None:
     """Remove the file of a unix socket that nobody listens on, as the daemon does before it listens.
 
     Raises:
         ConfigurationError: Somebody listens there.
     """
-    port = ports.get(f"unix:{path}")
+    port = reactor.port(path)
     if port is None:
         return
     if port.accepting:
         raise ConfigurationError(f"another process listens on {path}")
-    del ports[f"unix:{path}"]
+    del reactor.network.ports[reactor.address(path)]

@@ -5,53 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import attrs
-
 from tests.simulation.docker.store import Attachment, PoolRequest
 from tests.simulation.faults import FAULTS
+from tests.simulation.networks import PLACES
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-@attrs.frozen(kw_only=True)
-class _Place:
-    """Where a network is, in the topology of the lab."""
-
-    domain: str
-    zone: str = "Zone"
-    subnet: str
-    pool: str
-    gateway: str
-
-    def options(self) -> dict[str, str]:
-        return {
-            "organization": "Enterprise",
-            "user": "admin",
-            "domain": self.domain,
-            "zone": self.zone,
-            "subnet": self.subnet,
-        }
-
-
-PLACES: Mapping[str, _Place] = {
-    "n1": _Place(domain="Domain", subnet="Subnet 2", pool="10.21.59.0/24", gateway="10.21.59.1"),
-    "n2": _Place(domain="Domain", subnet="Subnet 1", pool="10.21.58.0/24", gateway="10.21.58.1"),
-    "n3": _Place(domain="Domain", zone="Backend", subnet="Storage", pool="10.21.60.0/24", gateway="10.21.60.1"),
-}
-
-
 def create_network(world: World, name: str) -> None:
     """``docker network create``."""
     place = PLACES[name]
-    pool = PoolRequest(subnet=place.pool, gateway=place.gateway)
-    world.docker.create_network(name, options=place.options(), pools=[pool])
+    if world.vsd is None:
+        pool = PoolRequest(subnet=place.pool, gateway=place.gateway)
+        world.docker.create_network(name, options=place.options(), pools=[pool])
+    elif name not in world.vsd.habits.networks:
+        pool = PoolRequest(subnet=place.pool, gateway=place.gateway, ip_range=world.vsd.part_of(place.pool))
+        world.docker.create_network(name, options=place.options(), pools=[pool])
+    else:
+        pool = PoolRequest(subnet=place.pool if world.vsd.habits.tells_subnet else "")
+        plugin = world.docker.settings.plugin
+        world.docker.create_network(name, pools=[pool], ipam=plugin, ipam_options=place.options())
 
 
 def run(world: World, container: str, network: str, restart: str, group: str) -> None:
     """``docker run``."""
     options = {"nuage.policy-group": group} if group else {}
     world.docker.run(container, network, Attachment(driver_options=options), restart=restart)
+
+
+def run_with_address(world: World, container: str, network: str, number: int) -> None:
+    """``docker run --ip``, with an address that containers of other hosts ask for as well."""
+    ip = PLACES[network].pool.removesuffix("0/24") + str(number)
+    # Docker knows such an address only if it was told the subnet, and its own IPAM has only a part of it.
+    told = world.vsd is not None and world.vsd.habits.tells_subnet and network in world.vsd.habits.networks
+    world.docker.run(container, network, Attachment(ip=ip if told else ""))
 
 
 def crash(world: World, container: str) -> None:
@@ -63,6 +51,7 @@ DEEDS: Mapping[str, Callable[..., object]] = {
     "network create": create_network,
     "network rm": lambda world, name: world.docker.remove_network(name),
     "run": run,
+    "run with an address": run_with_address,
     "stop": lambda world, name: world.docker.stop(name),
     "kill": lambda world, name: world.docker.kill(name),
     "start": lambda world, name: world.docker.start(name),

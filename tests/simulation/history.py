@@ -36,7 +36,29 @@ class History:
         """Count something of a kind, for the summary of what was seen."""
         self.counts[kind] = self.counts.get(kind, 0) + 1
 
+    def of(self, host: str) -> History:
+        """Return the part of the story that is about one of several hosts: it names the host, and is in the whole."""
+        return _Part(self, host)
+
     @property
     def text(self) -> str:
         """The whole story."""
         return "".join(f"{line}\n" for line in self.lines)
+
+
+class _Part(History):
+    """What one host adds to the story of several."""
+
+    def __init__(self, whole: History, host: str) -> None:
+        super().__init__()
+        self._whole = whole
+        self._host = host
+
+    def add(self, time: float, who: str, what: str) -> None:
+        self._whole.add(time, f"{self._host} {who}", what)
+
+    def violate(self, time: float, who: str, what: str) -> None:
+        self._whole.violate(time, f"{self._host} {who}", what)
+
+    def count(self, kind: str) -> None:
+        self._whole.count(kind)

@@ -18,10 +18,10 @@ _VOLATILE = {"_uuid", "_version", "statistics", "next_cfg", "cur_cfg", "datapath
 #: Rows may be made anew.
 _UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
-_State = Mapping[str, Any]
+State = Mapping[str, Any]
 
 
-def state(world: World) -> _State:
+def state(world: World) -> State:
     """Return what there is at the switch and in the kernel, without what changes by itself."""
     store = world.database.store
     tables = {name: sorted(map(_content, store.rows(name))) for name in store.schema.tables}
@@ -65,7 +65,7 @@ def _check_links(world: World, wanted: Mapping[str, str]) -> None:
         _violate(world, f"nobody uses link {name}")
 
 
-def check_cleared(world: World, before: _State) -> None:
+def check_cleared(world: World, before: State) -> None:
     """Check that nothing is left after all containers and networks are gone."""
     if world.docker.store.containers or world.docker.store.networks:
         left = [each.name for each in world.docker.store.containers.values()]

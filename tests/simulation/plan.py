@@ -24,11 +24,13 @@ class Step:
         time: Seconds after the beginning of the run.
         deed: What is done: a key of ``tests.simulation.deeds.DEEDS``.
         arguments: What it is done with.
+        host: On which host, from 0 on.
     """
 
     time: float
     deed: str
     arguments: _Arguments = ()
+    host: int = 0
 
     def __str__(self) -> str:
         return " ".join([f"{self.time:.3f}", self.deed, *map(str, self.arguments)])

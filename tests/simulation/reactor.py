@@ -68,25 +68,36 @@ class SimReactor:
         network: The sockets as this process sees them.
         process: Whose events these are.
         timeline: All events of the world.
+        machine: The machine of this process: those of another one do not see its unix sockets. The first has no name.
         thread_pool: The pool that everybody in this process may use; see tests.simulation.threads.
     """
 
     thread_pool: Any = None
 
     def __init__(self, chance: Chance, name: str = "world") -> None:
-        self._begin(Timeline(), Weather(chance.part("streams")), {}, name)
+        self._begin(Timeline(), Weather(chance.part("streams")), {}, name, "")
 
-    def _begin(self, timeline: Timeline, weather: Weather, ports: dict[str, Port], name: str) -> None:
+    def _begin(self, timeline: Timeline, weather: Weather, ports: dict[str, Port], name: str, machine: str) -> None:
         self.timeline = timeline
+        self.machine = machine
         self.process = Process(timeline, name)
         self.network = Network(self, weather, ports)
         self.nameResolver: IHostnameResolver = _Resolver()
 
-    def spawn(self, name: str) -> SimReactor:
-        """Return the reactor of another process of the same world."""
+    def spawn(self, name: str, machine: str | None = None) -> SimReactor:
+        """Return the reactor of another process of the same world, on the same machine unless another is named."""
         other = SimReactor.__new__(SimReactor)
-        other._begin(self.timeline, self.network.weather, self.network.ports, name)
+        machine = self.machine if machine is None else machine
+        other._begin(self.timeline, self.network.weather, self.network.ports, name, machine)
         return other
+
+    def address(self, path: Any) -> str:
+        """Return the address of a unix socket of this machine."""
+        return f"unix:{self.machine}{path}"
+
+    def port(self, path: Any) -> Port | None:
+        """Return who listens at a unix socket of this machine, or has left its file; None if there is no file."""
+        return self.network.ports.get(self.address(path))
 
     # What makes time pass.
 
@@ -158,11 +169,11 @@ class SimReactor:
         self, address: Any, factory: Any, backlog: int = 50, mode: int = 0o666, wantPID: bool = False
     ) -> Port:
         """See IReactorUNIX."""
-        return self.network.listen(f"unix:{address}", factory)
+        return self.network.listen(self.address(address), factory)
 
     def connectUNIX(self, address: Any, factory: Any, timeout: float = 30, checkPID: bool = False) -> Connector:
         """See IReactorUNIX."""
-        return self.network.connect(f"unix:{address}", factory, timeout)
+        return self.network.connect(self.address(address), factory, timeout)
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Port:
         """See IReactorTCP."""

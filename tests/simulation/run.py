@@ -14,10 +14,11 @@ import attrs
 
 from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
-from tests.simulation.faults import draw_faults, longest_delay
-from tests.simulation.plan import Step, draw_plan
+from tests.simulation.datacentre import DataCentre
+from tests.simulation.extent import draw_all
+from tests.simulation.faults import longest_delay
+from tests.simulation.plan import Step
 from tests.simulation.seen import Outcome, digest_of
-from tests.simulation.world import World
 
 #: Seconds of this machine, not of the world, after which a run is taken for one that never ends.
 _PATIENCE = 60
@@ -29,7 +30,7 @@ class _Stuck(BaseException):
 
 def draw(seed: int) -> list[Step]:
     """Return the plan of a seed."""
-    return draw_plan(Chance(seed).part("plan"), draw_faults)
+    return draw_all(Chance(seed))
 
 
 def run(seed: int, only: Collection[int] | None = None) -> Outcome:
@@ -40,7 +41,7 @@ def run(seed: int, only: Collection[int] | None = None) -> Outcome:
     whole = draw(seed)
     plan = [step for number, step in enumerate(whole) if only is None or number in only]
     with _garbage_kept():
-        world = World(Chance(seed), longest_delay(plan))
+        world = DataCentre(Chance(seed), longest_delay(plan))
         history = world.history
         with captured(history, world.reactor.seconds):
             _live(world, plan)
@@ -62,7 +63,7 @@ def run_briefly(seed: int) -> Outcome:
     return attrs.evolve(outcome, history="", cost=time.process_time() - began)
 
 
-def _live(world: World, plan: list[Step]) -> None:
+def _live(world: DataCentre, plan: list[Step]) -> None:
     """Carry out a plan. Whatever ends it early is a violation."""
     try:
         with _bounded():

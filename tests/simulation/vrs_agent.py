@@ -16,8 +16,6 @@ from tests.simulation.database.rows import Change, Row
 from tests.simulation.database.server import Database
 from tests.simulation.database.values import plain
 
-#: The one host of the world.
-HOST = "host"
 #: Seconds from a change to when the agent looks.
 _REACTION = (0.0002, 0.002)
 #: Seconds that the controller takes for a port.
@@ -50,17 +48,26 @@ class VrsAgent:
         history: Is told what happens.
         database: The database.
         policy: Knows what ports get.
+        host: The name of its host.
         bridge: The bridge whose ports count.
     """
 
     def __init__(
-        self, reactor: Any, chance: Any, history: Any, database: Database, policy: Policy, bridge: str = "alubr0"
+        self,
+        reactor: Any,
+        chance: Any,
+        history: Any,
+        database: Database,
+        policy: Policy,
+        host: str = "host",
+        bridge: str = "alubr0",
     ) -> None:
         self._reactor = reactor
         self._chance = chance
         self._history = history
         self._database = database
         self._policy = policy
+        self._host = host
         self._bridge = bridge
         self.reaction = _REACTION
         self.resolving = _RESOLVING
@@ -85,6 +92,10 @@ class VrsAgent:
         """Resolve ports again."""
         self._note("has its controller")
         self.has_controller = True
+        self._look_soon()
+
+    def look(self) -> None:
+        """Look soon whether ports are to be resolved anew: the controller knows something new."""
         self._look_soon()
 
     def hang(self) -> None:
@@ -206,7 +217,7 @@ class VrsAgent:
         uuid, ofport = row["_uuid"][0], self._ofport(row["name"])
         read = before.get(uuid)
         if read is None or read[0] is not row or read[1].ofport != ofport:
-            read = row, port_of(self._plain("Nuage_Port_Table", row), HOST, ofport)
+            read = row, port_of(self._plain("Nuage_Port_Table", row), self._host, ofport)
         self._read[uuid] = read
         port: PortRow = read[1]
         return port

@@ -1,17 +1,18 @@
-"""The world: the real daemon, and around it a switch, a kernel and a Docker host that are made of code."""
+"""The world of one daemon: around the real one a switch, a kernel and a Docker host that are made of code."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from pathlib import Path
+
+import attrs
 
 import lab
 from lab.vrs.topology_file import load
 from nuage.config.settings import Config
 from nuage.service.ending import GRACE
 from nuage.service.machine import Machine
-from tests.simulation import deeds, installation, invariants
+from tests.simulation import deeds, installation
 from tests.simulation.chance import Chance
 from tests.simulation.daemon import DaemonProcess, make_room
 from tests.simulation.database.server import Database
@@ -29,15 +30,12 @@ from tests.simulation.reactor import SimReactor
 from tests.simulation.switch_daemon import SwitchDaemon
 from tests.simulation.threads import Threads
 from tests.simulation.vrs_agent import VrsAgent
+from tests.simulation.vsd.share import Share
 
 #: The Unix time at which each world begins.
 _BEGINNING = 1_700_000_000.0
 #: Seconds until the switch is as it stays, before anything is done to it.
 _INSTALLATION = 10.0
-#: Audits after which nothing is left of what faults have done.
-_AUDITS = 4
-#: Seconds within which Docker has removed all there is.
-_CLEARING = 300.0
 #: Part of the worlds whose containers outlive dockerd.
 _LIVE_RESTORE = 0.4
 _TOPOLOGY = load(Path(lab.__file__).with_name("topology.yaml"))
@@ -47,8 +45,12 @@ class World:
     """All parts, put together and not yet begun.
 
     Args:
+        reactor: That of the host; each process gets one of its own.
         chance: Draws everything.
+        history: Is told what happens.
         delay: Seconds by which the daemon's answers may be late because of what is done to it.
+        vsd: What the host has of a VSD, if there is one.
+        name: The name of the host.
 
     Attributes:
         faults_end: When the last fault is over, in seconds of the world.
@@ -56,16 +58,28 @@ class World:
         threads: Those of the daemon that was started last.
     """
 
-    def __init__(self, chance: Chance, delay: float = 0.0) -> None:
+    def __init__(
+        self,
+        reactor: SimReactor,
+        chance: Chance,
+        history: History,
+        delay: float = 0.0,
+        *,
+        vsd: Share | None = None,
+        name: str = "host",
+    ) -> None:
         self.chance = chance
-        self.history = History()
-        self.reactor = SimReactor(chance)
+        self.history = history
+        self.reactor = reactor
+        self.vsd = vsd
+        self.name = name
         settings = chance.part("settings")
-        self.config = Config(
+        config = Config(
             vrs_endpoint="unix:/var/run/openvswitch/db.sock",
             scope="local",
             label_policy=settings.pick(("strict", "strict", "late")),
         )
+        self.config = config if vsd is None else attrs.evolve(config, **vsd.configuration)
         self.faults_end = self.clock_error = 0.0
         self.threads: Threads | None = None
         self.kernel = Kernel(self.reactor, chance.part("kernel"), self.history)
@@ -79,8 +93,10 @@ class World:
             lambda name: self.kernel.find(name) is not None,
         )
         self.kernel.watch(self.switch_daemon.device_changed)
-        places = Places(_TOPOLOGY)
-        self.vrs_agent = VrsAgent(self.reactor, chance.part("vrs"), self.history, self.database, places)
+        policy = Places(_TOPOLOGY) if vsd is None else vsd.controller
+        self.vrs_agent = VrsAgent(self.reactor, chance.part("vrs"), self.history, self.database, policy, name)
+        if vsd is not None:
+            vsd.controller.watch(self.vrs_agent.look)
         dockerd = Settings(
             release=settings.pick(tuple(RELEASES.values())),
             live_restore=settings.happens(_LIVE_RESTORE),
@@ -89,18 +105,6 @@ class World:
         namespaces = KernelNamespaces(self.kernel)
         self.docker = Docker(self.reactor, chance.part("docker"), self.history, dockerd, namespaces)
         self.daemon = DaemonProcess(self.reactor, self.config, self._machine, chance.part("daemon"), self.history)
-
-    def live(self, plan: Sequence[Step]) -> None:
-        """Begin, carry out a plan, let everything come to rest, and remove it; see each time whether all is well."""
-        self.begin()
-        before = invariants.state(self)
-        for step in plan:
-            self.reactor.callLater(step.time, self._carry_out, step)
-        self.reactor.run_for(plan[-1].time if plan else 0.0)
-        self.rest()
-        invariants.check_rest(self)
-        self.clear()
-        invariants.check_cleared(self, before)
 
     def begin(self) -> None:
         """Install and start everything."""
@@ -112,23 +116,22 @@ class World:
         self.daemon.start()
         self.docker.start_dockerd()
 
-    def rest(self) -> None:
-        """Wait until all faults are over, and what they have done is repaired."""
-        self.reactor.run_for(max(0.0, self.faults_end - self.reactor.seconds()))
-        self.note("all faults are over")
-        self.reactor.run_until(lambda: not self.docker.busy, _CLEARING)
-        self.reactor.run_for(_AUDITS * self.config.audit_interval)
+    def carry_out(self, step: Step) -> None:
+        """Do what a step of a plan says."""
+        self.note(str(step))
+        deeds.DEEDS[step.deed](self, *step.arguments)
+        self.history.count(f"{'fault' if step.deed in FAULTS else 'command'} {step.deed}")
 
-    def clear(self) -> None:
-        """Remove all containers and networks, and wait for the end of what that leaves to be done."""
+    def remove_containers(self) -> None:
+        """Remove all containers."""
         self.note("all is removed")
         for container in list(self.docker.store.containers.values()):
             self.docker.remove(container.name)
-        self.reactor.run_until(lambda: not self.docker.busy, _CLEARING)
+
+    def remove_networks(self) -> None:
+        """Remove all networks."""
         for network in list(self.docker.store.networks.values()):
             self.docker.remove_network(network.name)
-        self.reactor.run_until(lambda: not self.docker.busy, _CLEARING)
-        self.reactor.run_for(_AUDITS * self.config.audit_interval)
 
     def note(self, what: str) -> None:
         """Add what happens to the history."""
@@ -138,20 +141,14 @@ class World:
         """Take note of a fault that is over so many seconds from now."""
         self.faults_end = max(self.faults_end, self.reactor.seconds() + seconds)
 
-    def _carry_out(self, step: Step) -> None:
-        self.note(str(step))
-        deeds.DEEDS[step.deed](self, *step.arguments)
-        self.history.count(f"{'fault' if step.deed in FAULTS else 'command'} {step.deed}")
-
     def _machine(self, reactor: SimReactor, chance: Chance) -> Machine:
         threads = self.threads = Threads(reactor, chance.part("threads"))
-        ports = self.reactor.network.ports
         return Machine(
             open_netlink=Netlinks(self.kernel, threads.between).open,
             make_pool=threads.make_pool,  # type: ignore[arg-type]
-            make_room=lambda _key, path: make_room(ports, path),
+            make_room=lambda _key, path: make_room(self.reactor, path),
             time_of_day=lambda: _BEGINNING + self.clock_error + reactor.seconds(),
             random=random.Random(chance.bits(64)),
-            host_name="host",
+            host_name=self.name,
             process_id=lambda: 4711,
         )

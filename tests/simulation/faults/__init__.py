@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from tests.simulation.chance import Chance
 from tests.simulation.faults import daemon, hands, host, links, servers
 from tests.simulation.faults.fault import Fault
+from tests.simulation.faults.vsd import VSD_FAULTS
 from tests.simulation.plan import Step
 
 _ALL: Mapping[str, Fault] = {**daemon.FAULTS, **servers.FAULTS, **host.FAULTS, **hands.FAULTS, **links.FAULTS}
 
 #: What each does to the world, by its name in a plan.
-FAULTS: Mapping[str, Callable[..., object]] = {name: fault.do for name, fault in _ALL.items()}
+FAULTS: Mapping[str, Callable[..., object]] = {name: fault.do for name, fault in {**_ALL, **VSD_FAULTS}.items()}
 
 #: Part of the runs that have no faults: what is wrong without one is wrong for everybody.
 _WITHOUT = 0.2

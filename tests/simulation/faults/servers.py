@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 #: The servers that the daemon talks to, and the daemon as Docker's server.
-_SERVERS = ("unix:/var/run/openvswitch/db.sock", "unix:/var/run/docker.sock")
-_ADDRESSES = (*_SERVERS, "unix:/run/docker/plugins/nuage.sock")
+_SERVERS = ("/var/run/openvswitch/db.sock", "/var/run/docker.sock")
+_SOCKETS = (*_SERVERS, "/run/docker/plugins/nuage.sock")
 
 
-def cut(world: World, address: str, which: float) -> None:
+def cut(world: World, path: str, which: float) -> None:
     """Cut one of the connections to a server, at whatever byte it is."""
-    port = world.reactor.network.ports.get(address)
+    port = world.reactor.port(path)
     if port is not None and port.connections:
         port.connections[int(which * len(port.connections))].cut()
 
 
-def slow_down(world: World, address: str, pace: float, seconds: float) -> None:
+def slow_down(world: World, path: str, pace: float, seconds: float) -> None:
     """Have all bytes to and from a server take longer."""
 
     def set_pace(pace: float) -> None:
-        port = world.reactor.network.ports.get(address)
+        port = world.reactor.port(path)
         if port is not None:
             port.pace = pace
             for end in port.connections:
@@ -141,7 +141,7 @@ def _undo(world: World, seconds: float, undo: Callable[[], object]) -> None:
 
 
 def _cut(chance: Chance) -> tuple[str, float]:
-    return chance.pick(_ADDRESSES), chance.fraction()
+    return chance.pick(_SOCKETS), chance.fraction()
 
 
 def _slow(chance: Chance) -> tuple[str, float, float]:

@@ -1,0 +1,114 @@
+"""The hosts of a run, which may share a VSD."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.simulation import invariants
+from tests.simulation.chance import Chance
+from tests.simulation.extent import Extent
+from tests.simulation.history import History
+from tests.simulation.networks import PLACES
+from tests.simulation.plan import Step
+from tests.simulation.reactor import SimReactor
+from tests.simulation.vsd.owners import Owners
+from tests.simulation.vsd.server import Vsd
+from tests.simulation.vsd.share import Habits, Share
+from tests.simulation.world import World
+
+#: Audits after which nothing is left of what faults have done.
+_AUDITS = 4
+#: Seconds after which no address is held that a crash left: the daemon looks every ten minutes, and needs to see one
+#: twice (nuage.ipam.leftovers).
+_LEFTOVERS = 1300.0
+#: Seconds within which Docker has removed all there is.
+_CLEARING = 300.0
+
+
+class DataCentre:
+    """All hosts, not yet begun.
+
+    Args:
+        chance: Draws everything.
+        delay: Seconds by which daemons' answers may be late because of what is done to them.
+        extent: Which hosts there are, if that is not drawn.
+
+    Attributes:
+        worlds: The worlds of the hosts' daemons.
+        vsd: The VSD, if there is one.
+    """
+
+    def __init__(self, chance: Chance, delay: float = 0.0, extent: Extent | None = None) -> None:
+        extent = extent or Extent.draw(chance)
+        self.history = History()
+        self.reactor = SimReactor(chance)
+        self.vsd: Vsd | None = None
+        if extent.vsd:
+            self.vsd = Vsd(self.reactor, chance.part("vsd"), self.history)
+            self._habits = Habits.draw(chance.part("habits"), self.vsd, tuple(PLACES))
+        self.worlds = [self._world(number, name, chance, delay) for number, name in enumerate(extent.hosts)]
+        self._owners = None if self.vsd is None else Owners(self.vsd, self.worlds)
+
+    def live(self, plan: Sequence[Step]) -> None:
+        """Begin, carry out a plan, let everything come to rest, and remove it; see each time whether all is well."""
+        before = self.begin()
+        for step in plan:
+            self.reactor.callLater(step.time, self.worlds[step.host].carry_out, step)
+        self.reactor.run_for(plan[-1].time if plan else 0.0)
+        self.rest()
+        self._check_rest()
+        self._clear()
+        self._check_cleared(before)
+
+    def begin(self) -> Sequence[invariants.State]:
+        """Install and start everything; return what there is on each host then."""
+        if self.vsd is not None:
+            self.vsd.start()
+        return [self._begun(world) for world in self.worlds]
+
+    def rest(self) -> None:
+        """Wait until all faults are over, and what they have done is repaired."""
+        self.reactor.run_for(max(0.0, max(world.faults_end for world in self.worlds) - self.reactor.seconds()))
+        self.worlds[0].note("all faults are over")
+        self.reactor.run_until(self._is_idle, _CLEARING)
+        self._wait()
+
+    def _world(self, number: int, name: str, chance: Chance, delay: float) -> World:
+        share = None if self.vsd is None else Share(self.vsd, name, number, self._habits)
+        if number == 0:
+            return World(self.reactor, chance, self.history, delay, vsd=share)
+        reactor = self.reactor.spawn(name, machine=f"/{name}")
+        return World(reactor, chance.part(name), self.history.of(name), delay, vsd=share, name=name)
+
+    def _begun(self, world: World) -> invariants.State:
+        world.begin()
+        return invariants.state(world)
+
+    def _clear(self) -> None:
+        """Remove all containers and networks, and wait for the end of what that leaves to be done."""
+        for world in self.worlds:
+            world.remove_containers()
+        self.reactor.run_until(self._is_idle, _CLEARING)
+        for world in self.worlds:
+            world.remove_networks()
+        self.reactor.run_until(self._is_idle, _CLEARING)
+        self._wait()
+
+    def _check_rest(self) -> None:
+        for world in self.worlds:
+            invariants.check_rest(world)
+        if self._owners is not None:
+            self._owners.check_rest()
+
+    def _check_cleared(self, before: Sequence[invariants.State]) -> None:
+        for world, former in zip(self.worlds, before, strict=True):
+            invariants.check_cleared(world, former)
+        if self._owners is not None:
+            self._owners.check_cleared()
+
+    def _wait(self) -> None:
+        audits = _AUDITS * self.worlds[0].config.audit_interval
+        self.reactor.run_for(audits if self.vsd is None else max(audits, _LEFTOVERS))
+
+    def _is_idle(self) -> bool:
+        return not any(world.docker.busy for world in self.worlds)

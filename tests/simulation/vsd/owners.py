@@ -1,0 +1,128 @@
+"""Who has which address: what must hold on all hosts and at the VSD."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lab.vsd.directory import CREATE, DELETE, Change, Thing
+from nuage.ipam.marks import Mark
+from tests.simulation.docker.store import Endpoint
+from tests.simulation.networks import PLACES
+from tests.simulation.vsd.server import Vsd
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+#: Seconds between two looks at all hosts.
+_INTERVAL = 1.0
+#: The kinds of objects that hold addresses.
+_HOLDERS = ("vmipreservations", "containers")
+
+#: A subnet's ID, and an address in it.
+_Address = tuple[str, str]
+
+
+class Owners:
+    """Sees what is held and what is used.
+
+    Args:
+        vsd: The VSD.
+        worlds: All hosts.
+    """
+
+    def __init__(self, vsd: Vsd, worlds: Sequence[World]) -> None:
+        self._vsd = vsd
+        self._worlds = worlds
+        #: Which user made what holds an address, by its ID.
+        self._makers: dict[str, str] = {}
+        self._twice: set[_Address] = set()
+        vsd.parts.directory.watch(self._changed)
+        worlds[0].reactor.callLater(_INTERVAL, self._look)
+
+    def check_rest(self) -> None:
+        """Check that each host holds what its containers use, and nothing else."""
+        for world in self._worlds:
+            used, held = self._used(world), self._held(world)
+            for address in sorted(used.keys() - held.keys()):
+                self._violate(world, f"{address[1]} of {used[address].name} is not held at the VSD")
+            ours = {address for address, mark in held.items() if mark.host == _identity(world)}
+            for address in sorted(ours - used.keys()):
+                self._violate(world, f"{address[1]} is held at the VSD, and nobody uses it")
+        self._check_moved()
+
+    def check_cleared(self) -> None:
+        """Check that no host holds anything, after its containers and networks are gone."""
+        for world in self._worlds:
+            for (_, address), mark in sorted(self._held(world).items()):
+                # What a switch held that has lost its database is nobody's any more.
+                if mark.host == _identity(world):
+                    self._violate(world, f"{address} is still held at the VSD")
+
+    def _look(self) -> None:
+        self._worlds[0].reactor.callLater(_INTERVAL, self._look)
+        users: dict[_Address, str] = {}
+        for world in self._worlds:
+            for endpoint, container in world.docker.attached().items():
+                if endpoint.address and endpoint.network.name in PLACES:
+                    address, who = self._address(endpoint), f"{container.name} of {world.name}"
+                    if address in users and address not in self._twice:
+                        self._twice.add(address)
+                        self._violate(world, f"{who} and {users[address]} both have {address[1]}")
+                    users[address] = who
+
+    def _changed(self, change: Change) -> None:
+        thing = change.thing
+        if thing.kind.resource not in _HOLDERS:
+            return
+        if change.type == CREATE:
+            self._makers[thing.id] = self._vsd.asking
+        elif change.type == DELETE:
+            maker = self._makers.pop(thing.id, "")
+            asking = self._vsd.asking
+            if asking and asking != maker and Mark.parse(str(thing["externalID"])):
+                self._violate(self._worlds[0], f"{asking} removes {thing['externalID']}, which {maker} has made")
+
+    def _used(self, world: World) -> Mapping[_Address, Endpoint]:
+        """Return the addresses from the VSD that Docker knows endpoints by."""
+        networks = [each for each in world.docker.store.networks.values() if each.ipam == world.docker.settings.plugin]
+        endpoints = (endpoint for network in networks for endpoint in network.endpoints.values())
+        return {self._address(each): each for each in endpoints if each.address}
+
+    def _held(self, world: World) -> Mapping[_Address, Mark]:
+        """Return what a host holds, now or with a database that it has lost."""
+        assert world.vsd is not None
+        return {
+            (mark.network_id, mark.address): mark
+            for mark, thing in self._marks()
+            if self._makers.get(thing.id) == world.vsd.user
+        }
+
+    def _marks(self) -> Iterator[tuple[Mark, Thing]]:
+        for resource in _HOLDERS:
+            for thing in self._vsd.all(resource):
+                mark = Mark.parse(str(thing["externalID"]))
+                if mark is not None:
+                    yield mark, thing
+
+    def _address(self, endpoint: Endpoint) -> _Address:
+        place = PLACES[endpoint.network.name]
+        subnet = self._vsd.subnet(place.domain, place.zone, place.subnet)
+        return subnet.id, endpoint.address.partition("/")[0]
+
+    def _check_moved(self) -> None:
+        """Check that a container stays in the policy group that an administrator has put it into."""
+        for identity, group in self._vsd.moved.items():
+            port = self._vsd.parts.directory.get(identity)
+            groups = [] if port is None else [each.name for each in port.members["policygroups"].values()]
+            if port is not None and groups != [group]:
+                self._violate(self._worlds[0], f"vPort {port.name} was moved to {group}, and is in {groups}")
+
+    def _violate(self, world: World, what: str) -> None:
+        world.history.violate(world.reactor.seconds(), "invariant", what)
+
+
+def _identity(world: World) -> str:
+    """Return what the marks of a host's daemon bear: see nuage.vrs.switch."""
+    (row,) = world.database.rows("Open_vSwitch")
+    return f"{row['_uuid']}.{world.config.plugin_socket.name}"
