@@ -260,6 +260,26 @@ class SwitchTest(SynchronousTestCase):
         self.successResultOf(late)
         self.assertIn(f"nuage-network-{NETWORK.id}", self.world.database.rows("Bridge")[0]["external_ids"])
 
+    def test_database_falls_silent(self) -> None:
+        """Nothing is told to who is connected, until a transaction of his shows it and he connects anew."""
+        self.world.database.fall_silent()
+        installation.add_port(self.world.database, "other")
+        self.world.reactor.run_for(3.0)
+        ports = self.world.client.cache[tables.PORT]
+        self.assertIsNone(ports.find("name", "other"))
+        self.world.attach(1)
+        self.assertIsNotNone(ports.find("name", "other"))
+
+    def test_database_converted(self) -> None:
+        """Clients have to connect anew, and find all rows."""
+        self.world.attach(1)
+        loads: list[None] = []
+        self.world.client.on_synced(lambda: loads.append(None))
+        self.world.database.convert("Nuage_Port_Table", "later", {"type": "string"})
+        self.world.reactor.run_for(3.0)
+        self.assertEqual(len(loads), 1)
+        self.assertEqual(self.world.attach(1).address, "10.21.59.11")
+
     def test_bridge_removed(self) -> None:
         """All goes with it."""
         self.world.attach(1)

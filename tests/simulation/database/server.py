@@ -133,6 +133,12 @@ class Database:
             session.tell()
         self._announce()
 
+    def fall_silent(self) -> None:
+        """Tell those who are connected of no more changes. Whoever connects anew is told."""
+        self._note("falls silent")
+        for session in tuple(self._sessions):
+            session.fall_silent()
+
     def convert(self, table: str, column: str, definition: dict[str, Any]) -> None:
         """Add a column to the schema of the running server, as an upgrade of the switch does."""
         wire = copy.deepcopy(self._schema.wire)

@@ -99,6 +99,10 @@ class Session(TwistedProtocol):
                 last = [_NO_TRANSACTION] if monitor.form == "monitor_cond_since" else []
                 self._send({"id": None, "method": FORMS[monitor.form], "params": [id_, *last, updates]})
 
+    def fall_silent(self) -> None:
+        """Tell the client of no more changes."""
+        self._monitors.clear()
+
     def schema_changes(self) -> None:
         """End monitors, or the connection of a client that does not know how monitors end."""
         if not self._is_aware:

@@ -73,6 +73,28 @@ def hang_database(world: World, seconds: float) -> None:
         _undo(world, seconds, world.database.resume)
 
 
+def silence_database(world: World) -> None:
+    """Have the database's server tell those who are connected of no more changes."""
+    if world.database.available:
+        world.database.fall_silent()
+
+
+def delay_updates(world: World, seconds: float) -> None:
+    """Have the database's server tell of changes late, and of several at once, for some seconds."""
+    usual = world.database.telling_delay
+    if usual != _LATE:
+        world.database.telling_delay = _LATE
+        _undo(world, seconds, lambda: setattr(world.database, "telling_delay", usual))
+
+
+def convert_schema(world: World) -> None:
+    """Give the database another schema, as an upgrade of the switch does."""
+    if world.database.available:
+        table = "Nuage_Port_Table"
+        number = len(world.database.store.schema.tables[table].columns)
+        world.database.convert(table, f"column_{number}", {"type": "string"})
+
+
 def stop_switch_daemon(world: World, seconds: float) -> None:
     """End ovs-vswitchd for some seconds."""
     if world.switch_daemon.running:
@@ -148,6 +170,8 @@ def _slow(chance: Chance) -> tuple[str, float, float]:
     return chance.pick(_SERVERS), chance.pick((10.0, 100.0, 2000.0)), some_seconds(chance)
 
 
+#: Seconds until late updates come.
+_LATE = (0.5, 3.0)
 #: Seconds that dockerd may take to end.
 _LONGEST_END = 60.0
 
@@ -157,6 +181,9 @@ FAULTS: Mapping[str, Fault] = {
     "database away": Fault(do=stop_database, draw=lambda chance: (some_seconds(chance), False), weight=3),
     "database empty": Fault(do=stop_database, draw=lambda chance: (some_seconds(chance), True)),
     "database hangs": Fault(do=hang_database, draw=lasting, weight=2),
+    "database silent": Fault(do=silence_database),
+    "database converted": Fault(do=convert_schema),
+    "updates late": Fault(do=delay_updates, draw=lasting),
     "switch daemon away": Fault(do=stop_switch_daemon, draw=lasting, weight=2),
     "switch daemon hangs": Fault(do=hang_switch_daemon, draw=lasting),
     "controller lost": Fault(do=lose_controller, draw=lasting, weight=2),
