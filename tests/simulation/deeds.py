@@ -29,9 +29,11 @@ def create_network(world: World, name: str) -> None:
 
 
 def run(world: World, container: str, network: str, restart: str, group: str) -> None:
-    """``docker run``."""
-    options = {"nuage.policy-group": group} if group else {}
-    world.docker.run(container, network, Attachment(driver_options=options), restart=restart)
+    """``docker run``. A group is a label, or with a plus an option of the endpoint."""
+    group, _, as_option = group.partition("+")
+    told = {"nuage.policy-group": group} if group else {}
+    attachment, labels = (Attachment(driver_options=told), {}) if as_option else (Attachment(), told)
+    world.docker.run(container, network, attachment, labels=labels, restart=restart)
 
 
 def run_with_address(world: World, container: str, network: str, number: int) -> None:

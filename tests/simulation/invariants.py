@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nuage.links.veth import GROUP
 from nuage.names import link_alias, port_name
+from nuage.vrs.tables import ENDPOINT_RECORD, NETWORK_RECORD, POLICY_GROUP, Platform
 
 if TYPE_CHECKING:
+    from tests.simulation.docker.store import Container, Endpoint
     from tests.simulation.world import World
 
 #: Columns of the database that change by themselves.
@@ -18,7 +20,10 @@ _VOLATILE = {"_uuid", "_version", "statistics", "next_cfg", "cur_cfg", "datapath
 #: Rows may be made anew.
 _UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
-State = Mapping[str, Any]
+#: Docker's option of an endpoint, and label of a container.
+_GROUP = "nuage.policy-group"
+
+_State = Mapping[str, Any]
 
 
 def state(world: World) -> State:
@@ -36,20 +41,60 @@ def _content(row: Mapping[str, Any]) -> str:
 
 def check_rest(world: World) -> None:
     """Check what holds once faults are over: each running container is attached, and nothing else is."""
-    rows = {row["name"]: row for row in world.database.rows("Nuage_Port_Table")}
-    wanted = {}
-    for endpoint, container in world.docker.attached().items():
-        if endpoint.network.driver == world.docker.settings.plugin:
-            wanted[port_name(endpoint.id)] = (endpoint, container)
+    ports = {row["name"]: row for row in world.database.rows("Nuage_Port_Table") if row["vm_domain"] == Platform.DOCKER}
+    entities = {
+        row["vm_uuid"]: row for row in world.database.rows("Nuage_VM_Table") if row["domain"] == Platform.DOCKER
+    }
+    wanted = {
+        port_name(endpoint.id): (endpoint, container)
+        for endpoint, container in world.docker.attached().items()
+        if endpoint.network.driver == world.docker.settings.plugin
+    }
     for name, (endpoint, container) in sorted(wanted.items()):
-        row = rows.get(name)
-        if row is None:
+        port, entity = ports.pop(name, None), entities.pop(endpoint.id, None)
+        if port is None or entity is None:
             _violate(world, f"{container.name} runs, and its endpoint {endpoint.id[:12]} is not announced")
-        elif row["ip_addr"] != endpoint.address.partition("/")[0]:
-            _violate(world, f"{container.name} has {endpoint.address}, and is {row['ip_addr'] or 'not'} resolved")
+            continue
+        for what, told in _differences(endpoint, container, port, entity):
+            _violate(world, f"of {container.name}, {name} the VRS is told {told} as its {what}")
+    for name in sorted([*ports, *entities]):
+        _violate(world, f"{name} is announced, and nobody uses it")
     _check_links(world, {name: endpoint.id for name, (endpoint, _) in wanted.items()})
-    for name in sorted(rows.keys() - wanted.keys()):
-        _violate(world, f"port {name} is announced, and nobody uses it")
+    _check_records(world, wanted.keys())
+
+
+def _differences(
+    endpoint: Endpoint, container: Container, port: Mapping[str, Any], entity: Mapping[str, Any]
+) -> Iterator[tuple[str, object]]:
+    """Yield what the VRS is told of an endpoint in use, and is not as Docker has it."""
+    options = endpoint.network.options
+    told = {
+        "address": (port["ip_addr"], endpoint.address.partition("/")[0]),
+        "domain": (port["nuage_domain"], options["domain"]),
+        "subnet": (port["nuage_network"], options["subnet"]),
+        "policy group": (port["metadata"].get(POLICY_GROUP), _group_of(endpoint, container)),
+        "name": (entity["vm_name"], container.name),
+        "organization": (entity["nuage_enterprise"], options["organization"]),
+    }
+    if endpoint.mac:
+        told["MAC address"] = (port["mac"], endpoint.mac)
+    return ((what, is_) for what, (is_, should_be) in told.items() if is_ != should_be)
+
+
+def _group_of(endpoint: Endpoint, container: Container) -> object:
+    attachment = next(each for each in container.attachments.values() if each.endpoint is endpoint)
+    return attachment.driver_options.get(_GROUP) or container.labels.get(_GROUP)
+
+
+def _check_records(world: World, ports: Collection[str]) -> None:
+    """Check that nothing is remembered of networks and endpoints that are not there."""
+    for row in world.database.rows("Bridge"):
+        for key in sorted(row["external_ids"]):
+            network, endpoint = key.removeprefix(NETWORK_RECORD), key.removeprefix(ENDPOINT_RECORD)
+            if network != key and network not in world.docker.store.networks:
+                _violate(world, f"network {network[:12]} is remembered, and there is none")
+            if endpoint != key and port_name(endpoint) not in ports:
+                _violate(world, f"endpoint {endpoint[:12]} is remembered, and there is none")
 
 
 def _check_links(world: World, wanted: Mapping[str, str]) -> None:

@@ -31,6 +31,11 @@ class KernelNamespaces:
         except KernelError as problem:
             raise LinkUnusable(str(problem)) from problem
 
+    def has(self, namespace: str, device: str) -> bool:
+        """Tell whether a link is in a namespace."""
+        found = self._namespaces.get(namespace)
+        return found is not None and device in found.devices
+
     def give_back(self, namespace: str, device: str, name: str) -> None:
         """See Namespaces."""
         source = self._namespaces.get(namespace)

@@ -50,7 +50,7 @@ def _network(chance: Chance, names: Names) -> _Arguments:
 
 def _run(chance: Chance, names: Names) -> _Arguments:
     restart = chance.pick(("no", "no", "no", "always", "unless-stopped", "on-failure"))
-    return (*_network(chance, names), restart, chance.pick(("", "", "web", "db")))
+    return (*_network(chance, names), restart, chance.pick(("", "", "", "web", "web+option", "db+option")))
 
 
 _Draw = Callable[[Chance, Names], _Arguments]

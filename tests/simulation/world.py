@@ -12,7 +12,8 @@ from lab.vrs.topology_file import load
 from nuage.config.settings import Config
 from nuage.service.ending import GRACE
 from nuage.service.machine import Machine
-from tests.simulation import deeds, installation
+from tests.simulation import deeds, installation, invariants, strangers
+from tests.simulation.always import Guard
 from tests.simulation.chance import Chance
 from tests.simulation.daemon import DaemonProcess, make_room
 from tests.simulation.database.server import Database
@@ -104,6 +105,14 @@ class World:
         )
         namespaces = KernelNamespaces(self.kernel)
         self.docker = Docker(self.reactor, chance.part("docker"), self.history, dockerd, namespaces)
+        self._guard = Guard(
+            self.reactor.seconds,
+            self.history,
+            database=self.database,
+            kernel=self.kernel,
+            docker=self.docker,
+            namespaces=namespaces,
+        )
         self.daemon = DaemonProcess(self.reactor, self.config, self._machine, chance.part("daemon"), self.history)
 
     def begin(self) -> None:
@@ -111,6 +120,8 @@ class World:
         self.database.start()
         installation.make_switch(self.database)
         installation.make_bridge(self.database)
+        strangers.add_links(self.kernel)
+        strangers.add_rows(self.database)
         self.switch_daemon.start()
         self.reactor.run_for(_INSTALLATION)
         self.daemon.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from nuage.vrs.tables import ENDPOINT_RECORD, NETWORK_RECORD, Platform
 from tests.simulation.chance import Chance
 from tests.simulation.database.server import Unavailable
 from tests.simulation.faults.fault import Fault
@@ -12,12 +13,13 @@ from tests.simulation.faults.fault import Fault
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-_PREFIX = "nu"
+#: The column of each table that tells whose a row is.
+_PLATFORM = {"Nuage_Port_Table": "vm_domain", "Nuage_VM_Table": "domain"}
 
 
 def delete_row(world: World, table: str, which: float) -> None:
     """Delete a row of one of the VRS's tables."""
-    rows = world.database.rows(table)
+    rows = [row for row in world.database.rows(table) if row[_PLATFORM[table]] == Platform.DOCKER]
     if rows:
         uuid = rows[int(which * len(rows))]["_uuid"]
         _transact(world, {"op": "delete", "table": table, "where": [["_uuid", "==", ["uuid", str(uuid)]]]})
@@ -25,7 +27,8 @@ def delete_row(world: World, table: str, which: float) -> None:
 
 def delete_port(world: World, which: float) -> None:
     """``ovs-vsctl del-port``."""
-    ports = [row for row in world.database.rows("Port") if row["name"].startswith(_PREFIX)]
+    names = _ports(world)
+    ports = [row for row in world.database.rows("Port") if row["name"] in names]
     if ports:
         uuid = ports[int(which * len(ports))]["_uuid"]
         mutation = ["ports", "delete", ["set", [["uuid", str(uuid)]]]]
@@ -34,7 +37,7 @@ def delete_port(world: World, which: float) -> None:
 
 def delete_record(world: World, which: float) -> None:
     """Remove a record of the daemon from the bridge."""
-    keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if "nuage-" in key)
+    keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if _is_record(key))
     if keys:
         mutation = ["external_ids", "delete", ["set", [keys[int(which * len(keys))]]]]
         _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
@@ -42,19 +45,28 @@ def delete_record(world: World, which: float) -> None:
 
 def forget_address(world: World, which: float) -> None:
     """Have the VRS forget the address of a port, and resolve it again."""
-    rows = world.database.rows("Nuage_Port_Table")
-    if rows and world.database.available:
-        world.vrs_agent.forget(rows[int(which * len(rows))]["name"])
+    ports = _ports(world)
+    if ports and world.database.available:
+        world.vrs_agent.forget(ports[int(which * len(ports))])
 
 
 def refuse_port(world: World, which: float, seconds: float) -> None:
     """Have the controller refuse a port for some seconds."""
-    rows = world.database.rows("Nuage_Port_Table")
-    if rows:
-        name = rows[int(which * len(rows))]["name"]
+    ports = _ports(world)
+    if ports:
+        name = ports[int(which * len(ports))]
         world.vrs_agent.refuse(name)
         world.reactor.callLater(seconds, world.vrs_agent.accept, name)
         world.fault_lasts(seconds)
+
+
+def _ports(world: World) -> list[str]:
+    rows = world.database.rows("Nuage_Port_Table")
+    return [row["name"] for row in rows if row["vm_domain"] == Platform.DOCKER]
+
+
+def _is_record(key: str) -> bool:
+    return key.startswith((NETWORK_RECORD, ENDPOINT_RECORD))
 
 
 def _transact(world: World, operation: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from tests.simulation import installation
+from tests.simulation import installation, strangers
 from tests.simulation.chance import Chance
 from tests.simulation.database.server import Unavailable
 from tests.simulation.faults.fault import Fault, lasting, some_seconds
@@ -62,6 +62,7 @@ def _make_bridge(world: World) -> None:
         installation.make_switch(world.database)
         if not world.database.store.rows("Bridge"):
             installation.make_bridge(world.database)
+            strangers.add_rows(world.database)
     except Unavailable:
         _undo(world, 1.0, lambda: _make_bridge(world))
 
