@@ -71,7 +71,13 @@ class LeftoversCase(IpamCase):
 
     def holdings(self, plugin: Plugin) -> Holdings:
         """Return what compares holds and uses on a host."""
-        return Holdings(addresses=plugin.addresses, abandoned=plugin.abandoned, users=self.users, docker=self.users)
+        return Holdings(
+            addresses=plugin.addresses,
+            abandoned=plugin.abandoned,
+            handed_out=plugin.handed_out,
+            users=self.users,
+            docker=self.users,
+        )
 
     def started(self, plugin: Plugin) -> Leftovers:
         """Return what looks on a host, started."""
@@ -98,6 +104,14 @@ class Looks(LeftoversCase):
         after.clock.pump([1] * 1)
         assert self.held() == set()
         assert self.take(self.pool_id, address, after) == address
+
+    def test_a_pool_that_no_network_was_made_of(self) -> None:
+        """Docker was killed before it gave the pool back, and the daemon as well. The switch forgets it."""
+        assert [key for key in self.plugin.records.texts if key.startswith("new-")]
+        after = self.killed()
+        self.started(after)
+        after.clock.pump([1] * 1201)
+        assert after.records.texts == {}
 
     def test_what_somebody_uses(self) -> None:
         """By the switch or by Docker: containers, auxiliary addresses, a gateway that Nuage does not know."""

@@ -79,7 +79,7 @@ class HandedOut:
         key = _key(pool.id)
         self._since[key] = self._clock.seconds()
         await self._records.remember_pool(key, pool.id)
-        await self._sweep()
+        await self.settle()
 
     async def forget(self, pool_id: str) -> None:
         """Note that a pool was given back."""
@@ -112,6 +112,11 @@ class HandedOut:
         for pool in pools.values():
             self._repetitions.ended(pool.id)
         await self._forget(list(pools))
+
+    async def settle(self) -> None:
+        """Forget pools of which no network was made in time, and texts that are not records."""
+        waiting = self._pools()
+        await self._forget([key for key in self._own_records() if key not in waiting])
 
     def _place(self, request: NetworkRequest) -> Mapping[str, str] | None:
         """Return the place of a network's pool, None if nothing is known of the pool."""
@@ -159,11 +164,6 @@ class HandedOut:
 
     def _own_records(self) -> Mapping[str, str]:
         return {key: text for key, text in self._records.pool_records().items() if key.startswith(_START)}
-
-    async def _sweep(self) -> None:
-        """Forget pools that no network was made of, and texts that are not records."""
-        waiting = self._pools()
-        await self._forget([key for key in self._own_records() if key not in waiting])
 
     async def _forget(self, keys: list[str]) -> None:
         there = self._records.pool_records()

@@ -17,6 +17,7 @@ from nuage.docker.engine import NetworkUnknown
 from nuage.errors import NotInDirectory
 from nuage.ipam.abandoned import Abandoned
 from nuage.ipam.addresses import Addresses
+from nuage.ipam.handed_out import HandedOut
 from nuage.ipam.pool import Address, Pool
 from nuage.model import Endpoint, Network, parse_address
 
@@ -79,6 +80,7 @@ class Holdings:
     Args:
         addresses: Knows what is held.
         abandoned: Knows pools of networks that are gone.
+        handed_out: Knows pools of which a network is still to be made.
         users: Knows what is used by the switch.
         docker: Knows what is used by Docker.
 
@@ -86,9 +88,12 @@ class Holdings:
     known.
     """
 
-    def __init__(self, *, addresses: Addresses, abandoned: Abandoned, users: Users, docker: Docker) -> None:
+    def __init__(
+        self, *, addresses: Addresses, abandoned: Abandoned, handed_out: HandedOut, users: Users, docker: Docker
+    ) -> None:
         self._addresses = addresses
         self._abandoned = abandoned
+        self._handed_out = handed_out
         self._users = users
         self._docker = docker
 
@@ -129,7 +134,8 @@ class Holdings:
         return still
 
     async def settle(self) -> None:
-        """Forget the pools of networks that are gone, if nothing in them is held any more."""
+        """Forget pools of which no network was made, and those of gone networks in which nothing is held."""
+        await self._handed_out.settle()
         await self._abandoned.settle()
 
     async def _left(self) -> list[Held]:

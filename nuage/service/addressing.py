@@ -92,7 +92,13 @@ class Addressing:
             repetitions=repetitions,
             abandoned=self._abandoned,
         )
-        self.holdings = Holdings(addresses=self.addresses, abandoned=self._abandoned, users=switch, docker=docker)
+        self.holdings = Holdings(
+            addresses=self.addresses,
+            abandoned=self._abandoned,
+            handed_out=self.handed_out,
+            users=switch,
+            docker=docker,
+        )
         self._leftovers = Leftovers(reactor, self.holdings)
 
     @property
