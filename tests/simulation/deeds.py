@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.simulation.docker.store import Attachment, PoolRequest
 from tests.simulation.faults import FAULTS
@@ -13,27 +13,46 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-def create_network(world: World, name: str) -> None:
+@attrs.frozen(kw_only=True)
+class _Place:
+    """Where a network is, in the topology of the lab."""
+
+    domain: str
+    zone: str = "Zone"
+    subnet: str
+    pool: str
+    gateway: str
+
+    def options(self) -> dict[str, str]:
+        return {
+            "organization": "Enterprise",
+            "user": "admin",
+            "domain": self.domain,
+            "zone": self.zone,
+            "subnet": self.subnet,
+        }
+
+
+PLACES: Mapping[str, _Place] = {
+    "n1": _Place(domain="Domain", subnet="Subnet 2", pool="10.21.59.0/24", gateway="10.21.59.1"),
+    "n2": _Place(domain="Domain", subnet="Subnet 1", pool="10.21.58.0/24", gateway="10.21.58.1"),
+    "n3": _Place(domain="Domain", zone="Backend", subnet="Storage", pool="10.21.60.0/24", gateway="10.21.60.1"),
+}
+
+
+def create_network(world: World, name: str) -> object:
     """``docker network create``."""
     place = PLACES[name]
-    if world.vsd is None:
-        pool = PoolRequest(subnet=place.pool, gateway=place.gateway)
-        world.docker.create_network(name, options=place.options(), pools=[pool])
-    elif name not in world.vsd.habits.networks:
-        pool = PoolRequest(subnet=place.pool, gateway=place.gateway, ip_range=world.vsd.part_of(place.pool))
-        world.docker.create_network(name, options=place.options(), pools=[pool])
-    else:
-        pool = PoolRequest(subnet=place.pool if world.vsd.habits.tells_subnet else "")
-        plugin = world.docker.settings.plugin
-        world.docker.create_network(name, pools=[pool], ipam=plugin, ipam_options=place.options())
+    pool = PoolRequest(subnet=place.pool, gateway=place.gateway)
+    return world.docker.create_network(name, options=place.options(), pools=[pool])
 
 
-def run(world: World, container: str, network: str, restart: str, group: str) -> None:
+def run(world: World, container: str, network: str, restart: str, group: str) -> object:
     """``docker run``. A group is a label, or with a plus an option of the endpoint."""
     group, _, as_option = group.partition("+")
     told = {"nuage.policy-group": group} if group else {}
     attachment, labels = (Attachment(driver_options=told), {}) if as_option else (Attachment(), told)
-    world.docker.run(container, network, attachment, labels=labels, restart=restart)
+    return world.docker.run(container, network, attachment, labels=labels, restart=restart)
 
 
 def run_with_address(world: World, container: str, network: str, number: int) -> None:
@@ -49,7 +68,7 @@ def crash(world: World, container: str) -> None:
     world.docker.container_ends(container, 1)
 
 
-DEEDS: Mapping[str, Callable[..., object]] = {
+DEEDS: Mapping[str, Callable[..., Any]] = {
     "network create": create_network,
     "network rm": lambda world, name: world.docker.remove_network(name),
     "run": run,

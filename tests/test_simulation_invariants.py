@@ -1,0 +1,117 @@
+"""What must hold in the simulated world is seen when it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from nuage.names import container_end_name, port_name
+from tests.simulation import invariants
+from tests.simulation.chance import Chance
+from tests.simulation.deeds import DEEDS
+from tests.simulation.docker.commands import Outcome
+from tests.simulation.world import World
+
+
+class InvariantsTest(SynchronousTestCase):
+    """A world with one container, and nobody who would put right what is changed."""
+
+    def setUp(self) -> None:
+        self.world = World(Chance(1))
+        self.world.begin()
+        self.before = invariants.state(self.world)
+        self.do("network create", "n1")
+        self.do("run", "c1", "n1", "no", "web")
+        self.world.rest()
+        ((self.endpoint, self.container),) = self.world.docker.attached().items()
+        self.port = port_name(self.endpoint.id)
+        self.assertEqual(self.found(), [])
+
+    def do(self, deed: str, *arguments: object) -> None:
+        """Carry out a step that has to succeed."""
+        command: Deferred[Outcome] = DEEDS[deed](self.world, *arguments)
+        outcomes: list[Outcome] = []
+        command.addCallback(outcomes.append)
+        self.world.reactor.run_until(lambda: bool(outcomes), 60)
+        self.assertTrue(outcomes[0].ok, outcomes)
+
+    def found(self) -> list[str]:
+        """Return what does not hold of the world at rest."""
+        self.world.history.violations.clear()
+        invariants.check_rest(self.world)
+        return [each.partition("VIOLATION: ")[2] for each in self.world.history.violations]
+
+    def update(self, table: str, where: list[Any], row: dict[str, Any]) -> None:
+        """Change a row behind the daemon's back."""
+        self.world.daemon.kill()
+        self.world.database.transact({"op": "update", "table": table, "where": [where], "row": row})
+
+    def test_a_port_that_is_not_announced(self) -> None:
+        self.world.daemon.kill()
+        self.world.database.transact(
+            {"op": "delete", "table": "Nuage_Port_Table", "where": [["name", "==", self.port]]}
+        )
+        self.assertEqual(self.found()[0], f"c1 runs, and its endpoint {self.endpoint.id[:12]} is not announced")
+
+    def test_another_address(self) -> None:
+        self.world.vrs_agent.hang()
+        self.update("Nuage_Port_Table", ["name", "==", self.port], {"ip_addr": "10.21.59.99"})
+        self.assertEqual(self.found(), [f"of c1, {self.port} the VRS is told 10.21.59.99 as its address"])
+
+    def test_another_name(self) -> None:
+        self.update("Nuage_VM_Table", ["vm_uuid", "==", self.endpoint.id], {"vm_name": "other"})
+        self.assertEqual(self.found(), [f"of c1, {self.port} the VRS is told other as its name"])
+
+    def test_another_policy(self) -> None:
+        self.update("Nuage_Port_Table", ["name", "==", self.port], {"metadata": ["map", []]})
+        self.assertIn(f"of c1, {self.port} the VRS is told None as its policy group", self.found())
+
+    def test_a_port_that_nobody_uses(self) -> None:
+        self.world.daemon.kill()
+        self.container.state = "exited"
+        self.assertIn(f"{self.port} is announced, and nobody uses it", self.found())
+
+    def test_a_link_that_is_gone(self) -> None:
+        """It is noticed at once, and at rest."""
+        self.world.daemon.kill()
+        self.world.kernel.link("del", ifname=self.port)
+        self.assertIn(f"the link of c1, which runs, is removed: {self.port}", self.world.history.violations[-1])
+        self.assertEqual(self.found(), [f"there is no link {self.port}"])
+
+    def test_a_link_that_docker_takes_out(self) -> None:
+        """That is no violation."""
+        self.do("disconnect", "c1", "n1")
+        self.world.reactor.run_for(5)
+        self.assertIsNone(self.world.kernel.find(self.port))
+        self.assertIsNone(self.world.kernel.find(container_end_name(self.endpoint.id)))
+        self.assertEqual(self.world.history.violations, [])
+
+    def test_ports_that_share_something(self) -> None:
+        """It is noticed in the transaction that brings it about."""
+        (port,) = (row for row in self.world.database.rows("Nuage_Port_Table") if row["name"] == self.port)
+        metadata = ["map", [["static-ip", self.endpoint.address.partition("/")[0]]]]
+        for columns in {"mac": port["mac"]}, {"nuage_domain": "Domain", "metadata": metadata}:
+            self.world.history.violations.clear()
+            row = {"op": "insert", "table": "Nuage_Port_Table", "row": {"name": "other", **columns}}
+            self.world.database.transact(row)
+            self.assertIn(f"ports {self.port} and other have the same", self.world.history.violations[0])
+            where = [["name", "==", "other"]]
+            self.world.database.transact({"op": "delete", "table": "Nuage_Port_Table", "where": where})
+
+    def test_what_is_left(self) -> None:
+        """After all is removed, what is not as it was before is noticed, that of others too."""
+        self.world.clear()
+        invariants.check_cleared(self.world, self.before)
+        self.assertEqual(self.world.history.violations, [])
+        self.world.kernel.link("add", ifname="left", kind="dummy")
+        self.update("Nuage_VM_Table", ["vm_name", "==", "a machine"], {"vm_name": "another"})
+        invariants.check_cleared(self.world, self.before)
+        self.assertEqual(len(self.world.history.violations), 2)
+
+    def test_a_record_that_is_left(self) -> None:
+        self.world.daemon.kill()
+        mutation = ["external_ids", "insert", ["map", [["nuage-network-" + "0" * 64, "{}"]]]]
+        self.world.database.transact({"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
+        self.assertEqual(self.found(), ["network 000000000000 is remembered, and there is none"])
