@@ -14,9 +14,9 @@ class Refused(Exception):
         self.details = details
 
     @property
-    def wire(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {"error": self.error, "details": self.details}
+    def wire(self) -> Any:
+        """The JSON form. Where ovsdb-server has no details, it writes the string alone."""
+        return {"error": self.error, "details": self.details} if self.details else self.error
 
 
 def malformed(details: str) -> Refused:

@@ -124,7 +124,7 @@ class Session(TwistedProtocol):
         answer = _METHODS.get(method)
         try:
             if answer is None:
-                raise Refused("unknown method", method)
+                raise Refused("unknown method")
             result = answer(self, params)
         except Refused as problem:
             self._reply(id_, error=problem.wire)
@@ -136,7 +136,7 @@ class Session(TwistedProtocol):
         return self._owner.store.transact(params[1:])
 
     def _list_dbs(self, params: list[Any]) -> Any:
-        return ["_Server", self._owner.store.schema.name]
+        return [self._owner.store.schema.name, "_Server"]
 
     def _get_schema(self, params: list[Any]) -> Any:
         self._check_database(params)

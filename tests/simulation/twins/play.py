@@ -94,6 +94,8 @@ def _do(twin: Twin, schema: Wire, step: Wire) -> Any:
         twin.restart()
         twin.connect()
         return None
+    if step["step"] == "call":
+        return _comparable(twin.call(step["method"], step["params"]))
     if step["step"] == "transact":
         return _comparable(twin.call("transact", [schema["name"], *step["operations"]]))
     twin.connect()

@@ -12,6 +12,8 @@ from tests.simulation.chance import Chance
 from tests.simulation.twins.kinds import Wire
 from tests.simulation.twins.transactions import Transactions
 
+_FORMS = ("monitor", "monitor_cond", "monitor_cond_since")
+
 
 class Author:
     """Writes the scripts for one schema.
@@ -35,13 +37,35 @@ class Author:
                 steps.append(self._watch())
             elif self._chance.happens(0.05):
                 steps.append(self._watch())
+            elif self._chance.happens(0.05):
+                steps.append(self._call())
             steps.append({"step": "transact", "operations": self._transactions.draw()})
         return steps
 
+    def _call(self) -> Wire:
+        """Call another method, most often in a wrong way."""
+        name = self._schema["name"]
+        calls: list[tuple[str, list[Any]]] = [
+            ("echo", ["one", 2]),
+            ("list_dbs", []),
+            ("unheard", []),
+            ("get_schema", ["nothing"]),
+            ("transact", []),
+            ("transact", ["nothing"]),
+            ("transact", [name]),
+            ("monitor_cancel", [self._chance.pick(_FORMS)]),
+            ("monitor_cancel", ["nothing"]),
+            ("monitor", [name, self._chance.pick(_FORMS), {}]),
+            ("monitor", [name, "another", {"Nowhere": {}}]),
+            ("monitor", [name, "another", {self._chance.pick(list(self._schema["tables"])): {"columns": ["nothing"]}}]),
+            ("monitor_cond_since", [name, "another", {}]),
+        ]
+        method, params = self._chance.pick(calls)
+        return {"step": "call", "method": method, "params": params}
+
     def _watch(self) -> Wire:
         """Begin to watch, with each form of monitor, on a new connection."""
-        forms = ("monitor", "monitor_cond", "monitor_cond_since")
-        return {"step": "watch", "requests": {form: self._requests() for form in forms}}
+        return {"step": "watch", "requests": {form: self._requests() for form in _FORMS}}
 
     def _requests(self) -> Wire:
         return {table: self._request(table) for table in self._schema["tables"] if self._chance.happens(0.8)}
