@@ -43,8 +43,16 @@ PLACES: Mapping[str, _Place] = {
 def create_network(world: World, name: str) -> object:
     """``docker network create``."""
     place = PLACES[name]
-    pool = PoolRequest(subnet=place.pool, gateway=place.gateway)
-    return world.docker.create_network(name, options=place.options(), pools=[pool])
+    if world.vsd is None:
+        pool = PoolRequest(subnet=place.pool, gateway=place.gateway)
+        world.docker.create_network(name, options=place.options(), pools=[pool])
+    elif name not in world.vsd.habits.networks:
+        pool = PoolRequest(subnet=place.pool, gateway=place.gateway, ip_range=world.vsd.part_of(place.pool))
+        world.docker.create_network(name, options=place.options(), pools=[pool])
+    else:
+        pools = [PoolRequest(subnet=place.pool)] if world.vsd.habits.tells_subnet else []
+        plugin = world.docker.settings.plugin
+        world.docker.create_network(name, pools=pools, ipam=plugin, ipam_options=place.options())
 
 
 def run(world: World, container: str, network: str, restart: str, group: str) -> object:

@@ -19,6 +19,8 @@ _INTERVAL = 1.0
 #: The kinds of objects that hold addresses.
 _HOLDERS = ("vmipreservations", "containers")
 
+#: What the keys begin with by which the switch remembers pools and addresses that something is still to be done with.
+_POOL = "nuage-pool-"
 #: A subnet's ID, and an address in it.
 _Address = tuple[str, str]
 
@@ -40,24 +42,26 @@ class Owners:
         vsd.parts.directory.watch(self._changed)
         worlds[0].reactor.callLater(_INTERVAL, self._look)
 
-    def check_rest(self) -> None:
-        """Check that each host holds what its containers use, and nothing else."""
-        for world in self._worlds:
-            used, held = self._used(world), self._held(world)
-            for address in sorted(used.keys() - held.keys()):
-                self._violate(world, f"{address[1]} of {used[address].name} is not held at the VSD")
-            ours = {address for address, mark in held.items() if mark.host == _identity(world)}
-            for address in sorted(ours - used.keys()):
-                self._violate(world, f"{address[1]} is held at the VSD, and nobody uses it")
-        self._check_moved()
+    def check(self) -> None:
+        """Check that each host holds what its containers use and nothing else, and where vPorts are."""
+        for world, problem in [*self.problems(), *self._moved()]:
+            self._violate(world, problem)
 
-    def check_cleared(self) -> None:
-        """Check that no host holds anything, after its containers and networks are gone."""
-        for world in self._worlds:
-            for (_, address), mark in sorted(self._held(world).items()):
-                # What a switch held that has lost its database is nobody's any more.
-                if mark.host == _identity(world):
-                    self._violate(world, f"{address} is still held at the VSD")
+    def problems(self) -> Sequence[tuple[World, str]]:
+        """Return what is held and not used, or used and not held, with the host."""
+        return [(world, problem) for world in self._worlds for problem in self._problems_of(world)]
+
+    def _problems_of(self, world: World) -> Iterator[str]:
+        used, held = self._used(world), self._held(world)
+        for address in sorted(used.keys() - held.keys()):
+            yield f"{address[1]} of {used[address].name} is not held at the VSD"
+        for address in sorted(held.keys() - used.keys()):
+            # What a switch held that has lost its database is nobody's any more.
+            if held[address].host == _identity(world):
+                yield f"{address[1]} is held at the VSD, and nobody uses it"
+        for row in world.database.rows("Bridge"):
+            for key in sorted(key for key in row["external_ids"] if key.startswith(_POOL)):
+                yield f"the switch still remembers {row['external_ids'][key]} ({key})"
 
     def _look(self) -> None:
         self._worlds[0].reactor.callLater(_INTERVAL, self._look)
@@ -110,13 +114,13 @@ class Owners:
         subnet = self._vsd.subnet(place.domain, place.zone, place.subnet)
         return subnet.id, endpoint.address.partition("/")[0]
 
-    def _check_moved(self) -> None:
-        """Check that a container stays in the policy group that an administrator has put it into."""
+    def _moved(self) -> Iterator[tuple[World, str]]:
+        """Yield the vPorts that are not in the policy group that an administrator has put them into."""
         for identity, group in self._vsd.moved.items():
             port = self._vsd.parts.directory.get(identity)
             groups = [] if port is None else [each.name for each in port.members["policygroups"].values()]
             if port is not None and groups != [group]:
-                self._violate(self._worlds[0], f"vPort {port.name} was moved to {group}, and is in {groups}")
+                yield self._worlds[0], f"vPort {port.name} was moved to {group}, and is in {groups}"
 
     def _violate(self, world: World, what: str) -> None:
         world.history.violate(world.reactor.seconds(), "invariant", what)

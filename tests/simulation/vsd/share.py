@@ -12,6 +12,8 @@ from tests.simulation.vsd.server import ORGANIZATION, URL, Vsd
 
 #: Part of the networks whose addresses come from the VSD.
 _FROM_VSD = 0.8
+#: Part of the runs with pauses of full length.
+_PATIENT = 0.1
 
 
 @attrs.frozen(kw_only=True)
@@ -21,12 +23,14 @@ class Habits:
     Attributes:
         form: How addresses are held: a value of ``vsd_address_form``.
         networks: The names of the networks whose addresses come from the VSD; those of the others come from Docker.
+        patient: Whether each pause is as long as it takes until no address is held that a crash left.
         tells_subnet: Whether users name the subnet of a network that has its addresses from the VSD.
     """
 
     form: str
     networks: frozenset[str]
     tells_subnet: bool
+    patient: bool
 
     @classmethod
     def draw(cls, chance: Chance, vsd: Vsd, networks: tuple[str, ...]) -> Habits:
@@ -36,6 +40,7 @@ class Habits:
             form=chance.pick(forms),
             networks=frozenset(each for each in networks if chance.happens(_FROM_VSD)),
             tells_subnet=chance.happens(0.5),
+            patient=chance.happens(_PATIENT),
         )
 
 
