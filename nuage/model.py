@@ -19,6 +19,7 @@ Parsed = TypeVar("Parsed")
 #: The types of those fields of a record that are not texts.
 _KINDS: Mapping[str, type] = {
     "internal": bool,
+    "gwbridge": bool,
     "mtu": int,
     "options": dict,
     "unchecked": bool,
@@ -87,10 +88,11 @@ class Network:
     """A Docker network, and the place in the Nuage organization's topology that it stands for.
 
     ``zone`` and ``subnet`` are None for an L2 domain, which has neither. A gateway of None means that Docker was not
-    told one. ``mtu`` (bytes) is None if the daemon's own setting applies. The policy group and the redirection
-    target are those of endpoints that name none of their own. ``owner`` is the plugin that keeps the network, by the
-    file name of its socket; a record of release 1.0 names none. ``unchecked``: there is a VSD, and it was away when the
-    network was created. ``ipam``: its addresses are from Nuage.
+    told one. ``gwbridge``: its containers get out by Docker's ``docker_gwbridge``, not by a gateway. ``mtu`` (bytes) is
+    None if the daemon's own setting applies. The policy group and the redirection target are those of endpoints that
+    name none of their own. ``owner`` is the plugin that keeps the network, by the file name of its socket; a record of
+    release 1.0 names none. ``unchecked``: there is a VSD, and it was away when the network was created. ``ipam``: its
+    addresses are from Nuage.
     """
 
     id: str
@@ -104,6 +106,7 @@ class Network:
     pool_v6: IPv6Network | None = None
     gateway_v6: IPv6Address | None = None
     internal: bool = False
+    gwbridge: bool = False
     mtu: int | None = None
     policy_group: str | None = None
     redirection_target: str | None = None

@@ -22,6 +22,7 @@ NETWORK_SEEN = NetworkSeen(
     pool_v6=None,
     gateway_v6=None,
     internal=False,
+    gwbridge=False,
     mtu=None,
     policy_group=None,
     redirection_target=None,

@@ -22,7 +22,16 @@ from nuage.model import Container, Endpoint
 from nuage.ovsdb.operations import Mutate
 from nuage.vrs import tables, transactions
 from nuage.vrs.errors import NotConnected
-from tests.driver_support import ENDPOINT, NETWORK, NotedLinks, Plugin, endpoint_body, network_body, network_request
+from tests.driver_support import (
+    ENDPOINT,
+    NETWORK,
+    OPTIONS,
+    NotedLinks,
+    Plugin,
+    endpoint_body,
+    network_body,
+    network_request,
+)
 from tests.vrs_support import BRIDGE, Vrs, waiting
 
 PORT = names.port_name(ENDPOINT)
@@ -309,6 +318,15 @@ class Attaching(DriverTestCase):
             await self.plugin.driver.create_endpoint(_endpoint())
             joined = (await self.plugin.driver.join(_join())).to_json()
             assert joined == {"InterfaceName": link, "DisableGatewayService": True, **expected}
+
+    async def test_the_way_out_is_dockers_bridge(self) -> None:
+        """Docker adds its interface only where it is told no gateway, from 28 on not of IPv6 either."""
+        options = {"com.docker.network.generic": {**OPTIONS, "external": "gwbridge"}}
+        pool_v6 = {"Pool": "fd00:59::/64", "Gateway": "fd00:59::1/64"}
+        await self.plugin.driver.create_network(network_request(Options=options, IPv6Data=[pool_v6]))
+        await self.plugin.driver.create_endpoint(_endpoint())
+        joined = (await self.plugin.driver.join(_join())).to_json()
+        assert joined == {"InterfaceName": {"SrcName": "nca31e991e80064", "DstPrefix": "eth"}}
 
     async def test_addresses_that_cannot_be(self) -> None:
         """None, one outside of the pool, the gateway's."""
@@ -644,10 +662,13 @@ class Containing(DriverTestCase):
 
     async def test_a_network_made_elsewhere_is_learnt_from_docker(self) -> None:
         """CreateNetwork is called on one host of a cluster only."""
-        self.plugin.docker.networks[NETWORK] = network_request()
+        options = {"com.docker.network.generic": {**OPTIONS, "external": "gwbridge"}}
+        self.plugin.docker.networks[NETWORK] = network_request(Options=options)
         await self.plugin.driver.create_endpoint(_endpoint())
         await self.plugin.driver.join(_join())
-        assert self.plugin.switch.network(NETWORK) is not None
+        learnt = self.plugin.switch.network(NETWORK)
+        assert learnt is not None
+        assert learnt.gwbridge
 
     async def test_a_network_that_nobody_knows(self) -> None:
         """The message says whom was asked."""

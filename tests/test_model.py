@@ -30,6 +30,7 @@ networks = st.builds(
     pool_v6=st.none() | st.builds(lambda a, n: IPv6Network((a, n), strict=False), _v6, st.integers(0, 128)),
     gateway_v6=st.none() | _v6,
     internal=st.booleans(),
+    gwbridge=st.booleans(),
     mtu=st.none() | st.integers(68, 65535),
 )
 endpoints = st.builds(
@@ -90,6 +91,9 @@ class Records(SynchronousTestCase):
         fields = json.loads(ENDPOINT.to_record())
         del fields["options"]
         assert Endpoint.from_record(json.dumps(fields)) == ENDPOINT
+        fields = json.loads(NETWORK.to_record())
+        del fields["gwbridge"]
+        assert Network.from_record(json.dumps(fields)) == NETWORK
 
     def test_what_is_wrong_with_a_record(self) -> None:
         """It is told in words that an operator understands."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from nuage.driver.options import network_of
+from nuage.driver.options import network_of, place_of
 from nuage.errors import Refused
 from nuage.model import Network, NetworkRequest
 from tests.driver_support import NETWORK, OPTIONS, network_request
@@ -74,6 +74,13 @@ class Granted(OptionsCase):
         """That of a value does."""
         assert network({"Organization": "E", "USER": "u", "domain": "D"}) == network(L2)
         assert network({**L2, "domain": "d"}) != network(L2)
+
+    def test_the_way_out(self) -> None:
+        """The bridge of Docker's own is one only if the user asks for it, in whatever case the option is written."""
+        assert not network(L2).gwbridge
+        assert not network({**L2, "external": "none"}).gwbridge
+        for key in ("external", "External"):
+            assert network({**L2, key: "gwbridge"}).gwbridge
 
     def test_dockers_own_options_are_accepted(self) -> None:
         """Those that mean nothing here are passed over, the MTU is taken."""
@@ -169,6 +176,29 @@ class Refusals(OptionsCase):
         rest = {key: value for key, value in L2.items() if key != "organization"}
         assert self.refusal({**rest, "Enterprise": " "}) == 'option "organization" is empty; give a name'
 
+    def test_a_way_out_that_is_none(self) -> None:
+        """The known ones are named. The case of a value counts."""
+        for value in ("bridge", "GWBridge", "", "x" * 1_000_000):
+            message = self.refusal({**L2, "external": value})
+            assert message.startswith('option "external" is "'), message
+            assert message.endswith("; give none or gwbridge"), message
+            assert len(message) < 300
+
+    def test_where_addresses_are_from_says_nothing_of_the_way_out(self) -> None:
+        """It is an option of the network alone."""
+        with self.assertRaisesRegex(Refused, 'unknown ipam-opt "external"; known are organization, user'):
+            place_of({**L2, "external": "gwbridge"})
+
+    def test_an_internal_network_has_no_way_out(self) -> None:
+        """Docker would not say that the option has no effect. Daemon-wide options can be overridden."""
+        internal = {"com.docker.network.internal": True}
+        asked = {**L2, "external": "gwbridge"}
+        assert self.refusal(asked, Options={GENERIC: asked, **internal}) == (
+            'option "external" is "gwbridge", and an --internal network has no way out; '
+            "leave out --internal, or give -o external=none"
+        )
+        assert network(L2, Options={GENERIC: {**L2, "external": "none"}, **internal}).internal
+
     def test_exactly_one_pool(self) -> None:
         """None, two, the same twice, overlapping ones. The message is the same in whatever order they come."""
         assert "exactly one IPv4 subnet is needed, not none" in self.refusal(L2, IPv4Data=[])
@@ -236,7 +266,7 @@ class Refusals(OptionsCase):
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
-names = st.sampled_from([*OPTIONS, "enterprise", "Zone", "subnt", MTU, "com.docker.x"]) | texts
+names = st.sampled_from([*OPTIONS, "enterprise", "external", "Zone", "subnt", MTU, "com.docker.x"]) | texts
 
 
 class AnyOptions(SynchronousTestCase):

@@ -270,6 +270,7 @@ class Answers(SynchronousTestCase):
             (payloads.CreatedEndpoint(None), {"Interface": {}}),
             (payloads.CreatedEndpoint("7a:42:00:00:00:01"), {"Interface": {"MacAddress": "7a:42:00:00:00:01"}}),
             (payloads.Joined("nc1"), {"InterfaceName": link, "DisableGatewayService": True}),
+            (payloads.Joined("nc1", gwbridge=True), {"InterfaceName": link}),
             (payloads.Joined("nc1", v4), {"InterfaceName": link, "Gateway": str(v4)}),
             (
                 payloads.Joined("nc1", None, v6),

@@ -120,6 +120,15 @@ class Life(LedgerCase):
         await self.plugin.driver.delete_network(payloads.NetworkCall(NETWORK))
         await self.until(lambda: not self.ledger.networks())
 
+    async def test_the_way_out_of_a_network(self) -> None:
+        """Whether it is Docker's bridge; the gateway is shown all the same."""
+        for external in ("none", "gwbridge"):
+            options = {"com.docker.network.generic": {**OPTIONS, "external": external}}
+            await self.plugin.driver.create_network(network_request(Options=options))
+            await self.until(lambda: not self.ledger.pending)
+            (seen,) = self.report().networks
+            assert (seen.gwbridge, seen.gateway) == (external == "gwbridge", "10.21.59.1")
+
     async def test_after_a_restart(self) -> None:
         """All is read from the switch, with all that was known."""
         self.plugin.docker.containers[ENDPOINT] = WEB

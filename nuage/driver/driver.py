@@ -71,11 +71,13 @@ class Driver:
         await self._switch.ready()
         network = await self._networks.get(request.network_id)
         endpoint, gateway = await self._endpoints.attach_endpoint(network, request.endpoint_id)
+        routed = not (network.internal or network.gwbridge)
         return payloads.Joined(
             source=names.container_end_name(request.endpoint_id),
-            gateway=None if network.internal else gateway,
-            gateway_v6=None if network.internal else network.gateway_v6,
+            gateway=gateway if routed else None,
+            gateway_v6=network.gateway_v6 if routed else None,
             name=endpoint.interface_name,
+            gwbridge=network.gwbridge,
         )
 
     async def endpoint_oper_info(self, request: payloads.EndpointCall) -> payloads.OperationalInfo:

@@ -17,6 +17,10 @@ _MTU = "com.docker.network.driver.mtu"
 _ALIASES = {"enterprise": "organization"}
 _REQUIRED = ("organization", "user", "domain")
 _OPTIONAL = ("zone", "subnet", "policy-group", "redirection-target")
+#: How containers get out where the network gives them no gateway, and the value that has Docker add its own bridge.
+_EXTERNAL, _GWBRIDGE = "external", "gwbridge"
+#: Options whose value is one of a few words, not the name of something in Nuage.
+_WORDS: Mapping[str, Sequence[str]] = {_EXTERNAL: ("none", _GWBRIDGE)}
 #: What names a place in the topology, and who uses it.
 PLACE = ("organization", "user", "domain", "zone", "subnet")
 
@@ -36,7 +40,9 @@ def network_of(request: NetworkRequest) -> Network:
         Refused: An option is missing, unknown or out of range, or the pools do not fit; the message names every
             such option, its value and the remedy.
     """
-    options, problems = _checked(request.options, "option", (*_REQUIRED, *_OPTIONAL), "-o")
+    options, problems = _checked(request.options, "option", (*_REQUIRED, *_OPTIONAL, *_WORDS), "-o")
+    gwbridge = options.pop(_EXTERNAL, None) == _GWBRIDGE
+    problems += _contradiction(request, gwbridge=gwbridge)
     problems += _pool_problems(request)
     mtu, mtu_problems = _mtu(request)
     problems += mtu_problems
@@ -52,6 +58,7 @@ def network_of(request: NetworkRequest) -> Network:
         pool_v6=pool_v6.subnet if pool_v6 else None,
         gateway_v6=pool_v6.gateway if pool_v6 else None,
         internal=request.internal,
+        gwbridge=gwbridge,
         mtu=mtu,
         ipam=request.ipam,
         unchecked=False,
@@ -104,13 +111,31 @@ def _named(given: Mapping[str, str], kind: str, known: Sequence[str]) -> tuple[d
         if key.startswith(_DOCKER_PREFIX):
             continue
         name = _main_name(key)
-        if problem := problem_of(kind, name if name in known else key, value, known, _ALIASES):
+        if problem := _problem(kind, key, value, known):
             problems.append(problem)
         elif options.get(name, value) != value:
             problems.append(f'{kind} "{name}" is given twice, as {shown(options[name])} and {shown(value)}; give one')
         else:
             options[name] = value
     return options, problems
+
+
+def _problem(kind: str, key: str, value: str, known: Sequence[str]) -> str | None:
+    name = _main_name(key)
+    if name not in known or name not in _WORDS:
+        return problem_of(kind, name if name in known else key, value, known, _ALIASES)
+    if value not in _WORDS[name]:
+        return f'{kind} "{name}" is {shown(value)}; give {" or ".join(_WORDS[name])}'
+    return None
+
+
+def _contradiction(request: NetworkRequest, *, gwbridge: bool) -> list[str]:
+    if gwbridge and request.internal:
+        return [
+            f'option "{_EXTERNAL}" is "{_GWBRIDGE}", and an --internal network has no way out; '
+            f"leave out --internal, or give -o {_EXTERNAL}=none"
+        ]
+    return []
 
 
 def _main_name(key: str) -> str:

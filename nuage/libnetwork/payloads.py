@@ -183,21 +183,23 @@ class Joined:
     (moby#52865), and puts the lowest free number after ``DstPrefix``: a name that ends with 0 comes about in this way.
 
     If no endpoint of a container has an IPv4 gateway, Docker would add a second interface on its ``docker_gwbridge``,
-    past the VRS. An answer without an IPv4 gateway forbids that, even if it has an IPv6 gateway: older releases of
-    Docker ignore that one (``needDefaultGW`` in moby's ``libnetwork/default_gateway.go``).
+    past the VRS. An answer without an IPv4 gateway forbids that, unless ``gwbridge`` is true, even if it has an IPv6
+    gateway: only Docker from 28 on takes that one for a gateway (``needDefaultGW`` in moby's
+    ``libnetwork/default_gateway.go``).
     """
 
     source: str
     gateway: IPv4Address | None = None
     gateway_v6: IPv6Address | None = None
     name: str | None = None
+    gwbridge: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that goes out."""
         answer: dict[str, Any] = {"InterfaceName": {"SrcName": self.source, **_named(self.name)}}
         if self.gateway is not None:
             answer["Gateway"] = str(self.gateway)
-        else:
+        elif not self.gwbridge:
             answer["DisableGatewayService"] = True
         if self.gateway_v6 is not None:
             answer["GatewayIPv6"] = str(self.gateway_v6)

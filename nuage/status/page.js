@@ -289,6 +289,7 @@ function explainNetwork(seen) {
     facts({
       ...place(seen), user: seen.user, pool: seen.pool, gateway: seen.gateway, "IPv6 pool": seen.pool_v6,
       "IPv6 gateway": seen.gateway_v6, MTU: seen.mtu, internal: seen.internal ? "yes" : null,
+      external: seen.gwbridge ? "docker_gwbridge" : null,
       "policy group": seen.policy_group, "redirection target": seen.redirection_target, endpoints: counts || "none",
       network: seen.id,
     }),

@@ -70,6 +70,7 @@ class NetworkSeen:
     pool_v6: str | None
     gateway_v6: str | None
     internal: bool
+    gwbridge: bool
     mtu: int | None
     policy_group: str | None
     redirection_target: str | None

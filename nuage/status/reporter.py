@@ -196,6 +196,7 @@ def _network(network: Network, counts: Counter[str]) -> NetworkSeen:
         pool_v6=as_text(network.pool_v6),
         gateway_v6=as_text(network.gateway_v6),
         internal=network.internal,
+        gwbridge=network.gwbridge,
         mtu=network.mtu,
         policy_group=network.policy_group,
         redirection_target=network.redirection_target,

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 
+from lab.dockerd import IMAGE
+from lab.shell import wait_until
 from tests.e2e.host_support import HostTestCase
+
+#: A place without a gateway.
+FLAT = {"domain": "Flat", "zone": "", "subnet": ""}
+WEB_SERVER = ("sh", "-c", "mkdir -p /www && echo served >/www/index.html && exec httpd -f -p 80 -h /www")
 
 
 class GatewayTests(HostTestCase):
@@ -16,25 +22,77 @@ class GatewayTests(HostTestCase):
         self.run_container("one", "inside")
         self.run_container("two", "inside")
         self.assertNotIn("default", self.inside("one", "ip", "route"))
-        self.assertEqual(sorted(self.inside("one", "ls", "/sys/class/net").split()), ["eth0", "lo"])
+        self.assertEqual(self.devices("one"), ["eth0", "lo"])
         self.assert_reaches("one", self.inspect("two", "inside", "IPAddress"))
 
     def test_without_a_gateway(self) -> None:
         """Docker adds no interface of its own, also where there is a gateway of IPv6. The VRS knows none either."""
-        flat = {"domain": "Flat", "zone": "", "subnet": ""}
-        network = self.create_network("closed", "--ipv6", "--subnet=fd00:21:61::/64", pool="10.21.61.0/24", **flat)
+        network = self.create_network("closed", "--ipv6", "--subnet=fd00:21:61::/64", pool="10.21.61.0/24", **FLAT)
         for missing in ("gateway", "gateway_v6"):
             self._drop_from_record(network, missing)
             self.run_container("one", "closed")
-            self.assertEqual(sorted(self.inside("one", "ls", "/sys/class/net").split()), ["eth0", "lo"])
+            self.assertEqual(self.devices("one"), ["eth0", "lo"])
             self.assertNotIn("default", self.inside("one", "ip", "route"))
             self.remove_container("one")
 
+    def test_another_network_has_the_gateway(self) -> None:
+        """A container gets out, and is reached at its published port, through the one network that has a gateway."""
+        self.docker("network", "create", "--driver=bridge", "--subnet=10.99.0.0/24", "bridged")
+        self._networks.append("bridged")
+        closed = self.create_network("closed", pool="10.21.61.0/24", **FLAT)
+        self._drop_from_record(closed, "gateway")
+        self.create_network("inside", "--internal")
+        for network in ("closed", "inside"):
+            self._containers.append("both")
+            self.docker("create", "--name=both", f"--net={network}", "--publish=8080:80", IMAGE, *WEB_SERVER)
+            self.docker("network", "connect", "bridged", "both")
+            self.docker("start", "both")
+            self.assertEqual(self.devices("both"), ["eth0", "eth1", "lo"])
+            self.assertEqual(self.default_routes("both"), ["10.99.0.1"])
+            self.assert_served("127.0.0.1:8080")
+            self.docker("network", "disconnect", "bridged", "both")
+            self.assertEqual(self.default_routes("both"), [])
+            self.assertEqual(len(self.devices("both")), 2)
+            self.remove_container("both")
+
+    def test_the_way_out_is_dockers_bridge(self) -> None:
+        """Who asks for it gets out past the VRS, and published ports lead in; the Nuage subnet is reached as ever."""
+        self.create_network("open", "--ipv6", "--subnet=fd00:21:59::/64", external="gwbridge")
+        self.run_container("web", "open", "--publish=8080:80", command=WEB_SERVER)
+        self.run_container("peer", "open")
+        self.assertEqual(self.devices("web"), ["eth0", "eth1", "lo"])
+        bridge = self.docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "docker_gwbridge")
+        self.assertEqual(self.default_routes("web"), [bridge])
+        self.assertIn(":8080", self.docker("port", "web", "80/tcp"))
+        self.assert_served("127.0.0.1:8080")
+        self.assert_reaches("peer", self.inspect("web", "open", "IPAddress"))
+        self.docker("restart", "-t", "0", "web")
+        self.assert_served("127.0.0.1:8080")
+
     def test_published_port(self) -> None:
-        """Publishing a port does not fail."""
+        """It does not fail, and leads nowhere: the container is reached at its own address."""
         self.create_network("ports")
-        self.run_container("one", "ports", "--publish=8080:80")
-        self.assertEqual(self.docker("inspect", "-f", "{{.State.Running}}", "one"), "true")
+        self.run_container("one", "ports", "--publish=8080:80", command=WEB_SERVER)
+        self.run_container("peer", "ports")
+        self.assertEqual(self.docker("port", "one"), "")
+        self.assertEqual(self.host.run("busybox", "nc", "127.0.0.1", "8080", check=False).returncode, 1)
+        self.assertEqual(self.inside("peer", "wget", "-qO-", "http://one/"), "served")
+
+    def devices(self, container: str) -> list[str]:
+        """Return the names of a container's network devices."""
+        return sorted(self.inside(container, "ls", "/sys/class/net").split())
+
+    def default_routes(self, container: str) -> list[str]:
+        """Return where a container's default routes lead to."""
+        routes = [line.split() for line in self.inside(container, "ip", "route").splitlines()]
+        return [words[2] for words in routes if words[0] == "default"]
+
+    def assert_served(self, address: str) -> None:
+        """Assert that WEB_SERVER is reached from the host."""
+        wait_until("it is served", lambda: self._answer(address) == "served", 5)
+
+    def _answer(self, address: str) -> str:
+        return self.host.run("busybox", "wget", "-qO-", f"http://{address}/", check=False).stdout.strip()
 
     def _drop_from_record(self, network: str, field: str) -> None:
         """Have the plugin know a network as if Docker had told it no such field: an IPAM driver may name no gateway."""
