@@ -211,6 +211,24 @@ class Refusals(OptionsCase):
             message = self.refusal(L2, IPv4Data=[pool(subnet) for subnet in subnets])
             assert f"not {listed}; give one --subnet" in message
 
+    def test_ipv6_alone(self) -> None:
+        """Docker 28.5 asks so. It is the one problem that is told: no option would mend it."""
+        for options in (OPTIONS, {}):
+            message = self.refusal(
+                options,
+                Options={
+                    "com.docker.network.enable_ipv4": False,
+                    "com.docker.network.enable_ipv6": True,
+                    GENERIC: options,
+                },
+                IPv4Data=[],
+                IPv6Data=[{"AddressSpace": "LocalDefault", "Gateway": "2001:db8:59::1/64", "Pool": "2001:db8:59::/64"}],
+            )
+            assert message == (
+                "a network of IPv6 alone (2001:db8:59::/64) is not possible: a VRS resolves a port to an IPv4 address; "
+                "leave out --ipv4=false, and give the IPv4 --subnet of the Nuage subnet as well"
+            )
+
     def test_at_most_one_ipv6_pool(self) -> None:
         """Overlapping or not."""
         message = self.refusal(L2, IPv6Data=[pool("fd00::/64"), pool("fd00::/32")])

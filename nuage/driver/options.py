@@ -40,6 +40,7 @@ def network_of(request: NetworkRequest) -> Network:
         Refused: An option is missing, unknown or out of range, or the pools do not fit; the message names every
             such option, its value and the remedy.
     """
+    _demand_ipv4(request)
     options, problems = _checked(request.options, "option", (*_REQUIRED, *_OPTIONAL, *_WORDS), "-o")
     gwbridge = options.pop(_EXTERNAL, None) == _GWBRIDGE
     problems += _contradiction(request, gwbridge=gwbridge)
@@ -153,6 +154,20 @@ def _missing(options: Mapping[str, str], given: Mapping[str, str], kind: str, fl
                 f"add {flag} {other}=…, or leave both out for an L2 domain"
             )
     return problems
+
+
+def _demand_ipv4(request: NetworkRequest) -> None:
+    """Refuse a network of IPv6 alone.
+
+    The column ``Nuage_Port_Table.ip_addr``, the key ``static-ip`` and the network type ``ipv4`` are all that public
+    sources (libvrsdk, nuage-cni) know of addresses at a VRS.
+    """
+    if request.pools_v6 and not request.pools:
+        subnets = _listed([pool.subnet for pool in request.pools_v6], ", ")
+        raise Refused(
+            f"a network of IPv6 alone ({subnets}) is not possible: a VRS resolves a port to an IPv4 address; "
+            "leave out --ipv4=false, and give the IPv4 --subnet of the Nuage subnet as well"
+        )
 
 
 def _pool_problems(request: NetworkRequest) -> list[str]:

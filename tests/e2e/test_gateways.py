@@ -6,11 +6,21 @@ import json
 
 from lab.dockerd import IMAGE
 from lab.shell import wait_until
-from tests.e2e.host_support import HostTestCase
+from tests.e2e.host_support import HostTestCase, place_options
 
 #: A place without a gateway.
 FLAT = {"domain": "Flat", "zone": "", "subnet": ""}
 WEB_SERVER = ("sh", "-c", "mkdir -p /www && echo served >/www/index.html && exec httpd -f -p 80 -h /www")
+
+
+class AddressFamilyTests(HostTestCase):
+    """Networks that have no IPv4."""
+
+    def test_ipv6_alone(self) -> None:
+        """It is refused, and nothing is left of it. Docker before 28 has no such networks."""
+        words = ("--driver=nuage", *place_options(), "--ipv4=false", "--ipv6", "--subnet=2001:db8:59::/64")
+        refused = self.refused("network", "create", *words, "six")
+        self.assertRegex(refused, "a network of IPv6 alone .* leave out --ipv4=false|unknown flag: --ipv4")
 
 
 class GatewayTests(HostTestCase):
