@@ -137,6 +137,17 @@ class CallTests(SynchronousTestCase):
             world.ok(world.docker.connect("inside", "a"))
             self.assertEqual(world.heard[since][0], f"NetworkDriver.{expected}")
 
+    def test_a_container_whose_first_network_is_gone(self) -> None:
+        """Newer releases put it into no other network."""
+        for release, expected in ((DOCKER_20_10, True), (DOCKER_26_1, False)):
+            world = World(release)
+            world.ok(world.docker.create_network("first"), world.docker.create_network("second"))
+            world.ok(world.docker.run("a", "first"))
+            world.ok(world.docker.disconnect("first", "a"))
+            world.ok(world.docker.remove_network("first"))
+            (outcome,) = world.done(world.docker.connect("second", "a"))
+            self.assertEqual(outcome.ok, expected, outcome.message)
+
     def test_renaming_makes_no_call(self) -> None:
         self.world.ok(self.docker.run("a", "net"))
         before = len(self.world.heard)

@@ -65,6 +65,8 @@ class Attaching:
             DockerError: The network does not take it. The container keeps the wish to be in it, as with the real one.
         """
         network = self._networks.find(attachment.network_id or name)
+        if self._release.needs_main_network and name != container.main_network:
+            self._check_main_network(container)
         self.wish(container, network, attachment)
         if container.sandbox is not None and (self._release.looks_always or not network.internal):
             await self._sandboxes.look(container.sandbox)
@@ -87,6 +89,11 @@ class Attaching:
             except DockerError as problem:
                 raise DockerError(f"Updating join info failed: {problem}") from None
         await self._sandboxes.look(sandbox)
+
+    def _check_main_network(self, container: Container) -> None:
+        main = container.main_network
+        if self._networks.known(main) is None:
+            raise DockerError(f"could not find a network matching network mode {main}: network {main} not found", 404)
 
     async def detach(self, container: Container, network: Network) -> None:
         """Take a running container out of a network.

@@ -27,6 +27,7 @@ class Release:
         tells_proxy: Whether ProgramExternalConnectivity tells how IPv6 is published.
         rotates_pools: Whether networks for which nobody named a subnet get the next default pool, even if one before
             it is free.
+        needs_main_network: Whether a container gets no other network once the one is gone that it was created with.
         blames_network: Whether the message of a failed start says that it was the network.
     """
 
@@ -43,11 +44,18 @@ class Release:
     tells_ipv4: bool = False
     tells_proxy: bool = False
     rotates_pools: bool = True
+    needs_main_network: bool = True
     blames_network: bool = False
 
 
 DOCKER_20_10 = Release(
-    version="20.10.24", api="1.41", asks_address_spaces=True, host="", looks_always=True, stops_early=True
+    version="20.10.24",
+    api="1.41",
+    asks_address_spaces=True,
+    host="",
+    looks_always=True,
+    stops_early=True,
+    needs_main_network=False,
 )
 DOCKER_26_1 = Release(version="26.1.5", api="1.45")
 DOCKER_28_5 = Release(
