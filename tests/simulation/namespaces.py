@@ -47,3 +47,8 @@ class KernelNamespaces:
         gone = self._namespaces.pop(namespace, None)
         if gone is not None:
             self._kernel.destroy(gone)
+
+    def clear(self) -> None:
+        """Remove all of them."""
+        for namespace in list(self._namespaces):
+            self.destroy(namespace)

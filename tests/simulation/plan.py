@@ -74,12 +74,12 @@ _NETWORK_COMMANDS = ("network rm", "network create", "network create")
 _ABOUT_NETWORKS = 0.04
 
 
-def draw_plan(chance: Chance, faults: Callable[[Chance, float], Sequence[Step]]) -> list[Step]:
+def draw_plan(chance: Chance, faults: Callable[[Chance, Sequence[float]], Sequence[Step]]) -> list[Step]:
     """Draw the plan of a run.
 
     Args:
         chance: Draws it.
-        faults: Draws the faults of a run, given its seconds.
+        faults: Draws the faults of a run, given the times of its commands.
     """
     horizon = chance.delay(30, 300)
     names = Names(
@@ -90,7 +90,7 @@ def draw_plan(chance: Chance, faults: Callable[[Chance, float], Sequence[Step]])
     # Much at once, or little in a long time.
     times = sorted(chance.delay(2, horizon) for _ in range(chance.number(3, 120)))
     steps += _commands(chance, names, times)
-    steps += faults(chance.part("faults"), horizon)
+    steps += faults(chance.part("faults"), [step.time for step in steps])
     return sorted(steps, key=lambda step: step.time)
 
 

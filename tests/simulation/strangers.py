@@ -7,14 +7,16 @@ from typing import Any
 from tests.simulation.database.server import Database
 from tests.simulation.kernel import Kernel
 
+#: The machine's link and port.
+DEVICE = "tap0"
 _MAC = "52:54:00:00:00:01"
 _VM = "0f5c63a6-0c9f-4f6b-9f0c-3c2d2b7e1a11"
 
 
 def add_links(kernel: Kernel) -> None:
     """Add a machine's link, and a pair whose names and alias only look like those of the daemon."""
-    kernel.link("add", ifname="tap0", kind="tun")
-    kernel.link("set", index=kernel.host.devices["tap0"].index, state="up")
+    kernel.link("add", ifname=DEVICE, kind="tun")
+    kernel.link("set", index=kernel.host.devices[DEVICE].index, state="up")
     kernel.link("add", ifname="nu0123456789abc", kind="veth", peer={"ifname": "nc0123456789abc"})
     kernel.link("set", index=kernel.host.devices["nu0123456789abc"].index, ifalias="not of nuage endpoint")
 
@@ -22,7 +24,7 @@ def add_links(kernel: Kernel) -> None:
 def add_rows(database: Database) -> None:
     """Add a virtual machine, as another agent of Nuage's does it, and a key of the bridge that is nobody's."""
     port: dict[str, Any] = {
-        "name": "tap0",
+        "name": DEVICE,
         "mac": _MAC,
         "bridge": "alubr0",
         "vm_domain": 1,
@@ -40,16 +42,16 @@ def add_rows(database: Database) -> None:
         "state": 1,
         "nuage_enterprise": "Enterprise",
         "nuage_user": "admin",
-        "ports": "tap0",
+        "ports": DEVICE,
     }
     of_bridge = ["external_ids", "insert", ["map", [["nuage-of-another", "value"], ["someone", "else"]]]]
     database.transact(
-        {"op": "insert", "table": "Interface", "row": {"name": "tap0"}, "uuid-name": "interface"},
+        {"op": "insert", "table": "Interface", "row": {"name": DEVICE}, "uuid-name": "interface"},
         {
             "op": "insert",
             "table": "Port",
             "row": {
-                "name": "tap0",
+                "name": DEVICE,
                 "interfaces": ["named-uuid", "interface"],
                 "external_ids": ["map", [["vm-uuid", _VM], ["vm-name", "a machine"]]],
             },

@@ -103,15 +103,15 @@ class World:
             live_restore=settings.happens(_LIVE_RESTORE),
             deadline=self.config.call_timeout + GRACE + delay,
         )
-        namespaces = KernelNamespaces(self.kernel)
-        self.docker = Docker(self.reactor, chance.part("docker"), self.history, dockerd, namespaces)
+        self.namespaces = KernelNamespaces(self.kernel)
+        self.docker = Docker(self.reactor, chance.part("docker"), self.history, dockerd, self.namespaces)
         self._guard = Guard(
             self.reactor.seconds,
             self.history,
             database=self.database,
             kernel=self.kernel,
             docker=self.docker,
-            namespaces=namespaces,
+            namespaces=self.namespaces,
         )
         self.daemon = DaemonProcess(self.reactor, self.config, self._machine, chance.part("daemon"), self.history)
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tests.simulation.chance import Chance
-from tests.simulation.faults import daemon, hands, host, links, servers
+from tests.simulation.faults import daemon, hands, host, links, power, servers
 from tests.simulation.faults.fault import Fault
 from tests.simulation.faults.vsd import VSD_FAULTS
 from tests.simulation.plan import Step
 
-_ALL: Mapping[str, Fault] = {**daemon.FAULTS, **servers.FAULTS, **host.FAULTS, **hands.FAULTS, **links.FAULTS}
+_ALL: Mapping[str, Fault] = {
+    **daemon.FAULTS,
+    **servers.FAULTS,
+    **host.FAULTS,
+    **hands.FAULTS,
+    **links.FAULTS,
+    **power.FAULTS,
+}
 
 #: What each does to the world, by its name in a plan.
 FAULTS: Mapping[str, Callable[..., object]] = {name: fault.do for name, fault in {**_ALL, **VSD_FAULTS}.items()}
@@ -19,14 +26,16 @@ FAULTS: Mapping[str, Callable[..., object]] = {name: fault.do for name, fault in
 _WITHOUT = 0.2
 #: Part of the runs that have only some kinds of faults, which so meet more often.
 _FEW_KINDS = 0.5
+#: Part of the faults that come while a command is carried out, and within how many seconds after it has begun.
+_DURING, _COMMAND = 0.6, 0.5
 
 
-def draw_faults(chance: Chance, horizon: float) -> Sequence[Step]:
+def draw_faults(chance: Chance, commands: Sequence[float]) -> Sequence[Step]:
     """Draw the faults of a run.
 
     Args:
         chance: Draws them.
-        horizon: Seconds within which they begin.
+        commands: When commands are given.
     """
     if chance.happens(_WITHOUT):
         return []
@@ -37,7 +46,11 @@ def draw_faults(chance: Chance, horizon: float) -> Sequence[Step]:
     steps = []
     for _ in range(chance.number(1, 15)):
         kind = chance.pick(weighted)
-        steps.append(Step(chance.delay(0, horizon), kind, _ALL[kind].draw(chance)))
+        if chance.happens(_DURING):
+            time = chance.pick(commands) + chance.delay(0, _COMMAND)
+        else:
+            time = chance.delay(0, max(commands))
+        steps.append(Step(time, kind, _ALL[kind].draw(chance)))
     return steps
 
 

@@ -48,13 +48,19 @@ def stop_database(world: World, seconds: float, empty: bool) -> None:
         world.database.clear()
 
     def start() -> None:
-        world.database.start()
+        start_database(world)
         if empty:
-            installation.make_switch(world.database)
             _undo(world, seconds, lambda: _make_bridge(world))
 
     _undo(world, seconds, start)
     world.fault_lasts(2 * seconds)
+
+
+def start_database(world: World) -> None:
+    """Start the database's server, unless it runs. The bridge is made later if there is none."""
+    if not world.database.serving:
+        world.database.start()
+        installation.make_switch(world.database)
 
 
 def _make_bridge(world: World) -> None:
@@ -100,7 +106,13 @@ def stop_switch_daemon(world: World, seconds: float) -> None:
     """End ovs-vswitchd for some seconds."""
     if world.switch_daemon.running:
         world.switch_daemon.stop()
-        _undo(world, seconds, world.switch_daemon.start)
+        _undo(world, seconds, lambda: start_switch_daemon(world))
+
+
+def start_switch_daemon(world: World) -> None:
+    """Start ovs-vswitchd, unless it runs."""
+    if not world.switch_daemon.running:
+        world.switch_daemon.start()
 
 
 def hang_switch_daemon(world: World, seconds: float) -> None:
