@@ -12,7 +12,9 @@ from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
 from tests.simulation.deeds import DEEDS
 from tests.simulation.extent import Extent
+from tests.simulation.networks import PLACES
 from tests.simulation.vsd.server import Vsd
+from tests.simulation.vsd.share import Habits
 from tests.simulation.world import World
 
 
@@ -20,8 +22,11 @@ class VsdTestCase(SynchronousTestCase):
     """Hosts that share a VSD; all that goes wrong is in the history."""
 
     hosts: tuple[str, ...] = ("host",)
+    form = "auto"
 
     def setUp(self) -> None:
+        habits = Habits(form=self.form, networks=frozenset(PLACES), tells_subnet=True, patient=False)
+        self.patch(Habits, "draw", classmethod(lambda _cls, *_: habits))
         self.centre = DataCentre(Chance(3), extent=Extent(self.hosts, vsd=True))
         assert self.centre.vsd is not None
         self.vsd: Vsd = self.centre.vsd
@@ -64,3 +69,119 @@ class AddressTests(VsdTestCase):
         self.do("rm", "c1", seconds=15)
         self.do("network rm", "n1")
         self.assertEqual((self.held(), self.centre.history.violations), ([], []))
+
+    def test_a_docker_that_finds_no_plugin(self) -> None:
+        """It starts all the same. What it could not give back is found by the daemon later."""
+        self.do("network create", "n1")
+        self.do("run", "c1", "n1", "no", "")
+        world = self.centre.worlds[0]
+        world.daemon.kill()
+        del world.reactor.network.ports[world.reactor.address("/run/docker/plugins/nuage.sock")]
+        world.docker.kill_dockerd()
+        world.docker.start_dockerd()
+        self.centre.reactor.run_for(60)
+        self.assertEqual(len(self.held()), 1)
+        world.daemon.start()
+        self.centre.reactor.run_for(1300)
+        self.assertEqual((self.held(), self.centre.history.violations), ([], []))
+
+
+class TwoHosts(VsdTestCase):
+    """Two hosts that share a VSD."""
+
+    hosts = ("host", "second")
+
+    def setUp(self) -> None:
+        super().setUp()
+        for host in range(2):
+            self.do("network create", "n1", host=host)
+
+    def test_one_address(self) -> None:
+        """Only one of two containers that ask for an address gets it, on whichever hosts they are."""
+        self.do("run with an address", "c1", "n1", 9)
+        self.do("run with an address", "c2", "n1", 9, host=1)
+        self.assertEqual((self.address("c1"), self.address("c2", host=1)), ("10.21.59.9", ""))
+        self.do("rm", "c1")
+        self.do("start", "c2", host=1)
+        self.assertEqual((self.address("c2", host=1), self.centre.history.violations), ("10.21.59.9", []))
+
+    def test_two_containers_with_one_address(self) -> None:
+        """That is noticed."""
+        for host in range(2):
+            self.do("run", f"c{host}", "n1", "no", "", host=host)
+        for world in self.centre.worlds:
+            ((endpoint, _),) = world.docker.attached().items()
+            endpoint.address = "10.21.59.77/24"
+        self.centre.reactor.run_for(2)
+        self.assertIn("c1 of second and c0 of host both have 10.21.59.77", self.centre.history.violations[0])
+
+    def test_what_is_anothers(self) -> None:
+        """A daemon that gives back what another one holds is noticed."""
+        self.do("run", "c1", "n1", "no", "", host=1)
+        (thing,) = [*self.vsd.all("vmipreservations"), *self.vsd.all("containers")]
+        self.vsd.asking = "docker-host"
+        self.vsd.parts.directory.remove(thing)
+        self.vsd.asking = ""
+        self.assertIn("docker-host removes nuage-plugin/", self.centre.history.violations[0])
+
+
+class FaultTests(VsdTestCase):
+    """What happens to the VSD, and what others do there."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.do("network create", "n1")
+
+    def test_away(self) -> None:
+        """No container starts meanwhile, and each does after that, even if all keys are forgotten."""
+        for forgets in (False, True):
+            self.do("VSD away", 20.0, forgets)
+            self.do("run", f"c{forgets}", "n1", "no", "")
+            self.assertEqual(self.address(f"c{forgets}"), "")
+            self.centre.reactor.run_for(60)
+            self.do("start", f"c{forgets}")
+            self.assertNotEqual(self.address(f"c{forgets}"), "", self.centre.history.text)
+        self.assertEqual(self.centre.history.violations, [])
+
+    def test_out_of_order(self) -> None:
+        """Whether it has done what it was asked or not, nothing is left over in the end."""
+        for late in (False, True):
+            self.do("VSD fails", 500, late, 10.0)
+            self.do("run", f"c{late}", "n1", "no", "", seconds=40)
+            self.assertEqual(self.address(f"c{late}"), "")
+        self.centre.reactor.run_for(1300)
+        self.assertEqual((self.held(), self.centre.history.violations), ([], []))
+
+    def test_slow_and_frozen(self) -> None:
+        """A container that starts meanwhile has to wait, or does not start."""
+        self.do("VSD slow", 2000.0, 10.0)
+        self.do("VSD frozen", 10.0, seconds=0.0)
+        self.do("run", "c1", "n1", "no", "")
+        self.assertEqual(self.address("c1"), "")
+        self.centre.reactor.run_for(60)
+        self.do("start", "c1")
+        self.assertNotEqual(self.address("c1"), "")
+
+    def test_full(self) -> None:
+        """No address is left until the VMs are gone."""
+        self.do("VM attached", 0.0, 30.0, seconds=0.0)
+        self.do("subnet full", 0.0, 30.0, seconds=0.0)
+        self.assertEqual(len(self.vsd.all("vminterfaces")), 254)
+        self.do("run", "c1", "n1", "no", "")
+        self.assertEqual(self.address("c1"), "")
+        self.centre.reactor.run_for(30)
+        self.do("start", "c1")
+        self.assertNotEqual(self.address("c1"), "")
+
+    def test_moved(self) -> None:
+        """A container stays in the group that an administrator has put it into; if not, it is noticed."""
+        self.do("run", "c1", "n1", "no", "web")
+        self.do("vPort moved", 0.0, "db")
+        self.centre.rest()
+        owners = self.centre._owners
+        assert owners is not None
+        owners.check()
+        self.assertEqual((len(self.vsd.moved), self.centre.history.violations), (1, []))
+        self.vsd.moved.update(dict.fromkeys(self.vsd.moved, "quarantine"))
+        owners.check()
+        self.assertIn("c1 is to be in quarantine, and is in ['db']", self.centre.history.violations[0])

@@ -7,9 +7,6 @@ from typing import Any
 from tests.simulation.database.server import Database
 from tests.simulation.kernel import Kernel
 
-#: The machine's link and port.
-DEVICE = "tap0"
-_MAC = "52:54:00:00:00:01"
 _VM = "0f5c63a6-0c9f-4f6b-9f0c-3c2d2b7e1a11"
 
 
@@ -21,17 +18,22 @@ def add_links(kernel: Kernel) -> None:
     kernel.link("set", index=kernel.host.devices["nu0123456789abc"].index, ifalias="not of nuage endpoint")
 
 
-def add_rows(database: Database) -> None:
-    """Add a virtual machine, as another agent of Nuage's does it, and a key of the bridge that is nobody's."""
+def add_rows(database: Database, number: int) -> None:
+    """Add a virtual machine, as another agent of Nuage's does it, and a key of the bridge that is nobody's.
+
+    Args:
+        database: That of the switch.
+        number: Which of the hosts it is, from 0 on: each has a machine of its own.
+    """
     port: dict[str, Any] = {
-        "name": DEVICE,
-        "mac": _MAC,
+        "name": "tap0",
+        "mac": f"52:54:00:00:00:{number + 1:02x}",
         "bridge": "alubr0",
         "vm_domain": 1,
         "nuage_domain": "Domain",
         "nuage_zone": "Zone",
         "nuage_network": "Subnet 1",
-        "metadata": ["map", [["nuage-enterprise-domain", "Domain"], ["static-ip", "10.21.58.200"]]],
+        "metadata": ["map", [["nuage-enterprise-domain", "Domain"], ["static-ip", f"10.21.58.{200 + number}"]]],
     }
     entity: dict[str, Any] = {
         "vm_uuid": _VM,

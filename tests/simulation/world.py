@@ -56,6 +56,7 @@ class World:
     Attributes:
         faults_end: When the last fault is over, in seconds of the world.
         clock_error: Seconds by which the time of day is wrong.
+        number: Which of the hosts it is, from 0 on.
         threads: Those of the daemon that was started last.
     """
 
@@ -74,6 +75,7 @@ class World:
         self.reactor = reactor
         self.vsd = vsd
         self.name = name
+        self.number = 0 if vsd is None else vsd.number
         settings = chance.part("settings")
         config = Config(
             vrs_endpoint="unix:/var/run/openvswitch/db.sock",
@@ -121,7 +123,7 @@ class World:
         installation.make_switch(self.database)
         installation.make_bridge(self.database)
         strangers.add_links(self.kernel)
-        strangers.add_rows(self.database)
+        strangers.add_rows(self.database, self.number)
         self.switch_daemon.start()
         self.reactor.run_for(_INSTALLATION)
         self.daemon.start()

@@ -44,8 +44,10 @@ class Leases:
                 raise
 
     async def give_back_pools(self, network: Network) -> None:
-        """Give back all pools of a network, with their gateways and auxiliary addresses."""
-        ipam = await self._ipam_of(network.ipam)
+        """Give back the pools of a network with all that is set aside in them, if its IPAM driver is there."""
+        ipam = await self._known(network)
+        if ipam is None:
+            return
         for given in (*network.pools, *network.pools_v6):
             for address in (given.gateway, *given.auxiliary.values()):
                 await self._given_back(ipam.release_address(given.pool, address))
@@ -68,13 +70,13 @@ class Leases:
                 raise
 
     async def give_back_addresses(self, endpoint: Endpoint) -> None:
-        """Give back the addresses of an endpoint."""
+        """Give back the addresses of an endpoint, if its IPAM driver is there."""
         addresses = (endpoint.address, endpoint.address_v6)
         endpoint.address = endpoint.address_v6 = ""
         for address in addresses:
             pool = endpoint.network.pool_of(address) if address else None
-            if pool is not None:
-                ipam = await self._ipam_of(endpoint.network.ipam)
+            ipam = await self._known(endpoint.network) if pool is not None else None
+            if pool is not None and ipam is not None:
                 await self._given_back(ipam.release_address(pool, address))
 
     async def _take(
@@ -101,6 +103,15 @@ class Leases:
             await self._given_back(ipam.release_pool(pool))
             raise
         return GivenPool(pool=pool, gateway=gateway, auxiliary=auxiliary)
+
+    async def _known(self, network: Network) -> Ipam | None:
+        """Return the IPAM driver of a network, None if its plugin does not answer."""
+        try:
+            return await self._ipam_of(network.ipam)
+        except DockerError as problem:
+            # moby: libnetwork/endpoint.go, releaseAddress; network.go, ipamRelease.
+            self._warn(f"failed to retrieve ipam driver: {problem}")
+            return None
 
     async def _given_back(self, giving_back: Awaitable[None]) -> None:
         try:

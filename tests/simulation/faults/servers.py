@@ -68,7 +68,7 @@ def _make_bridge(world: World) -> None:
         installation.make_switch(world.database)
         if not world.database.store.rows("Bridge"):
             installation.make_bridge(world.database)
-            strangers.add_rows(world.database)
+            strangers.add_rows(world.database, world.number)
     except Unavailable:
         _undo(world, 1.0, lambda: _make_bridge(world))
 

@@ -54,6 +54,7 @@ class Share:
         habits: How it uses the VSD.
 
     Attributes:
+        number: See above.
         user: The name of the user that its daemon is.
         controller: What resolves its ports.
     """
@@ -62,7 +63,7 @@ class Share:
         self.vsd = vsd
         self.habits = habits
         self.user = f"docker-{host}"
-        self._number = number
+        self.number = number
         vsd.add_user(self.user)
         self.controller = vsd.controller.of(host)
 
@@ -79,4 +80,4 @@ class Share:
 
     def part_of(self, subnet: str) -> str:
         """Return the part of a /24 from which this host's Docker chooses addresses, which no other host does."""
-        return f"{subnet.removesuffix('0/24')}{128 * self._number}/25"
+        return f"{subnet.removesuffix('0/24')}{128 * self.number}/25"
