@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab.standin import TOPOLOGY
-from lab.vrs.flows import ROUTER_MAC, ResolvedPort, flows
+from lab.vrs.flows import flows
 from lab.vrs.openflow import Field
+from lab.vrs.pipeline import ROUTER_MAC, ResolvedPort
 from lab.vrs.resolution import PortRow, Resolved
 from lab.vrs.topology import Domain
 from lab.vrs.topology_file import load

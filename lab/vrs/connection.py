@@ -14,8 +14,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from lab.vrs import openflow
-from lab.vrs.flows import FlowKey
 from lab.vrs.openflow import Flow, Message, Type
+from lab.vrs.pipeline import FlowKey
 from nuage.errors import NuageError
 
 #: Seconds that a switch may take to install flows.

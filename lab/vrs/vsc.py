@@ -17,7 +17,8 @@ from twisted.logger import Logger
 from lab.vrs.connection import SwitchConnection
 from lab.vrs.database import HostDatabase
 from lab.vrs.delays import Delays
-from lab.vrs.flows import ResolvedPort, flows
+from lab.vrs.flows import flows
+from lab.vrs.pipeline import ResolvedPort
 from lab.vrs.resolution import EntityRow, Key, Outcome, PortRow, Resolved, Unresolved
 from nuage.errors import NuageError
 from nuage.ovsdb.errors import OvsdbError
