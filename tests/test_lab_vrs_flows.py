@@ -14,7 +14,7 @@ from lab.vrs.flows import flows
 from lab.vrs.openflow import Field
 from lab.vrs.pipeline import ROUTER_MAC, ResolvedPort
 from lab.vrs.resolution import PortRow, Resolved
-from lab.vrs.topology import Domain
+from lab.vrs.topology import Domain, Rule
 from lab.vrs.topology_file import load
 from tests.flow_support import Packet, PlayedSwitch, Sent
 
@@ -310,5 +310,34 @@ class FlowTests(SynchronousTestCase):
         for protocol, passes in ((58, True), (6, True), (17, False)):
             self.assertEqual(bool(hosts.send(web, {**ipv6, Field.IP_PROTO: protocol})), passes, protocol)
         self.assertTrue(hosts.send(web, {**who_has(web, db.ip), Field.ETH_DST: db.mac}))
+        self.assertFalse(hosts.send(web, {**ipv6, Field.ETH_DST: BROADCAST, Field.IP_PROTO: 17}))
         free = resolved_port("h2", 3, 0, 3)
         self.assertTrue(Wired([attrs.evolve(web), free]).send(web, {**ping, Field.IP_PROTO: 17}))
+
+    def test_policy_of_each_version(self) -> None:
+        """A rule may be about IPv4 or IPv6 alone. Neighbour discovery always passes, as ARP does; a ping does not."""
+        domain = Domain(
+            policy_groups=("web", "db"),
+            allowed=(
+                Rule(frozenset({"web", "db"}), frozenset({"tcp"}), frozenset({6})),
+                Rule(frozenset({"web", "db"}), None, frozenset({4})),
+            ),
+        )
+        web, db = (
+            attrs.evolve(port, resolved=attrs.evolve(port.resolved, domain=domain))
+            for port in (resolved_port("h1", 2, 0, 2, "web"), resolved_port("h2", 3, 0, 3, "db"))
+        )
+        hosts = Wired([web, db])
+        for destination in (db.mac, BROADCAST):
+            frame: Packet = {Field.ETH_SRC: web.mac, Field.ETH_DST: destination}
+            ipv4 = {**frame, Field.ETH_TYPE: IPV4, Field.IPV4_SRC: web.ip}
+            ipv6 = {**frame, Field.ETH_TYPE: IPV6}
+            for packet, passes in (
+                ({**ipv4, Field.IP_PROTO: 17}, True),
+                ({**ipv6, Field.IP_PROTO: 17}, False),
+                ({**ipv6, Field.IP_PROTO: 6}, True),
+                ({**ipv6, Field.IP_PROTO: 58, Field.ICMPV6_TYPE: 128}, False),
+                ({**ipv6, Field.IP_PROTO: 58, Field.ICMPV6_TYPE: 135}, True),
+                ({**ipv6, Field.IP_PROTO: 58, Field.ICMPV6_TYPE: 136}, True),
+            ):
+                self.assertEqual(bool(hosts.send(web, packet)), passes, packet)

@@ -509,9 +509,9 @@ class PolicyTests(ActivationTestCase):
         # Another port may have waited for its address.
         self.assertEqual(heard, [1])
 
-    def traffic(self, one: str, other: str) -> set[str] | None:
-        """Return the protocols that two groups of Domain may exchange, None for all."""
-        found = self.resolved(self.port).domain.traffic({one} - {""}, {other} - {""})
+    def traffic(self, one: str, other: str, version: int = 4) -> set[str] | None:
+        """Return the protocols that two groups of Domain may exchange over a version of IP, None for all."""
+        found = self.resolved(self.port).domain.traffic({one} - {""}, {other} - {""}, version=version)
         return None if found is None else set(found)
 
     def entry(self, acl: dict[str, Any], one: str, other: str, **more: Any) -> dict[str, Any]:
@@ -540,6 +540,19 @@ class PolicyTests(ActivationTestCase):
         self.assertEqual(self.traffic("db", "quarantine"), set())
         self.assertEqual(len(self.listed(f"domains/{domain.id}/ingressaclentrytemplates")), 2)
 
+    def test_rules_of_ipv6(self) -> None:
+        """A rule is about the version of IP that its etherType names, and no other."""
+        domain = self.thing("Enterprise", "Domain")
+        acl = self.done("POST", f"domains/{domain.id}/ingressacltemplates", {"name": "a", "active": True})
+        entry = self.entry(acl, "quarantine", "db", etherType="0x86DD", protocol="58")
+        self.assertEqual([self.traffic("db", "quarantine", version) for version in (4, 6)], [set(), {"icmp"}])
+        self.entry(acl, "quarantine", "db", protocol="6")
+        self.assertEqual([self.traffic("db", "quarantine", version) for version in (4, 6)], [{"tcp"}, {"icmp"}])
+        self.done("PUT", f"ingressaclentrytemplates/{entry['ID']}", {"protocol": "ANY"})
+        self.assertEqual([self.traffic("db", "quarantine", version) for version in (4, 6)], [{"tcp"}, None])
+        # Those of the topology file are about both.
+        self.assertEqual(self.traffic("web", "db", 6), {"icmp", "tcp"})
+
     def test_rules_that_are_refused(self) -> None:
         """What the switches of the lab cannot do is refused."""
         domain = self.thing("Enterprise", "Domain")
@@ -550,6 +563,8 @@ class PolicyTests(ActivationTestCase):
             ({"action": "DROP"}, "action: "),
             ({"etherType": "0x0806"}, "etherType: "),
             ({"protocol": "47"}, "protocol: "),
+            ({"protocol": "58"}, "protocol: "),
+            ({"etherType": "0x86DD", "protocol": "1"}, "protocol: "),
             ({"networkType": "ZONE"}, "networkType: "),
             ({"locationType": "POLICYGROUP"}, "locationID: "),
             ({"networkType": "POLICYGROUP", "networkID": "x"}, "networkID: "),

@@ -42,7 +42,7 @@ from lab.vrs.pipeline import (
 )
 from lab.vrs.router import answer, route
 from lab.vrs.topology import Domain
-from lab.vrs.traffic import KINDS, kinds, permitted
+from lab.vrs.traffic import KINDS, passing, permitted
 
 _MULTICAST_BIT = 1 << 40
 
@@ -123,21 +123,20 @@ class _Switch:
         yield flow(SWITCH, 2, to_port | of_group(port.resolved.evpn_id, FILTERED), way)
         for groups, number in self._groups(domain).items():
             sent = to_port | of_group(port.resolved.evpn_id, number)
-            for kind in kinds(domain.traffic(groups, port.resolved.groups)):
-                yield flow(SWITCH, 2, sent | kind, way)
+            for kind in passing(domain, groups, port.resolved.groups):
+                yield flow(SWITCH, kind.priority, sent | kind.match, way)
 
     def _flood(self, evpn_id: int, domain: Domain) -> Iterator[Flow]:
         """Hand broadcasts and multicasts to those ports of a subnet that the sender may reach."""
         everywhere: Match = {Field.ETH_DST: (_MULTICAST_BIT, _MULTICAST_BIT)}
         for groups, number in self._groups(domain).items():
             sent = everywhere | of_group(evpn_id, number)
-            for protocol, matches in KINDS.items():
+            for kind in KINDS:
                 # The other hosts apply policy themselves: they know the sender by its MAC.
                 ports = [port for port in self._local if port.resolved.evpn_id == evpn_id]
-                ways = [self._way(port) for port in ports if permitted(domain, groups, port.resolved.groups, protocol)]
+                ways = [self._way(port) for port in ports if permitted(domain, groups, port.resolved.groups, kind)]
                 actions = [action for way in [*ways, self._tunnel(evpn_id)] for action in way]
-                for kind in matches:
-                    yield flow(SWITCH, 2 if kind else 1, sent | kind, actions)
+                yield flow(SWITCH, kind.priority, sent | kind.match, actions)
 
     def _way(self, port: ResolvedPort) -> list[Action]:
         if port.row.host == self._host:

@@ -55,6 +55,7 @@ class Field(enum.Enum):
     ARP_TPA = (23, 4)
     ARP_SHA = (24, 6)
     ARP_THA = (25, 6)
+    ICMPV6_TYPE = (29, 1)
 
     def encode(self, value: int, mask: int | None = None) -> bytes:
         """Return the field's type, length and value."""

@@ -23,6 +23,8 @@ ADMIT, ROUTE, NEIGHBOUR, SWITCH, ANSWER = range(5)
 ROUTER_MAC = "02:00:5e:00:01:01"
 #: Types in the Ethernet header.
 ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
+#: Types of ICMPv6 messages: RFC 4861, sections 4.3 and 4.4.
+NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 
 # How the 64 bits of the metadata are used.
 _VRF_SHIFT, _EVPN_SHIFT = 40, 16

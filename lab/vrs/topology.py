@@ -29,10 +29,11 @@ class Subnet:
 
 @attrs.frozen
 class Rule:
-    """Members of two groups may exchange packets of some protocols, or of all protocols (None)."""
+    """Members of two groups may exchange packets of some protocols, or of all (None), over some versions of IP."""
 
     between: frozenset[str]
     protocols: frozenset[str] | None
+    versions: frozenset[int] = frozenset({4, 6})
 
     def joins(self, one: Collection[str], other: Collection[str]) -> bool:
         """Tell whether the rule is about two ports, by the groups that each is in."""
@@ -57,8 +58,10 @@ class Domain:
         for subnets in self.zones.values():
             yield from subnets.values()
 
-    def traffic(self, one: Collection[str], other: Collection[str]) -> frozenset[str] | None:
-        """Return the protocols that two ports may exchange, by the groups that each is in; None for all.
+    def traffic(self, one: Collection[str], other: Collection[str], *, version: int = 4) -> frozenset[str] | None:
+        """Return the protocols that two ports may exchange over a version of IP, by the groups that each is in.
+
+        None means all of them.
 
         Ports in no group are free among themselves. A port in groups is limited to what the rules allow for one of
         them.
@@ -67,7 +70,7 @@ class Domain:
             return None
         protocols: set[str] = set()
         for rule in self.allowed:
-            if rule.joins(one, other):
+            if version in rule.versions and rule.joins(one, other):
                 if rule.protocols is None:
                     return None
                 protocols |= rule.protocols

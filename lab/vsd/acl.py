@@ -13,9 +13,10 @@ from lab.vrs.topology import UNGROUPED, Rule
 from lab.vsd.directory import Directory, Thing
 from lab.vsd.refusals import invalid
 
+#: The versions of IP by their numbers in the Ethernet header.
+_VERSIONS = {"0x0800": 4, "0x86DD": 6}
 #: The protocols that rules tell apart, by their numbers (IANA, "Assigned Internet Protocol Numbers").
-_PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp"}
-_IPV4 = "0x0800"
+_PROTOCOLS = {4: {"1": "icmp", "6": "tcp", "17": "udp"}, 6: {"58": "icmp", "6": "tcp", "17": "udp"}}
 _SIDES = ("location", "network")
 
 
@@ -25,10 +26,11 @@ def check_entry(directory: Directory, acl: Thing, wanted: Mapping[str, Any]) -> 
     Raises:
         Refusal: It cannot.
     """
-    if wanted["etherType"] != _IPV4:
-        raise invalid("etherType", f"This stand-in takes {_IPV4} only; its rules also apply to IPv6")
-    if wanted.get("protocol") not in (None, "ANY", *_PROTOCOLS):
-        raise invalid("protocol", f"This stand-in takes ANY and {', '.join(_PROTOCOLS)} only")
+    if wanted["etherType"] not in _VERSIONS:
+        raise invalid("etherType", f"This stand-in takes {' and '.join(_VERSIONS)} only")
+    protocols = _PROTOCOLS[_VERSIONS[wanted["etherType"]]]
+    if wanted.get("protocol") not in (None, "ANY", *protocols):
+        raise invalid("protocol", f"This stand-in takes ANY and {', '.join(protocols)} only")
     for side in _SIDES:
         group = directory.of("policygroup", wanted.get(f"{side}ID"))
         if wanted[f"{side}Type"] == "POLICYGROUP" and (group is None or group.parent is not acl.parent):
@@ -40,10 +42,12 @@ def rules_of(directory: Directory, domain: Thing) -> Iterator[Rule]:
     for acl in directory.below(domain, "ingressacltemplates").values():
         if acl["active"]:
             for entry in directory.below(acl, "ingressaclentrytemplates").values():
-                protocol = _PROTOCOLS.get(entry["protocol"])
+                version = _VERSIONS[entry["etherType"]]
+                protocol = _PROTOCOLS[version].get(entry["protocol"])
+                protocols = None if protocol is None else frozenset({protocol})
                 for one in _names(directory, domain, entry, "location"):
                     for other in _names(directory, domain, entry, "network"):
-                        yield Rule(frozenset({one, other}), None if protocol is None else frozenset({protocol}))
+                        yield Rule(frozenset({one, other}), protocols, frozenset({version}))
 
 
 def _names(directory: Directory, domain: Thing, entry: Thing, side: str) -> list[str]:
