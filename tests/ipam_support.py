@@ -37,7 +37,6 @@ from nuage.vsd.presence import Presence
 from nuage.vsd.session import Session
 from tests.driver_support import OPTIONS
 from tests.http_support import Wire
-from tests.played_vsd import answer, error
 
 TOPOLOGY = Path(__file__).parent.parent / "lab" / "topology.yaml"
 URL = "https://vsd:8443/nuage/api/v6"
@@ -98,33 +97,6 @@ class LabVsd:
         account = Account(organization=organization, user=user, password=lambda: user)
         login, presence = Login(cluster, clock, account), Presence(clock, chance=lambda: 0.0)
         return Session(cluster, login, presence, lambda: succeed(None))
-
-
-class DualStackVsd(LabVsd):
-    """The lab's VSD, which reserves IPv4 addresses only, with a test's own reservations of IPv6 addresses."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.reserved: dict[str, dict[str, Any]] = {}
-
-    async def ask(self, method: str, url: str, timeout: float, **details: Any) -> Response:
-        """See nuage.http.Requests."""
-        body = json.loads(details.get("data") or b"null")
-        if method == "POST" and isinstance(body, dict) and body.get("IPType") == "IPV6":
-            if any(each["IPV6Address"] == body["IPV6Address"] for each in self.reserved.values()):
-                return answer(409, error(7205, "Reservation exists", "It is reserved already"))
-            made = {"ID": f"six-{len(self.reserved)}", **body}
-            self.reserved[made["ID"]] = made
-            return answer(201, [made])
-        if method == "DELETE" and (found := urlsplit(url).path.rpartition("/")[2]) in self.reserved:
-            del self.reserved[found]
-            return answer(204)
-        response = await super().ask(method, url, timeout, **details)
-        if method == "GET" and urlsplit(url).path.endswith("/vmipreservations"):
-            # What a filter leaves out is compared by the client again.
-            both = [*json.loads(response.body or b"[]"), *self.reserved.values()]
-            return answer(200, both, Count=str(len(both)))
-        return response
 
 
 @attrs.define

@@ -29,7 +29,7 @@ from nuage.libnetwork.ipam_payloads import (
 )
 from nuage.vsd.directory import Place
 from tests.driver_support import ENDPOINT, NETWORK, OPTIONS, network_body, network_request
-from tests.ipam_support import DualStackVsd, LabVsd, MemoryHost, Plugin, pool_request, shown
+from tests.ipam_support import LabVsd, MemoryHost, Plugin, pool_request, shown
 
 CIDR = IPv4Network("10.21.59.0/24")
 L2 = {"organization": "Enterprise", "domain": "Flat", "user": "admin"}
@@ -151,8 +151,9 @@ class Pools(IpamCase):
 
     def test_an_ipv6_pool(self) -> None:
         """It is told from the addresses, since Swarm does not set the flag."""
+        four_alone = {**OPTIONS, "domain": "Testing"}
         for changes in ({"v6": True}, {"pool": ip_network("fd00::/64")}):
-            assert "no IPv6 addresses" in self.refused(self.pool, **changes)
+            assert "no IPv6 addresses" in self.refused(self.pool, options=four_alone, **changes)
 
     def test_options(self) -> None:
         """They are checked as those of the network are, and named as they were given."""
@@ -194,7 +195,7 @@ class BothFamilies(IpamCase):
         super().setUp()
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        self.vsd = DualStackVsd(Path(folder.name))
+        self.vsd = LabVsd(Path(folder.name))
         self.plugin = self.host("one")
         place = self.place()
         dual = {"name": "Dual", "IPType": "DUALSTACK", "address": "10.21.62.0", "netmask": "255.255.255.0"}

@@ -64,6 +64,32 @@ class ReadingTests(SynchronousTestCase):
         assert flat.flat is not None
         self.assertEqual((flat.flat.cidr, flat.flat.gateway, flat.vrf_id), (IPv4Network("10.0.2.0/24"), None, 0))
 
+    def test_dual_stack(self) -> None:
+        """A subnet may have an IPv6 network and a gateway in it, an L2 domain a network."""
+        net = ("l3_domains", "Routed", "zones", "Zone", "subnets", "Net")
+        given = {"cidr": "10.0.1.0/24", "gateway": "10.0.1.1", "evpn_id": 11}
+        six = {**given, "cidr6": "fd00:1::/64", "gateway6": "fd00:1::1"}
+        subnet = parse(self.changed(six, *net)).organizations["Org"].domains["Routed"].zones["Zone"]["Net"]
+        self.assertEqual((str(subnet.cidr6), str(subnet.gateway6)), ("fd00:1::/64", "fd00:1::1"))
+        flat = {"cidr": "10.0.2.0/24", "evpn_id": 12, "cidr6": "fd00:2::/64"}
+        l2_domain = parse(self.changed(flat, "l2_domains", "Flat")).organizations["Org"].domains["Flat"]
+        assert l2_domain.flat is not None
+        self.assertEqual((str(l2_domain.flat.cidr6), l2_domain.flat.gateway6), ("fd00:2::/64", None))
+        for wrong, problem in (
+            ({"cidr6": "fd00:1::1/64"}, "cidr6 has to be an IPv6 network such as fd00:1:2::/64"),
+            ({"gateway6": "10.0.1.1"}, "gateway6 has to be an IPv6 address"),
+            ({"gateway6": "fd00:2::1"}, "a machine in fd00:1::/64 cannot have the gateway's address, fd00:2::1"),
+            ({"gateway6": "fd00:1::"}, "cannot have the gateway's address, fd00:1::"),
+            ({"gateway6": None}, "gateway6 has to be"),
+        ):
+            self.assertIn(problem, self.problem(self.changed({**six, **wrong}, *net)))
+        for given_alone, missing in (("cidr6", "gateway6"), ("gateway6", "cidr6")):
+            alone = {**given, given_alone: six[given_alone]}
+            self.assertIn(f"{missing} is missing", self.problem(self.changed(alone, *net)))
+        zone = {"subnets": {"Net": six, "Other": {**six, "cidr": "10.0.3.0/24", "gateway": "10.0.3.1", "evpn_id": 13}}}
+        overlapping = self.problem(self.changed({"Zone": zone}, "l3_domains", "Routed", "zones"))
+        self.assertIn("subnets fd00:1::/64 and fd00:1::/64 of one domain overlap", overlapping)
+
     def test_shipped_file(self) -> None:
         """The lab's own topology can be used, and has the same addresses in two organizations."""
         topology = load(TOPOLOGY)

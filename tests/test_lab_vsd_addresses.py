@@ -302,6 +302,87 @@ class ReservationTests(VsdTestCase):
         self.assertEqual(self.done("POST", path, {"IPV4Address": "10.21.61.9"})["state"], "UNASSIGNED")
 
 
+class DualStackTests(VsdTestCase):
+    """IPv6 beside IPv4."""
+
+    def setUp(self) -> None:
+        """See VsdTestCase."""
+        super().setUp()
+        self.path = f"subnets/{self.subnet.id}/vmipreservations"
+
+    def states(self) -> dict[str, str]:
+        """Return the states by the IPv6 addresses."""
+        return {each["IPV6Address"]: each["state"] for each in self.done("GET", self.path)}
+
+    def test_reservation(self) -> None:
+        """It is made, found in any spelling, assigned while an interface has its address, and removed by it."""
+        made = self.done("POST", self.path, {"IPType": "IPV6", "IPV6Address": "fd00:21:59:0::9", "externalID": "mark"})
+        self.assertEqual((made["IPV6Address"], made["IPV4Address"]), ("fd00:21:59::9", None))
+        self.assertEqual(self.states(), {"fd00:21:59::9": "UNASSIGNED"})
+        wanted = {"IPType": "IPV6", "IPV6Address": "fd00:21:59::9"}
+        self.assertEqual(self.refused("POST", self.path, wanted).code, 7205)
+        container = self.done("POST", "containers", self.container(1, IPv6Address="fd00:21:59::9"))
+        self.assertEqual(self.states(), {"fd00:21:59::9": "ASSIGNED"})
+        self.assertEqual(container["interfaces"][0]["IPAddress"], "10.21.59.2")
+        self.assertEqual(container["interfaces"][0]["IPv6Gateway"], "fd00:21:59::1")
+        self.done("DELETE", f"containers/{container['ID']}?responseChoice=1")
+        for _ in range(2):
+            self.done("DELETE", f"{self.path}?responseChoice=1&IPV6Address=fd00:21:59::9")
+            self.assertEqual(self.states(), {})
+
+    def test_both(self) -> None:
+        """One reservation holds an address of each family."""
+        both = {"IPType": "DUALSTACK", "IPV4Address": "10.21.59.9", "IPV6Address": "fd00:21:59::9"}
+        self.done("POST", self.path, both)
+        for address in ({"IPV4Address": "10.21.59.9"}, {"IPType": "IPV6", "IPV6Address": "fd00:21:59::9"}):
+            self.assertEqual(self.refused("POST", self.path, address).code, 7205)
+        self.done("POST", "containers", self.container(1, IPAddress="10.21.59.9"))
+        self.assertEqual(self.states(), {"fd00:21:59::9": "ASSIGNED"})
+
+    def test_pools(self) -> None:
+        """The VSD chooses in them, and not outside."""
+        pools = [{"minAddress": "fd00:21:59::", "maxAddress": "fd00:21:59::3"}]
+        wanted = {"IPType": "IPV6", "IPV6AllocationPools": pools}
+        chosen = [self.done("POST", self.path, wanted)["IPV6Address"] for _ in range(2)]
+        self.assertEqual(chosen, ["fd00:21:59::2", "fd00:21:59::3"])
+        self.assertEqual(self.refused("POST", self.path, wanted).code, 2702)
+        wrong = [{"minAddress": "fd00::1", "maxAddress": "fd00:21:59::3"}]
+        self.assertEqual(self.refused("POST", self.path, {"IPType": "IPV6", "IPV6AllocationPools": wrong}).code, 0)
+
+    def test_refusals(self) -> None:
+        """What is in use or no address of the network is refused by its number, for both who may have it."""
+        self.done("POST", "containers", self.container(1, IPv6Address="fd00:21:59::2"))
+        for address, code in (
+            ("fd00:21:59::2", 2704),
+            ("fd00:21:59::1", 2704),
+            ("fd00:21:59::", 0),
+            ("fd00:21:58::9", 0),
+            ("fe80::1%eth0", 0),
+            ("10.21.59.9", 0),
+        ):
+            wanted = {"IPType": "IPV6", "IPV6Address": address}
+            self.assertEqual(self.refused("POST", self.path, wanted).code, code, address)
+            self.assertEqual(self.refused("POST", "containers", self.container(2, IPv6Address=address)).code, code)
+        flat = self.done("POST", f"zones/{self.subnet.parent.id}/subnets", _FOUR)  # type: ignore[union-attr]
+        for path, wanted in (
+            (f"subnets/{flat['ID']}/vmipreservations", {"IPType": "IPV6", "IPV6Address": "fd00:21:59::9"}),
+            (self.path, {"IPType": "IPV6"}),
+        ):
+            self.assertEqual(self.refused("POST", path, wanted).code, 0)
+
+    def test_interface_that_changes(self) -> None:
+        """What it had is free, and what others have it does not get."""
+        made = self.done("POST", "containers", self.container(1, IPv6Address="fd00:21:59::2"))
+        self.done("POST", "containers", self.container(2, IPv6Address="fd00:21:59::3"))
+        path = f"containerinterfaces/{made['interfaces'][0]['ID']}"
+        self.assertEqual(self.refused("PUT", path, {"IPv6Address": "fd00:21:59::3"}).code, 2704)
+        self.done("PUT", path, {"IPv6Address": "fd00:21:59::4"})
+        self.done("POST", "containers", self.container(3, IPv6Address="fd00:21:59::2"))
+
+
+_FOUR = {"name": "four", "address": "10.9.0.0", "netmask": "255.255.255.0"}
+
+
 class VmTests(VsdTestCase):
     """Interfaces of VMs."""
 

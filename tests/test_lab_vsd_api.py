@@ -278,6 +278,46 @@ class ChangingTests(VsdTestCase):
         self.assertNotIn("New", self.vsd.view.topology().organizations)
         self.assertEqual(self.refused("GET", f"subnets/{subnet['ID']}").status, 404)
 
+    def test_dual_stack(self) -> None:
+        """A subnet may have an IPv6 network, and a gateway in it; the first address unless somebody says otherwise."""
+        zone = self.thing("Enterprise", "Domain", "Zone")
+        four = {"address": "10.9.0.0", "netmask": "255.255.0.0"}
+        six = {**four, "name": "S", "IPType": "DUALSTACK", "IPv6Address": "fd00:9::/64"}
+        subnet = self.done("POST", f"zones/{zone.id}/subnets", six)
+        self.assertEqual(subnet["IPv6Gateway"], "fd00:9::1")
+        (found,) = (each for each in self.vsd.view.topology().domains() if each.vrf_id == 2001)
+        self.assertEqual(str(found.zones["Zone"]["S"].cidr6), "fd00:9::/64")
+        self.assertEqual(str(found.zones["Zone"]["S"].gateway6), "fd00:9::1")
+        others = {"name": "T", "address": "10.10.0.0", "netmask": "255.255.0.0"}
+        for wrong, field in (
+            ({"IPv6Address": "fd00:9:0:0:8000::/65"}, "IPv6Address"),
+            ({"IPv6Address": "fd00:10::1/64"}, "IPv6Address"),
+            ({"IPv6Address": "10.10.0.0/16"}, "IPv6Address"),
+            ({"IPType": "DUALSTACK"}, "IPv6Address"),
+            ({"IPv6Address": "fd00:10::/64", "IPv6Gateway": "fd00:11::1"}, "IPv6Gateway"),
+            ({"IPv6Address": "fd00:10::/64", "IPv6Gateway": "fd00:10::"}, "IPv6Gateway"),
+            ({"IPv6Gateway": "fd00:10::1"}, "IPv6Gateway"),
+        ):
+            refused = self.refused("POST", f"zones/{zone.id}/subnets", {**others, **wrong})
+            self.assertEqual(refused.body["errors"][0]["property"], field, wrong)
+        path = f"subnets/{subnet['ID']}"
+        self.done("PUT", path, {"IPv6Gateway": "fd00:9::9"})
+        four_only = self.done("POST", f"zones/{zone.id}/subnets", others)
+        self.done("PUT", f"subnets/{four_only['ID']}", {"IPv6Address": "fd00:12::/64"})
+        self.assertEqual(self.done("GET", f"subnets/{four_only['ID']}")[0]["IPv6Gateway"], "fd00:12::1")
+        network = self.vsd.directory.get(subnet["ID"])
+        self.done("POST", "containers", self.container(1, network, IPv6Address="fd00:9::2"))
+        self.assertIn("in use", self.refused("PUT", path, {"IPv6Address": "fd00:10::/64"}).reason)
+        self.assertEqual(self.refused("PUT", path, {"IPv6Gateway": "fd00:9::2"}).code, 2704)
+
+    def test_ranges_of_ipv6(self) -> None:
+        """A range is one of the IPv6 network, or is refused."""
+        path = f"subnets/{self.subnet.id}/addressranges"
+        self.done("POST", path, {"IPType": "IPV6", "minAddress": "fd00:21:59::2", "maxAddress": "fd00:21:59::9"})
+        for low, high in (("fd00::2", "fd00:21:59::9"), ("fd00:21:59::9", "fd00:21:59::2"), ("10.21.59.2", "x")):
+            wanted = {"IPType": "IPV6", "minAddress": low, "maxAddress": high}
+            self.assertEqual(self.refused("POST", path, wanted).body["errors"][0]["property"], "minAddress")
+
     def test_l2_domain(self) -> None:
         """It has the addresses and ranges of its template."""
         enterprise = self.thing("Acme")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import attrs
 
@@ -13,18 +13,28 @@ UNGROUPED = "ungrouped"
 PROTOCOLS = ("icmp", "tcp", "udp")
 
 
-def is_machine(address: IPv4Address, cidr: IPv4Network) -> bool:
-    """Tell whether a machine in the network can have the address."""
-    return address in cidr and (cidr.prefixlen > 30 or address not in (cidr.network_address, cidr.broadcast_address))
+def is_machine(address: IPv4Address | IPv6Address, cidr: IPv4Network | IPv6Network) -> bool:
+    """Tell whether a machine in the network can have the address.
+
+    The first one names the network, in IPv6 its routers (RFC 4291, section 2.6.1). The last one of IPv4 is broadcast.
+    """
+    if address not in cidr or cidr.prefixlen >= cidr.max_prefixlen - 1:
+        return address in cidr
+    return address != cidr.network_address and (cidr.version == 6 or address != cidr.broadcast_address)
 
 
 @attrs.frozen
 class Subnet:
-    """A subnet of an L3 domain, or all of an L2 domain; ``gateway`` is None if the domain does not route."""
+    """A subnet of an L3 domain, or all of an L2 domain.
+
+    ``gateway`` is None if the domain does not route. ``cidr6`` and ``gateway6`` are those of IPv6, if there is any.
+    """
 
     cidr: IPv4Network
     gateway: IPv4Address | None
     evpn_id: int
+    cidr6: IPv6Network | None = None
+    gateway6: IPv6Address | None = None
 
 
 @attrs.frozen

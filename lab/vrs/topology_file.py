@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from ipaddress import IPv4Address, IPv4Network
+from functools import partial
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -108,19 +109,26 @@ class _Reading:
         return {name: subnet for name, subnet in found.items() if subnet is not None}
 
     def _subnet(self, content: Any, place: str) -> Subnet | None:
-        return self._flat(self._keys(content, place, {"cidr", "gateway", "evpn_id"}), place, routed=True)
+        return self._flat(
+            self._keys(content, place, {"cidr", "gateway", "evpn_id", "cidr6", "gateway6"}), place, routed=True
+        )
 
     def _l2_domain(self, content: Any, place: str) -> Domain:
-        keys = self._keys(content, place, {"cidr", "evpn_id", *_POLICY})
+        keys = self._keys(content, place, {"cidr", "evpn_id", "cidr6", *_POLICY})
         return Domain(flat=self._flat(keys, place, routed=False), **self._policy(keys, place))
 
     def _flat(self, keys: Mapping[str, Any], place: str, *, routed: bool) -> Subnet | None:
         cidr = self._value(keys, "cidr", place, _cidr, None)
         gateway = self._value(keys, "gateway", place, _address, None) if routed else None
         evpn_id = self._value(keys, "evpn_id", place, _number(EVPN_IDS), 0)
-        if cidr is not None and gateway is not None and not is_machine(gateway, cidr):
-            self.problems.append(f"{place}: a machine in {cidr} cannot have the gateway's address, {gateway}")
-        return None if cidr is None else Subnet(cidr, gateway, evpn_id)
+        cidr6 = gateway6 = None
+        if {"cidr6", "gateway6"} & keys.keys():
+            cidr6 = self._value(keys, "cidr6", place, _cidr6, None)
+            gateway6 = self._value(keys, "gateway6", place, _address6, None) if routed else None
+        for network, router in ((cidr, gateway), (cidr6, gateway6)):
+            if network is not None and router is not None and not is_machine(router, network):
+                self.problems.append(f"{place}: a machine in {network} cannot have the gateway's address, {router}")
+        return None if cidr is None else Subnet(cidr, gateway, evpn_id, cidr6, gateway6)
 
     def _policy(self, keys: Mapping[str, Any], place: str) -> dict[str, Any]:
         groups = self._names(keys.get("policy_groups"), f"policy_groups of {place}")
@@ -202,20 +210,26 @@ def _number(numbers: range) -> Callable[[Any], int]:
     return check
 
 
-def _cidr(value: Any) -> IPv4Network:
+def _network(kind: Callable[[str], Any], what: str, value: Any) -> Any:
     try:
         if not isinstance(value, str) or "/" not in value:
             raise ValueError
-        return IPv4Network(value)
+        return kind(value)
     except ValueError:
-        raise _Problem("has to be an IPv4 network such as 10.1.2.0/24") from None
+        raise _Problem(f"has to be {what}") from None
 
 
-def _address(value: Any) -> IPv4Address:
+def _machine(kind: Callable[[str], Any], what: str, value: Any) -> Any:
     try:
-        return IPv4Address(str(value))
+        return kind(str(value))
     except ValueError:
-        raise _Problem("has to be an IPv4 address") from None
+        raise _Problem(f"has to be {what}") from None
+
+
+_cidr = partial(_network, IPv4Network, "an IPv4 network such as 10.1.2.0/24")
+_cidr6 = partial(_network, IPv6Network, "an IPv6 network such as fd00:1:2::/64")
+_address = partial(_machine, IPv4Address, "an IPv4 address")
+_address6 = partial(_machine, IPv6Address, "an IPv6 address")
 
 
 def _clashes(topology: Topology) -> Iterator[str]:
@@ -227,6 +241,10 @@ def _clashes(topology: Topology) -> Iterator[str]:
             yield f"{what} {number} is used twice; each needs its own"
     for domain in topology.domains():
         cidrs = sorted(subnet.cidr for subnet in domain.subnets())
-        for one, other in pairwise(cidrs):
-            if one.overlaps(other):
-                yield f"subnets {one} and {other} of one domain overlap"
+        cidrs6 = sorted(subnet.cidr6 for subnet in domain.subnets() if subnet.cidr6)
+        overlapping = [
+            *((one, other) for one, other in pairwise(cidrs) if one.overlaps(other)),
+            *((one, other) for one, other in pairwise(cidrs6) if one.overlaps(other)),
+        ]
+        for one, other in overlapping:
+            yield f"subnets {one} and {other} of one domain overlap"

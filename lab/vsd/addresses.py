@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import attrs
@@ -13,12 +13,16 @@ from lab.vrs.topology import is_machine
 from lab.vsd.directory import DELETE, Change, Directory, Thing
 from lab.vsd.refusals import Code, Refusal, invalid
 
-#: Resources whose objects have an address, with the attribute that it is in.
-_HOLDERS = {"containerinterfaces": "IPAddress", "vminterfaces": "IPAddress"}
-_RESERVATIONS = {"vmipreservations": "IPV4Address", "ipreservations": "IPAddress"}
-_ATTRIBUTES = _HOLDERS | _RESERVATIONS
+_HOLDERS = ("containerinterfaces", "vminterfaces")
+#: By the version of IP: resources whose objects have an address, with the attribute that it is in.
+_ATTRIBUTES: Mapping[int, Mapping[str, str]] = {
+    4: {**dict.fromkeys(_HOLDERS, "IPAddress"), "vmipreservations": "IPV4Address", "ipreservations": "IPAddress"},
+    6: {**dict.fromkeys(_HOLDERS, "IPv6Address"), "vmipreservations": "IPV6Address"},
+}
 
-Range = tuple[IPv4Address, IPv4Address]
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+Range = tuple[Address, Address]
 Ranges = tuple[Range, ...]
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 
@@ -33,6 +37,21 @@ def ipv4(value: Any, field: str) -> IPv4Address:
         return IPv4Address(str(value))
     except ValueError:
         raise invalid(field, f'"{value}" is not an IPv4 address') from None
+
+
+def ipv6(value: Any, field: str) -> IPv6Address:
+    """Return an address, which has no zone.
+
+    Raises:
+        Refusal: It is not an address.
+    """
+    try:
+        address = IPv6Address(str(value))
+    except ValueError:
+        address = None
+    if address is None or address.scope_id is not None:
+        raise invalid(field, f'"{value}" is not an IPv6 address')
+    return address
 
 
 def mac_address(value: Any) -> str:
@@ -58,15 +77,21 @@ def cidr_of(directory: Directory, network: Thing) -> IPv4Network | None:
     return IPv4Network(f"{has['address']}/{has['netmask']}") if has["address"] and has["netmask"] else None
 
 
+def cidr6_of(directory: Directory, network: Thing) -> IPv6Network | None:
+    """Return the IPv6 network of a subnet or L2 domain, if it has one."""
+    has = bearer(directory, network)
+    return IPv6Network(has["IPv6Address"]) if has["IPv6Address"] else None
+
+
 @attrs.define(eq=False)
 class _Pool:
-    """The addresses of one network, as numbers.
+    """The addresses of one network in one version of IP, as numbers.
 
     ``least`` has a number for each of the ranges that were asked about: below it, no address of the range is free.
     """
 
-    cidr: IPv4Network
-    gateway: IPv4Address | None
+    cidr: Network
+    gateway: Address | None
     ranges: Ranges
     holders: dict[int, Thing] = attrs.field(factory=dict)
     reserved: dict[int, Thing] = attrs.field(factory=dict)
@@ -77,9 +102,9 @@ class _Pool:
     def record(self, thing: Thing) -> None:
         """Take down the address that something has."""
         self.forget(thing)
-        address = thing[_ATTRIBUTES[thing.kind.resource]]
-        if address:
-            number = int(IPv4Address(address))
+        attribute = _ATTRIBUTES[self.cidr.version].get(thing.kind.resource)
+        if attribute and thing[attribute]:
+            number = int(ip_address(thing[attribute]))
             self._table(thing)[number] = thing
             self.numbers[thing.id] = number
             if thing.is_a("ipreservation"):
@@ -93,32 +118,35 @@ class _Pool:
             self.bindings.pop(thing.id, None)
             self.least = {ranges: min(least, number) for ranges, least in self.least.items()}
 
-    def bound_to(self, mac: str) -> IPv4Address | None:
+    def bound_to(self, mac: str) -> Address | None:
         """Return the address that is bound to a MAC, unless somebody has it."""
         for binding in self.bindings.values():
             number = self.numbers[binding.id]
             if binding["dynamicAllocationEnabled"] and _same_mac(binding["MAC"], mac) and number not in self.holders:
-                return IPv4Address(number)
+                return self._address(number)
         return None
 
-    def lowest_free(self, ranges: Ranges, besides: Collection[int] = ()) -> IPv4Address | None:
+    def lowest_free(self, ranges: Ranges, besides: Collection[int] = ()) -> Address | None:
         """Return the lowest address in some ranges that nobody has or has reserved."""
         least = self.least.get(ranges, 0)
         for number in _numbers(sorted(ranges), least):
             taken = number in self.holders or number in self.reserved or number in besides
-            if not taken and self.usable(IPv4Address(number)):
+            if not taken and self.usable(self._address(number)):
                 if not besides:
                     self.least[ranges] = number
-                return IPv4Address(number)
+                return self._address(number)
         return None
 
-    def usable(self, address: IPv4Address) -> bool:
+    def usable(self, address: Address) -> bool:
         """Tell whether an interface could have the address if nobody had it."""
         return address != self.gateway and is_machine(address, self.cidr)
 
     def chosen_from(self) -> Ranges:
         """Return the ranges that the VSD chooses from."""
         return self.ranges or ((self.cidr.network_address, self.cidr.broadcast_address),)
+
+    def _address(self, number: int) -> Address:
+        return type(self.cidr.network_address)(number)
 
     def _table(self, thing: Thing) -> dict[int, Thing]:
         return self.holders if thing.kind.resource in _HOLDERS else self.reserved
@@ -134,11 +162,11 @@ class Addresses:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._pools: dict[str, _Pool] = {}
+        self._pools: dict[tuple[str, int], _Pool] = {}
         directory.watch(self._changed)
 
-    def choose(self, network: Thing, mac: str | None, besides: Collection[int] = ()) -> IPv4Address:
-        """Return a free address; the one that is bound to the MAC, if there is one.
+    def choose(self, network: Thing, mac: str | None, besides: Collection[int] = ()) -> Address:
+        """Return a free IPv4 address; the one that is bound to the MAC, if there is one.
 
         Args:
             network: The subnet or L2 domain.
@@ -148,30 +176,31 @@ class Addresses:
         Raises:
             Refusal: None is free, or the network has no addresses.
         """
-        pool = self._pool(network)
+        pool = self._pool(network, 4)
         bound = pool.bound_to(mac) if mac else None
         found = bound or pool.lowest_free(pool.chosen_from(), besides)
         if found is None:
             raise _exhausted(network, pool.cidr)
         return found
 
-    def check(self, network: Thing, address: IPv4Address, mac: str | None, besides: Collection[int] = ()) -> None:
+    def check(self, network: Thing, address: Address, mac: str | None, besides: Collection[int] = ()) -> None:
         """Make sure that an interface can have an address that was asked for.
 
         Raises:
             Refusal: It cannot.
         """
-        pool = self._usable(network, address, "IPAddress")
+        field = _ATTRIBUTES[address.version]["containerinterfaces"]
+        pool = self._usable(network, address, field)
         reservation = pool.reserved.get(int(address))
         bound = reservation is not None and reservation.is_a("ipreservation")
         if reservation is not None and bound and not _same_mac(reservation["MAC"], mac):
-            raise _in_use(address, f"it is reserved for MAC {reservation['MAC']}", "IPAddress")
+            raise _in_use(address, f"it is reserved for MAC {reservation['MAC']}", field)
         if int(address) in pool.holders:
-            raise _in_use(address, _has_it(pool.holders[int(address)]), "IPAddress")
+            raise _in_use(address, _has_it(pool.holders[int(address)]), field)
         if int(address) in besides:
-            raise _in_use(address, "another interface is to have it", "IPAddress")
+            raise _in_use(address, "another interface is to have it", field)
 
-    def check_reservation(self, network: Thing, address: IPv4Address, field: str) -> None:
+    def check_reservation(self, network: Thing, address: Address, field: str) -> None:
         """Make sure that an address can be reserved.
 
         Raises:
@@ -184,16 +213,17 @@ class Addresses:
         if int(address) in pool.holders:
             raise _in_use(address, _has_it(pool.holders[int(address)]), field)
 
-    def choose_in(self, network: Thing, ranges: Ranges) -> IPv4Address:
-        """Return a free address in some ranges.
+    def choose_in(self, network: Thing, ranges: Ranges) -> Address:
+        """Return a free address in some ranges, of which there is one at least.
 
         Raises:
             Refusal: None is free, or a range is not the network's.
         """
-        pool = self._pool(network)
+        pool = self._pool(network, ranges[0][0].version)
         for bound in (bound for pair in ranges for bound in pair):
             if bound not in pool.cidr:
-                raise invalid("allocationPools", f"{bound} is not in {pool.cidr}, the network's addresses")
+                field = "allocationPools" if pool.cidr.version == 4 else "IPV6AllocationPools"
+                raise invalid(field, f"{bound} is not in {pool.cidr}, the network's addresses")
         found = pool.lowest_free(ranges)
         if found is None:
             raise _exhausted(network, pool.cidr)
@@ -201,45 +231,50 @@ class Addresses:
 
     def reservation(self, network: Thing, address: object) -> Thing | None:
         """Return the reservation of an address."""
-        return self._pool(network).reserved.get(int(IPv4Address(str(address))))
+        found = ip_address(str(address))
+        return self._pool(network, found.version).reserved.get(int(found))
 
     def holder(self, network: Thing, address: object) -> Thing | None:
         """Return the interface that has an address."""
-        return self._pool(network).holders.get(int(IPv4Address(str(address))))
+        found = ip_address(str(address))
+        return self._pool(network, found.version).holders.get(int(found))
 
-    def in_use(self, network: Thing) -> bool:
-        """Tell whether anybody has an address, or a reservation."""
-        has = bearer(self._directory, network)
-        if not (has["address"] and has["netmask"]):
+    def in_use(self, network: Thing, version: int) -> bool:
+        """Tell whether anybody has an address of a version of IP, or a reservation."""
+        if self._cidr(network, version) is None:
             return False
-        pool = self._pool(network)
+        pool = self._pool(network, version)
         return bool(pool.holders or pool.reserved)
 
-    def _usable(self, network: Thing, address: IPv4Address, field: str) -> _Pool:
-        pool = self._pool(network)
+    def _usable(self, network: Thing, address: Address, field: str) -> _Pool:
+        pool = self._pool(network, address.version)
         if not is_machine(address, pool.cidr):
             raise invalid(field, f"{address} is not an address for a machine in {pool.cidr}, the network's addresses")
         if address == pool.gateway:
             raise _in_use(address, "it is the gateway's", field)
         return pool
 
-    def _pool(self, network: Thing) -> _Pool:
+    def _pool(self, network: Thing, version: int) -> _Pool:
         has = bearer(self._directory, network)
-        if has.id not in self._pools:
-            self._pools[has.id] = self._read(has, network)
-        return self._pools[has.id]
+        if (has.id, version) not in self._pools:
+            self._pools[has.id, version] = self._read(has, network, version)
+        return self._pools[has.id, version]
 
-    def _read(self, has: Thing, network: Thing) -> _Pool:
-        cidr = cidr_of(self._directory, network)
+    def _cidr(self, network: Thing, version: int) -> Network | None:
+        return cidr_of(self._directory, network) if version == 4 else cidr6_of(self._directory, network)
+
+    def _read(self, has: Thing, network: Thing, version: int) -> _Pool:
+        cidr = self._cidr(network, version)
         if cidr is None:
-            raise invalid("attachedNetworkID", f'"{network.name}" has no IPv4 addresses')
-        gateway = IPv4Address(has["gateway"]) if has["gateway"] else None
+            raise invalid("attachedNetworkID", f'"{network.name}" has no IPv{version} addresses')
+        gateway = has["gateway"] if version == 4 else has["IPv6Gateway"]
         ranges = tuple(
-            (IPv4Address(each["minAddress"]), IPv4Address(each["maxAddress"]))
+            (ip_address(each["minAddress"]), ip_address(each["maxAddress"]))
             for each in self._directory.below(has, "addressranges").values()
+            if (each["IPType"] == "IPV6") == (version == 6)
         )
-        pool = _Pool(cidr, gateway, ranges)
-        for resource in _ATTRIBUTES:
+        pool = _Pool(cidr, ip_address(gateway) if gateway else None, ranges)
+        for resource in _ATTRIBUTES[version]:
             for sharing in self._sharing(has):
                 for thing in self._directory.below(sharing, resource).values():
                     pool.record(thing)
@@ -253,15 +288,16 @@ class Addresses:
 
     def _changed(self, change: Change) -> None:
         thing = change.thing
-        if thing.is_a("subnet", "l2domain", "sharednetworkresource"):
-            self._pools.pop(thing.id, None)
-        elif thing.is_a("addressrange") and thing.parent is not None:
-            self._pools.pop(thing.parent.id, None)
-        elif thing.kind.resource in _ATTRIBUTES:
-            network = thing.within("subnet", "l2domain")
-            pool = None if network is None else self._pools.get(bearer(self._directory, network).id)
-            if pool is not None:
-                (pool.forget if change.type == DELETE else pool.record)(thing)
+        for version in _ATTRIBUTES:
+            if thing.is_a("subnet", "l2domain", "sharednetworkresource"):
+                self._pools.pop((thing.id, version), None)
+            elif thing.is_a("addressrange") and thing.parent is not None:
+                self._pools.pop((thing.parent.id, version), None)
+            elif thing.kind.resource in _ATTRIBUTES[version]:
+                network = thing.within("subnet", "l2domain")
+                pool = None if network is None else self._pools.get((bearer(self._directory, network).id, version))
+                if pool is not None:
+                    (pool.forget if change.type == DELETE else pool.record)(thing)
 
 
 def _same_mac(one: object, other: object) -> bool:
@@ -275,10 +311,10 @@ def _has_it(interface: Thing) -> str:
     return f'{owner.kind.entity} "{owner.name}" has it'
 
 
-def _in_use(address: IPv4Address, why: str, field: str) -> Refusal:
+def _in_use(address: Address, why: str, field: str) -> Refusal:
     return Refusal("Address in use", f"The address {address} cannot be used: {why}", field, Code.ADDRESS_IN_USE)
 
 
-def _exhausted(network: Thing, cidr: IPv4Network) -> Refusal:
+def _exhausted(network: Thing, cidr: Network) -> Refusal:
     description = f'No address of "{network.name}" ({cidr}) is left'
     return Refusal("No address left", description, "IPAddress", Code.NO_ADDRESS_LEFT)

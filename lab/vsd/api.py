@@ -308,10 +308,11 @@ class Api:
 
     def _remove_all(self, asked: _Asked) -> Answer:
         """Remove those whose IDs are named, or the reservations of an address."""
-        address = asked.argument("IPV4Address")
-        if asked.kind.entity == "vmipreservation" and address:
-            for each in [each for each in self._listed(asked) if each["IPV4Address"] == address]:
-                self._rules.remove(each, asked.user, sure=asked.sure)
+        named = {field: asked.argument(field) for field in ("IPV4Address", "IPV6Address")}
+        if asked.kind.entity == "vmipreservation" and any(named.values()):
+            for each in self._listed(asked):
+                if any(address and each[field] == address for field, address in named.items()):
+                    self._rules.remove(each, asked.user, sure=asked.sure)
             return Answer(status=204)
         identities = asked.arguments("id")
         if not identities:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from typing import Any
 
 import attrs
 
 from lab.vsd import values
-from lab.vsd.addresses import Addresses, bearer, cidr_of, ipv4, mac_address
+from lab.vsd.addresses import Addresses, bearer, cidr_of, ipv4, ipv6, mac_address
 from lab.vsd.directory import DELETE, UPDATE, Change, Directory, Thing
 from lab.vsd.kinds import BY_ENTITY
 from lab.vsd.permissions import USE, Permissions
@@ -86,7 +86,7 @@ class Attachments:
         vport = self._make_vport(name, plan, user, "VM")
         return self._directory.add(BY_ENTITY["vminterface"], vport, plan.values, by=user.id)
 
-    def check_change(self, interface: Thing, changed: Mapping[str, Any]) -> None:
+    def check_change(self, interface: Thing, changed: dict[str, Any]) -> None:
         """Make sure that an interface can have another address or MAC.
 
         Raises:
@@ -99,6 +99,10 @@ class Attachments:
         if "IPAddress" in changed:
             mac = changed.get("MAC", interface["MAC"])
             self._addresses.check(network, ipv4(changed["IPAddress"], "IPAddress"), mac)
+        if changed.get("IPv6Address"):
+            address = ipv6(changed["IPv6Address"], "IPv6Address")
+            self._addresses.check(network, address, None)
+            changed["IPv6Address"] = str(address)
 
     def place_of(self, network: Thing) -> dict[str, Any]:
         """Return what a vPort says of where it is."""
@@ -115,9 +119,10 @@ class Attachments:
             raise _vport_in_use(vport)
         has = bearer(self._directory, network)
         besides = {
-            int(IPv4Address(plan.values["IPAddress"]))
+            int(ip_address(plan.values[field]))
             for plan in others
-            if bearer(self._directory, plan.network) is has and plan.values.get("IPAddress")
+            for field in ("IPAddress", "IPv6Address")
+            if bearer(self._directory, plan.network) is has and plan.values.get(field)
         }
         if wanted.get("IPAddress"):
             address = ipv4(wanted["IPAddress"], "IPAddress")
@@ -125,6 +130,10 @@ class Attachments:
             wanted["IPAddress"] = str(address)
         elif cidr_of(self._directory, network) is not None:
             wanted["IPAddress"] = str(self._addresses.choose(network, mac, besides))
+        if wanted.get("IPv6Address"):
+            address6 = ipv6(wanted["IPv6Address"], "IPv6Address")
+            self._addresses.check(network, address6, mac, besides)
+            wanted["IPv6Address"] = str(address6)
         # After the address, which tells more: a MAC may follow from it.
         self._check_mac(network, mac, others)
         return _Plan(values={**wanted, "attachedNetworkID": network.id}, network=network, vport=vport)
@@ -187,11 +196,12 @@ class Attachments:
             # Its former address is no longer known.
             reservations = list(self._directory.below(network, "vmipreservations").values())
         else:
-            address = change.thing["IPAddress"]
-            reservation = self._addresses.reservation(network, address) if address else None
-            reservations = [reservation] if reservation is not None and reservation.is_a("vmipreservation") else []
+            addresses = [address for field in ("IPAddress", "IPv6Address") if (address := change.thing[field])]
+            found = {each.id: each for address in addresses if (each := self._addresses.reservation(network, address))}
+            reservations = [each for each in found.values() if each.is_a("vmipreservation")]
         for each in reservations:
-            assigned = self._addresses.holder(network, each["IPV4Address"]) is not None
+            addresses = [address for field in ("IPV4Address", "IPV6Address") if (address := each[field])]
+            assigned = any(self._addresses.holder(network, address) for address in addresses)
             if not assigned and each["state"] == "ASSIGNED_DELETE_PENDING":
                 self._directory.remove(each, by=change.by)
             elif assigned != (each["state"] != "UNASSIGNED"):

@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.vsd import values
 from lab.vsd.acl import check_entry
-from lab.vsd.addresses import Addresses, ipv4, mac_address
+from lab.vsd.addresses import Addresses, ipv4, ipv6, mac_address
 from lab.vsd.attachments import Attachments
 from lab.vsd.directory import Directory, Thing
 from lab.vsd.kinds import BY_ENTITY, MEMBERS, Kind
@@ -176,7 +176,10 @@ class Rules:
             check_entry(self._directory, thing.parent, {**thing.values, **changed})
         if "MAC" in changed:
             mac_address(changed["MAC"])
-        if thing.is_a("ipreservation", "vmipreservation") and {"IPAddress", "IPV4Address"} & changed.keys():
+        if (
+            thing.is_a("ipreservation", "vmipreservation")
+            and {"IPAddress", "IPV4Address", "IPV6Address"} & changed.keys()
+        ):
             raise invalid("IPAddress", "The address of a reservation does not change; delete it and make another one")
 
     def _check_unused(self, thing: Thing) -> None:
@@ -219,18 +222,20 @@ class Rules:
         self._addresses.check_reservation(subnet, ipv4(wanted["IPAddress"], "IPAddress"), "IPAddress")
 
     def _complete_reservation(self, network: Thing, wanted: dict[str, Any]) -> None:
-        if wanted.get("IPType", "IPV4") == "IPV6":
-            raise invalid("IPType", "This stand-in reserves IPv4 addresses only")
-        pools = wanted.pop("allocationPools", None)
-        wanted.pop("IPV6AllocationPools", None)
-        if wanted.get("IPV4Address"):
-            address = ipv4(wanted["IPV4Address"], "IPV4Address")
-            self._addresses.check_reservation(network, address, "IPV4Address")
-        elif pools:
-            address = self._addresses.choose_in(network, tuple(_pool(pool) for pool in pools))
-        else:
-            raise invalid("IPV4Address", "An IPV4Address or allocationPools are needed")
-        wanted["IPV4Address"] = str(address)
+        type_ = wanted.get("IPType", "IPV4")
+        for family, pools, parse in (("IPV4", "allocationPools", ipv4), ("IPV6", "IPV6AllocationPools", ipv6)):
+            field = f"{family}Address"
+            given, ranges = wanted.pop(field, None), wanted.pop(pools, None)
+            if type_ not in (family, "DUALSTACK"):
+                continue
+            if given:
+                address = parse(given, field)
+                self._addresses.check_reservation(network, address, field)
+            elif ranges:
+                address = self._addresses.choose_in(network, tuple(_pool(each, pools, parse) for each in ranges))
+            else:
+                raise invalid(field, f"An {field} or {pools} are needed")
+            wanted[field] = str(address)
 
     def _complete_permission(self, _place: Thing, wanted: dict[str, Any]) -> None:
         entity = self._directory.get(wanted["permittedEntityID"])
@@ -251,8 +256,8 @@ class Rules:
                     self._directory.add(BY_ENTITY["addressrange"], made, bounds, by=user.id)
 
 
-def _pool(pool: Any) -> tuple[Any, Any]:
+def _pool(pool: Any, field: str, parse: Callable[[Any, str], Any]) -> tuple[Any, Any]:
     if not isinstance(pool, dict):
-        raise invalid("allocationPools", f"an object with minAddress and maxAddress is needed, not {str(pool)[:80]!r}")
-    low, high = (ipv4(pool.get(name), f"allocationPools.{name}") for name in ("minAddress", "maxAddress"))
+        raise invalid(field, f"an object with minAddress and maxAddress is needed, not {str(pool)[:80]!r}")
+    low, high = (parse(pool.get(name), f"{field}.{name}") for name in ("minAddress", "maxAddress"))
     return low, high

@@ -190,6 +190,9 @@ def _network(subnet: Subnet) -> dict[str, Any]:
         "address": str(subnet.cidr.network_address),
         "netmask": str(subnet.cidr.netmask),
         "gateway": None if subnet.gateway is None else str(subnet.gateway),
+        "IPType": "IPV4" if subnet.cidr6 is None else "DUALSTACK",
+        "IPv6Address": None if subnet.cidr6 is None else str(subnet.cidr6),
+        "IPv6Gateway": None if subnet.gateway6 is None else str(subnet.gateway6),
         "vnId": subnet.evpn_id,
         "serviceID": subnet.evpn_id,
     }

@@ -58,6 +58,7 @@ class Showing:
             "attachedNetworkType": network.kind.entity.upper(),
             "netmask": has["netmask"],
             "gateway": has["gateway"],
+            "IPv6Gateway": has["IPv6Gateway"],
             "domainID": domain and domain.id,
             "domainName": domain and domain.name,
             "zoneID": zone and zone.id,

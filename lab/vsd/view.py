@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from lab.vrs.topology import Domain, Organization, Subnet, Topology
 from lab.vsd.acl import rules_of
-from lab.vsd.addresses import bearer, cidr_of
+from lab.vsd.addresses import bearer, cidr6_of, cidr_of
 from lab.vsd.directory import Change, Directory, Thing
 
 #: What a topology is made of.
@@ -61,8 +61,16 @@ class View:
 
     def _subnet(self, network: Thing) -> Subnet | None:
         cidr = cidr_of(self._directory, network)
-        gateway = bearer(self._directory, network)["gateway"]
-        return None if cidr is None else Subnet(cidr, IPv4Address(gateway) if gateway else None, network["serviceID"])
+        if cidr is None:
+            return None
+        has = bearer(self._directory, network)
+        return Subnet(
+            cidr=cidr,
+            gateway=IPv4Address(has["gateway"]) if has["gateway"] else None,
+            evpn_id=network["serviceID"],
+            cidr6=cidr6_of(self._directory, network),
+            gateway6=IPv6Address(has["IPv6Gateway"]) if has["IPv6Gateway"] else None,
+        )
 
     def _policy(self, domain: Thing) -> dict[str, Any]:
         return {
