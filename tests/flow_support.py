@@ -10,6 +10,7 @@ from lab.vrs.openflow import (
     IN_PORT,
     VLAN_PRESENT,
     Action,
+    CopyField,
     DecrementTtl,
     Field,
     Flow,
@@ -80,6 +81,8 @@ def _apply(action: Action, packet: Packet) -> Iterator[Sent]:
             yield Sent(port, {k: v for k, v in packet.items() if k not in (Field.IN_PORT, Field.METADATA)})
     elif isinstance(action, SetField):
         packet[action.field] = action.value
+    elif isinstance(action, CopyField):
+        packet[action.destination] = packet[action.source]
     elif isinstance(action, DecrementTtl):
         packet[None] -= 1
     elif isinstance(action, PushVlan):

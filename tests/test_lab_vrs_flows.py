@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
 import attrs
 from hypothesis import given, settings
@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from lab.standin import TOPOLOGY
 from lab.vrs.flows import flows
-from lab.vrs.openflow import Field
+from lab.vrs.openflow import CONTROLLER, Field
 from lab.vrs.pipeline import ROUTER_MAC, ResolvedPort
 from lab.vrs.resolution import PortRow, Resolved
 from lab.vrs.topology import Domain, Rule
@@ -55,7 +55,8 @@ def resolved_port(host: str, ofport: int, subnet: int, number: int, *groups: str
         domain=domain,
         groups=frozenset(groups if domain.policy_groups else ()),
     )
-    return ResolvedPort(row, resolved)
+    known = frozenset() if net.cidr6 is None else frozenset({net.cidr6[number]})
+    return ResolvedPort(row, resolved, known)
 
 
 class Wired:
@@ -72,7 +73,9 @@ class Wired:
         waiting = [(port.row.host, sent) for sent in self._switches[port.row.host].receive(port.row.ofport, packet)]
         while waiting:
             host, sent = waiting.pop()
-            if sent.port == UPLINK:
+            if sent.port == CONTROLLER:
+                arrived["controller", sent.port] = sent.packet
+            elif sent.port == UPLINK:
                 other = HOSTS[1 - HOSTS.index(host)]
                 received: list[Sent] = self._switches[other].receive(UPLINK, sent.packet)
                 assert all(each.port != UPLINK for each in received), "packets run in circles"
@@ -100,6 +103,36 @@ def echo(sender: ResolvedPort, address: int, destination: int, ttl: int = 64) ->
         Field.IPV4_DST: address,
         Field.IP_PROTO: 1,
         Field.ICMP_TYPE: 8,
+    }
+
+
+def six(port: ResolvedPort) -> int:
+    """Return the IPv6 address that is known of a port."""
+    (address,) = port.neighbours
+    return int(address)
+
+
+def echo6(sender: ResolvedPort, address: int, destination: int, ttl: int = 64) -> Packet:
+    """Return a ping over IPv6."""
+    return {
+        None: ttl,
+        Field.ETH_SRC: sender.mac,
+        Field.ETH_DST: destination,
+        Field.ETH_TYPE: IPV6,
+        Field.IPV6_SRC: six(sender),
+        Field.IPV6_DST: address,
+        Field.IP_PROTO: 58,
+        Field.ICMPV6_TYPE: 128,
+    }
+
+
+def solicitation(sender: ResolvedPort, address: int, source: int | None = None) -> Packet:
+    """Return a neighbour solicitation."""
+    return {
+        **echo6(sender, int(IPv6Address("ff02::1:ff00:0")) | address & 0xFFFFFF, 0x3333FF000001, 255),
+        Field.IPV6_SRC: six(sender) if source is None else source,
+        Field.ICMPV6_TYPE: 135,
+        Field.ND_TARGET: address,
     }
 
 
@@ -149,7 +182,6 @@ class ReachabilityTests(SynchronousTestCase):
                 same_subnet = one.resolved.evpn_id == other.resolved.evpn_id
                 if one is other:
                     continue
-                arrived = hosts.send(one, echo(one, other.ip, other.mac if same_subnet else ROUTER))
                 routed = one.resolved.vrf_id != 0 and one.resolved.vrf_id == other.resolved.vrf_id
                 reached = (same_subnet or routed) and icmp_passes(one.resolved.domain, one, other)
                 in_domain = [
@@ -157,14 +189,18 @@ class ReachabilityTests(SynchronousTestCase):
                     for port in hosts.ports
                     if port.ip == other.ip and port.resolved.vrf_id == one.resolved.vrf_id != 0
                 ]
-                if reached:
-                    self.assertEqual(set(arrived), {where(other)})
-                    packet = arrived[where(other)]
-                    self.assertEqual(packet[Field.ETH_DST], other.mac)
-                    self.assertEqual(packet[Field.VLAN_VID], 0)
-                    self.assertEqual(packet[None], 64 if same_subnet else 63)
-                    self.assertEqual(packet[Field.ETH_SRC], one.mac if same_subnet else ROUTER)
-                else:
+                pings = [echo(one, other.ip, other.mac if same_subnet else ROUTER)]
+                if one.neighbours and other.neighbours:
+                    pings.append(echo6(one, six(other), other.mac if same_subnet else ROUTER))
+                for arrived in (hosts.send(one, ping) for ping in pings):
+                    if reached:
+                        self.assertEqual(set(arrived), {where(other)})
+                        packet = arrived[where(other)]
+                        self.assertEqual(packet[Field.ETH_DST], other.mac)
+                        self.assertEqual(packet[Field.VLAN_VID], 0)
+                        self.assertEqual(packet[None], 64 if same_subnet else 63)
+                        self.assertEqual(packet[Field.ETH_SRC], one.mac if same_subnet else ROUTER)
+                        continue
                     # The address may be that of another machine, of the sender's own domain.
                     self.assertLessEqual(set(arrived), {where(port) for port in in_domain})
                     self.assertNotIn(where(other), arrived)
@@ -199,6 +235,53 @@ class ReachabilityTests(SynchronousTestCase):
                     reply = answered[where(port)]
                     self.assertEqual((reply[Field.ICMP_TYPE], reply[Field.IPV4_SRC]), (0, gateway))
                     self.assertEqual((reply[Field.IPV4_DST], reply[Field.ETH_DST]), (port.ip, port.mac))
+
+    @settings(deadline=None, max_examples=30)
+    @given(wired())
+    def test_gateways_of_ipv6(self, hosts: Wired) -> None:
+        """The gateway answers who asks for it in its subnet, and pings in its domain; nobody else hears of it."""
+        for port in (port for port in hosts.ports if port.neighbours):
+            for domain, subnet in SUBNETS:
+                if subnet.gateway6 is None:
+                    continue
+                gateway = int(subnet.gateway6)
+                asked = hosts.send(port, solicitation(port, gateway))
+                if subnet.evpn_id == port.resolved.evpn_id:
+                    self.assertEqual(set(asked), {where(port)})
+                self.assertNotIn(where(port), asked if subnet.evpn_id != port.resolved.evpn_id else ())
+                answered = hosts.send(port, echo6(port, gateway, ROUTER))
+                self.assertEqual(set(answered), {where(port)} if domain is port.resolved.domain else set())
+                for reply in answered.values():
+                    self.assertEqual((reply[Field.ICMPV6_TYPE], reply[Field.IPV6_SRC]), (129, gateway))
+                    self.assertEqual((reply[Field.IPV6_DST], reply[Field.ETH_DST]), (six(port), port.mac))
+
+    def test_advertisement_of_the_gateway(self) -> None:
+        """The gateway's MAC is the router's, as it says in all that a neighbour looks at."""
+        port, peer = resolved_port("h1", 2, 0, 2), resolved_port("h1", 3, 0, 3)
+        gateway = int(IPv6Address("fd00:21:58::1"))
+        link_local = int(IPv6Address("fe80::2"))
+        for source in (six(port), link_local):
+            (reply,) = Wired([port, peer]).send(port, solicitation(port, gateway, source)).values()
+            self.assertEqual((reply[Field.ETH_SRC], reply[Field.ETH_DST]), (ROUTER, port.mac))
+            self.assertEqual((reply[Field.IPV6_SRC], reply[Field.IPV6_DST]), (gateway, source))
+            self.assertEqual((reply[Field.ICMPV6_TYPE], reply[Field.ND_TARGET], reply[None]), (136, gateway, 255))
+            # From a router, asked for, and it counts; and the option tells whose MAC it is (RFC 4861, section 4.4).
+            self.assertEqual(reply[Field.ND_RESERVED], 0xE0000000)
+            self.assertEqual((reply[Field.ND_OPTIONS_TYPE], reply[Field.ND_TLL]), (2, ROUTER))
+
+    def test_neighbour_that_is_not_known(self) -> None:
+        """The controller gets what is for it, as it was sent, and what a neighbour answers to the gateway."""
+        port, far = resolved_port("h1", 2, 0, 2), resolved_port("h2", 3, 1, 3)
+        hosts = Wired([port, attrs.evolve(far, neighbours=frozenset())])
+        ping = echo6(port, six(far), ROUTER)
+        (sent,) = hosts.send(port, ping).items()
+        self.assertEqual(sent[0], ("controller", CONTROLLER))
+        self.assertEqual({field: sent[1][field] for field in ping}, ping)
+        answer = {**ping, Field.IPV6_DST: int(IPv6Address("fd00:21:58::1")), Field.ICMPV6_TYPE: 136}
+        self.assertEqual(set(hosts.send(port, answer)), {("controller", CONTROLLER)})
+        # What must not be routed does not get there.
+        for field, value in ((Field.IPV6_SRC, int(IPv6Address("fe80::2"))), (Field.ETH_DST, far.mac)):
+            self.assertEqual(hosts.send(port, {**ping, field: value}), {})
 
     def test_arp_of_the_gateway(self) -> None:
         """The gateway's MAC is the router's."""
@@ -235,9 +318,15 @@ class DropTests(SynchronousTestCase):
         self.dropped({**arp, Field.ETH_SRC: self.far.mac})
         self.dropped({**arp, Field.ARP_SHA: self.far.mac})
         self.dropped({**arp, Field.ARP_SPA: self.far.ip})
-        ipv6: Packet = {Field.ETH_SRC: self.one.mac, Field.ETH_DST: self.other.mac, Field.ETH_TYPE: IPV6}
+        ipv6 = echo6(self.one, six(self.other), self.other.mac)
         self.assertEqual(set(self.hosts.send(self.one, ipv6)), {where(self.other)})
         self.dropped({**ipv6, Field.ETH_SRC: self.far.mac})
+        for source in ("::", "fd00:21:59::2", "fd00:21:58::1", "ff02::1"):
+            self.dropped({**ipv6, Field.IPV6_SRC: int(IPv6Address(source))})
+        link_local = {**ipv6, Field.IPV6_SRC: int(IPv6Address("fe80::2"))}
+        self.assertEqual(set(self.hosts.send(self.one, link_local)), {where(self.other)})
+        duplicate = solicitation(self.one, six(self.one), 0)
+        self.assertEqual(set(self.hosts.send(self.one, duplicate)), {where(self.other)})
 
     def test_tagged(self) -> None:
         """A container cannot choose a VLAN."""
@@ -248,6 +337,8 @@ class DropTests(SynchronousTestCase):
         self.assertTrue(self.hosts.send(self.one, echo(self.one, self.far.ip, ROUTER, ttl=2)))
         self.dropped(echo(self.one, self.far.ip, ROUTER, ttl=1))
         self.assertTrue(self.hosts.send(self.one, echo(self.one, self.other.ip, self.other.mac, ttl=1)))
+        self.assertTrue(self.hosts.send(self.one, echo6(self.one, six(self.far), ROUTER, ttl=2)))
+        self.dropped(echo6(self.one, six(self.far), ROUTER, ttl=1))
 
     def test_unknown(self) -> None:
         """Nobody but the gateway and resolved ports is anywhere; other kinds of packets are dropped."""
@@ -306,7 +397,7 @@ class FlowTests(SynchronousTestCase):
         for protocol, passes in ((1, True), (6, True), (17, False), (47, False)):
             packet = {**ping, Field.IP_PROTO: protocol}
             self.assertEqual(bool(hosts.send(web, packet)), passes, protocol)
-        ipv6: Packet = {Field.ETH_SRC: web.mac, Field.ETH_DST: db.mac, Field.ETH_TYPE: IPV6}
+        ipv6 = echo6(web, six(db), db.mac)
         for protocol, passes in ((58, True), (6, True), (17, False)):
             self.assertEqual(bool(hosts.send(web, {**ipv6, Field.IP_PROTO: protocol})), passes, protocol)
         self.assertTrue(hosts.send(web, {**who_has(web, db.ip), Field.ETH_DST: db.mac}))

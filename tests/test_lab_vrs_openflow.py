@@ -16,8 +16,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from lab.vrs import openflow
 from lab.vrs.connection import SwitchConnection, SwitchLost
 from lab.vrs.openflow import (
+    CONTROLLER,
     IN_PORT,
+    TABLE,
     Condition,
+    CopyField,
     DecrementTtl,
     Field,
     Flow,
@@ -107,6 +110,71 @@ class EncodingTests(SynchronousTestCase):
             "arp_op=1 actions=set_field:02:00:00:00:00:01->arp_tha,set_field:10.0.0.1->arp_spa",
         )
 
+    def test_ipv6_fields(self) -> None:
+        """The fields of IPv6 and of neighbour discovery, matched, set and copied."""
+        flow = Flow(
+            table=1,
+            priority=2,
+            match=frozenset(
+                {
+                    Condition(Field.ETH_TYPE, 0x86DD),
+                    Condition(Field.IP_PROTO, 58),
+                    Condition(Field.ICMPV6_TYPE, 135),
+                    Condition(Field.IPV6_SRC, 0xFD00 << 112, 0xFFFF << 112),
+                    Condition(Field.ND_TARGET, (0xFD00 << 112) + 1),
+                }
+            ),
+            actions=(
+                CopyField(Field.IPV6_SRC, Field.IPV6_DST),
+                SetField(Field.ND_RESERVED, 0xE0000000),
+                SetField(Field.ND_OPTIONS_TYPE, 2),
+                SetField(Field.ICMPV6_TYPE, 136),
+                Output(CONTROLLER),
+            ),
+        )
+        self.assertEqual(
+            understood(openflow.add_flow(1, flow)),
+            "OFPT_FLOW_MOD (OF1.3) (xid=0x1): ADD table:1 priority=2,icmp6,ipv6_src=fd00::/16,icmp_type=135,"
+            "nd_target=fd00::1 actions=move:NXM_NX_IPV6_SRC[]->NXM_NX_IPV6_DST[],"
+            "set_field:3758096384->nd_reserved,set_field:2->nd_options_type,set_field:136->icmpv6_type,"
+            "CONTROLLER:65535",
+        )
+        answer = Flow(
+            table=4,
+            priority=2,
+            match=frozenset(
+                {
+                    Condition(Field.ETH_TYPE, 0x86DD),
+                    Condition(Field.IP_PROTO, 58),
+                    Condition(Field.ICMPV6_TYPE, 136),
+                    Condition(Field.IPV6_DST, 1),
+                }
+            ),
+            actions=(SetField(Field.ND_TLL, 0x020000000001),),
+        )
+        self.assertEqual(
+            understood(openflow.add_flow(1, answer)),
+            "OFPT_FLOW_MOD (OF1.3) (xid=0x1): ADD table:4 priority=2,icmp6,ipv6_dst=::1,icmp_type=136 "
+            "actions=set_field:02:00:00:00:00:01->nd_tll",
+        )
+
+    def test_packet_out(self) -> None:
+        """A packet is sent from ports, or through the tables as if it had come in by one."""
+        frame = bytes.fromhex("7a42000000017a420000000286dd") + bytes(46)
+        sent = understood(openflow.packet_out(7, CONTROLLER, [3, 4], frame))
+        self.assertIn("OFPT_PACKET_OUT (OF1.3) (xid=0x7): in_port=CONTROLLER actions=output:3,output:4 ", sent)
+        self.assertIn("data_len=60", sent)
+        self.assertIn("in_port=3 actions=TABLE ", understood(openflow.packet_out(8, 3, [TABLE], frame)))
+
+    def test_packet_in(self) -> None:
+        """The port that a packet came in by is among what the switch tells of it."""
+        match = bytes.fromhex("000100188000040800000000000000ff8000000400000003")
+        head = bytes.fromhex("ffffffff000401020000000000000000")
+        found = openflow.packet_in(head + match + bytes(2) + b"data")
+        self.assertEqual((found.in_port, found.data), (3, b"data"))
+        for broken in (head, head + match, head + bytes.fromhex("0001000400000000") + bytes(2) + b"data"):
+            self.assertRaises(Malformed, openflow.packet_in, broken)
+
     def test_deletions(self) -> None:
         """A flow is deleted by its match and priority; all are by none."""
         self.assertIn("DEL_STRICT table:2 priority=7,icmp,", understood(openflow.delete_flow(4, FLOW)))
@@ -154,6 +222,7 @@ class ConnectionTests(SynchronousTestCase):
         self.clock = Clock()
         self.ready: list[SwitchConnection] = []
         self.gone: list[SwitchConnection] = []
+        self.packets: list[tuple[int, bytes]] = []
         self.transport = StringTransport()
         self.switch = SwitchConnection(self.clock, self, lambda: 5)
         self.switch.makeConnection(self.transport)
@@ -166,6 +235,11 @@ class ConnectionTests(SynchronousTestCase):
     def switch_gone(self, switch: SwitchConnection) -> None:
         """See Listener."""
         self.gone.append(switch)
+
+    def packet_received(self, switch: SwitchConnection, in_port: int, frame: bytes) -> None:
+        """See Listener."""
+        assert switch is self.switch
+        self.packets.append((in_port, frame))
 
     def sent(self) -> list[Message]:
         """Return what the controller has sent since the last time."""
@@ -245,6 +319,16 @@ class ConnectionTests(SynchronousTestCase):
         self.failureResultOf(done, SwitchLost)
         self.assertTrue(self.transport.disconnecting)
         self.switch.connectionLost(Failure(ConnectionDone()))
+
+    def test_packet(self) -> None:
+        """A packet that the switch hands over is told with its port; one that is to be sent is sent."""
+        self.shake_hands()
+        match = bytes.fromhex("0001000c800000040000000300000000")
+        self.receive(Type.PACKET_IN, 0, bytes(16) + match + bytes(2) + b"data")
+        self.assertEqual(self.packets, [(3, b"data")])
+        self.switch.send(CONTROLLER, [3], b"frame")
+        (message,) = self.sent()
+        self.assertEqual((message.type, message.body[-5:]), (Type.PACKET_OUT, b"frame"))
 
     def test_nonsense(self) -> None:
         """What is no OpenFlow 1.3 ends the connection."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, NoReturn, Protocol
 
@@ -31,6 +31,9 @@ class Listener(Protocol):
 
     def switch_ready(self, switch: SwitchConnection) -> None:
         """The switch has accepted this controller as its master. Nobody knows which flows it has."""
+
+    def packet_received(self, switch: SwitchConnection, in_port: int, frame: bytes) -> None:
+        """The switch has handed over a packet that came in by one of its ports."""
 
     def switch_gone(self, switch: SwitchConnection) -> None:
         """The connection is over, whether it was ready or not."""
@@ -112,6 +115,10 @@ class SwitchConnection(TwistedProtocol):
         )
         await self._barrier()
 
+    def send(self, in_port: int, ports: Iterable[int], frame: bytes) -> None:
+        """Have the switch send a packet out of ports, as if it had come in by ``in_port``."""
+        self._write(openflow.packet_out(next(self._xids), in_port, ports, frame))
+
     async def _barrier(self) -> None:
         xid = next(self._xids)
         waiter: Deferred[None] = Deferred()
@@ -132,6 +139,7 @@ class SwitchConnection(TwistedProtocol):
             Type.FEATURES_REPLY: self._known,
             Type.ROLE_REPLY: self._ready,
             Type.BARRIER_REPLY: self._passed,
+            Type.PACKET_IN: self._handed_over,
         }
         if message.type in replies:
             replies[message.type](message)
@@ -163,6 +171,10 @@ class SwitchConnection(TwistedProtocol):
         waiter = self._barriers.pop(message.xid, None)
         if waiter is not None and not waiter.called:
             waiter.callback(None)
+
+    def _handed_over(self, message: Message) -> None:
+        packet = openflow.packet_in(message.body)
+        self._listener.packet_received(self, packet.in_port, packet.data)
 
     def _write(self, *messages: bytes) -> None:
         assert self.transport is not None

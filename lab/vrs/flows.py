@@ -6,7 +6,7 @@ Which table comes after which, :mod:`lab.vrs.pipeline` shows.
   into the metadata: domain (vrf_id), subnet (evpn_id) and policy groups. All later tables match these, so equal
   addresses of two organizations never meet. Packets from the uplink have the subnet as their VLAN.
 * ROUTE answers for the gateway, and moves packets for the router's MAC into the subnet of their destination.
-* NEIGHBOUR knows the MAC of each address.
+* NEIGHBOUR knows the MAC of each IPv4 address. Of IPv6 the controller finds out who has an address.
 * SWITCH knows which port or host a MAC is at, and what its policy groups may receive from the sender's.
 * ANSWER sends the gateway's answer to a packet back to its sender.
 
@@ -17,6 +17,7 @@ of its destination, filtered already.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from ipaddress import IPv6Address, IPv6Network
 
 from lab.vrs.openflow import VLAN_PRESENT, Action, Field, Flow, Output, PopVlan, PushVlan
 from lab.vrs.pipeline import (
@@ -26,10 +27,11 @@ from lab.vrs.pipeline import (
     FILTERED,
     IPV4,
     IPV6,
-    NEIGHBOUR,
+    NEIGHBOUR_SOLICITATION,
     ROUTE,
     ROUTER_MAC,
     SWITCH,
+    VRF_MASK,
     FlowKey,
     Match,
     ResolvedPort,
@@ -40,11 +42,13 @@ from lab.vrs.pipeline import (
     of_group,
     set_field,
 )
-from lab.vrs.router import answer, route
+from lab.vrs.router import answer, reach, route
 from lab.vrs.topology import Domain
 from lab.vrs.traffic import KINDS, passing, permitted
 
 _MULTICAST_BIT = 1 << 40
+#: The addresses of each link.
+_LINK = IPv6Network("fe80::/10")
 
 _Groups = frozenset[str]
 
@@ -78,13 +82,7 @@ class _Switch:
             yield from answer(port)
         for port in self._reachable():
             yield from self._deliver(port)
-            yield flow(
-                NEIGHBOUR,
-                1,
-                in_subnet(port.resolved.evpn_id) | {Field.ETH_TYPE: IPV4, Field.IPV4_DST: port.ip},
-                [set_field(Field.ETH_DST, port.mac)],
-                goto=SWITCH,
-            )
+            yield from reach(port)
         for evpn_id, domain in self._subnets.items():
             yield from self._flood(evpn_id, domain)
         for domain in self._routed.values():
@@ -155,13 +153,31 @@ class _Switch:
         resolved = port.resolved
         sent: Match = {Field.IN_PORT: port.row.ofport, Field.ETH_SRC: port.mac, Field.VLAN_VID: 0}
         sender = (metadata(resolved.vrf_id, resolved.evpn_id, self._group(port)), ALL)
-        admitted: tuple[Match, ...] = (
-            {Field.ETH_TYPE: ARP, Field.ARP_SPA: port.ip, Field.ARP_SHA: port.mac},
-            {Field.ETH_TYPE: IPV4, Field.IPV4_SRC: port.ip},
-            {Field.ETH_TYPE: IPV6},
-        )
-        for kind in admitted:
+        arp: Match = {Field.ETH_TYPE: ARP, Field.ARP_SPA: port.ip, Field.ARP_SHA: port.mac}
+        for kind in (arp, {Field.ETH_TYPE: IPV4, Field.IPV4_SRC: port.ip}):
             yield flow(ADMIT, 1, sent | kind, metadata=sender, goto=ROUTE)
+        subnet = resolved.domain.subnet(resolved.evpn_id)
+        ipv6 = sent | {Field.ETH_TYPE: IPV6}
+        if subnet is None or subnet.cidr6 is None:
+            yield flow(ADMIT, 1, ipv6, metadata=sender, goto=SWITCH)
+        else:
+            yield from self._admit_ipv6(ipv6, subnet.cidr6, subnet.gateway6, sender)
+
+    def _admit_ipv6(
+        self, sent: Match, cidr: IPv6Network, gateway: IPv6Address | None, sender: tuple[int, int]
+    ) -> Iterator[Flow]:
+        """Let pass what is sent from an address of the subnet, or of the link, or by who has none yet."""
+        if gateway is not None:
+            yield flow(ADMIT, 2, sent | {Field.IPV6_SRC: int(gateway)})
+        of_subnet: Match = {Field.IPV6_SRC: (int(cidr.network_address), int(cidr.netmask))}
+        yield flow(ADMIT, 1, sent | of_subnet, metadata=sender, goto=ROUTE)
+        # No router forwards what has an address of the link: RFC 4291, section 2.5.6.
+        not_routed = (sender[0] & ~VRF_MASK, sender[1])
+        of_link: Match = {Field.IPV6_SRC: (int(_LINK.network_address), int(_LINK.netmask))}
+        yield flow(ADMIT, 1, sent | of_link, metadata=not_routed, goto=ROUTE)
+        # Who asks whether somebody has its address already: RFC 4862, section 5.4.
+        asking: Match = {Field.IP_PROTO: 58, Field.ICMPV6_TYPE: NEIGHBOUR_SOLICITATION, Field.IPV6_SRC: 0}
+        yield flow(ADMIT, 1, sent | asking, metadata=not_routed, goto=SWITCH)
 
     def _group(self, port: ResolvedPort) -> int:
         return self._groups(port.resolved.domain)[port.resolved.groups]

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import attrs
 
 VERSION = 4
 
 _HEADER = struct.Struct("!BBHI")
-#: Section A.1: no port, no group, no packet, all tables, and the port that a packet came in by.
+#: Section A.1: no port, no group, no packet, all tables; the port that a packet came in by, all tables from the first
+#: one on, and this controller.
 _ANY = 0xFFFFFFFF
 _NO_BUFFER = 0xFFFFFFFF
 _ALL_TABLES = 0xFF
-IN_PORT = 0xFFFFFFF8
+IN_PORT, TABLE, CONTROLLER = 0xFFFFFFF8, 0xFFFFFFF9, 0xFFFFFFFD
+#: Section A.2.5: the controller gets all of a packet.
+_WHOLE = 0xFFFF
+#: Classes of fields: those of the standard, and one of Open vSwitch's, which knows more of neighbour discovery.
+_BASIC, _EXTENDED = 0x8000, 0x1000
+#: The vendor of Open vSwitch's own actions, and the number of the one that copies a field: openflow/nicira-ext.h.
+_NICIRA, _MOVE = 0x2320, 6
 #: Section A.2.3.7: this bit is set in vlan_vid if there is a tag.
 VLAN_PRESENT = 0x1000
 _ROLE_MASTER = 2
@@ -30,6 +37,8 @@ class Type(enum.IntEnum):
     ECHO_REPLY = 3
     FEATURES_REQUEST = 5
     FEATURES_REPLY = 6
+    PACKET_IN = 10
+    PACKET_OUT = 13
     FLOW_MOD = 14
     BARRIER_REQUEST = 20
     BARRIER_REPLY = 21
@@ -38,7 +47,7 @@ class Type(enum.IntEnum):
 
 
 class Field(enum.Enum):
-    """Section A.2.3.7, oxm_ofb_match_fields: number, and width in bytes."""
+    """Section A.2.3.7, oxm_ofb_match_fields: number, and width in bytes; and the class, if it is not that one's."""
 
     IN_PORT = (0, 4)
     METADATA = (2, 8)
@@ -55,13 +64,29 @@ class Field(enum.Enum):
     ARP_TPA = (23, 4)
     ARP_SHA = (24, 6)
     ARP_THA = (25, 6)
+    IPV6_SRC = (26, 16)
+    IPV6_DST = (27, 16)
     ICMPV6_TYPE = (29, 1)
+    ND_TARGET = (31, 16)
+    ND_TLL = (33, 6)
+    ND_RESERVED = (1, 4, _EXTENDED)
+    ND_OPTIONS_TYPE = (2, 1, _EXTENDED)
+
+    @property
+    def width(self) -> int:
+        """Its width in bytes."""
+        width: int = self.value[1]
+        return width
 
     def encode(self, value: int, mask: int | None = None) -> bytes:
         """Return the field's type, length and value."""
-        number, width = self.value
-        content = value.to_bytes(width, "big") + (b"" if mask is None else mask.to_bytes(width, "big"))
-        return struct.pack("!HBB", 0x8000, number << 1 | (mask is not None), len(content)) + content
+        content = b"".join(number.to_bytes(self.width, "big") for number in (value, mask) if number is not None)
+        return self.header(len(content), masked=mask is not None) + content
+
+    def header(self, length: int, *, masked: bool = False) -> bytes:
+        """Return the field's type, and the length of what follows."""
+        number, _, *others = self.value
+        return struct.pack("!HBB", *(others or [_BASIC]), number << 1 | masked, length)
 
 
 @attrs.frozen
@@ -72,7 +97,7 @@ class Output:
 
     def encode(self) -> bytes:
         """Return the action's bytes."""
-        return struct.pack("!HHIH6x", 0, 16, self.port, 0)
+        return struct.pack("!HHIH6x", 0, 16, self.port, _WHOLE if self.port == CONTROLLER else 0)
 
 
 @attrs.frozen
@@ -87,6 +112,19 @@ class SetField:
         content = self.field.encode(self.value)
         length = _padded(4 + len(content))
         return struct.pack("!HH", 25, length) + content.ljust(length - 4, b"\0")
+
+
+@attrs.frozen
+class CopyField:
+    """Overwrite a field with another one of its width. This is Open vSwitch's own."""
+
+    source: Field
+    destination: Field
+
+    def encode(self) -> bytes:
+        """Return the action's bytes."""
+        fields = self.source.header(self.source.width) + self.destination.header(self.destination.width)
+        return struct.pack("!HHIHHHH", 0xFFFF, 24, _NICIRA, _MOVE, 8 * self.source.width, 0, 0) + fields
 
 
 @attrs.frozen
@@ -116,7 +154,7 @@ class DecrementTtl:
         return struct.pack("!HH4x", 24, 8)
 
 
-Action = Output | SetField | PushVlan | PopVlan | DecrementTtl
+Action = Output | SetField | CopyField | PushVlan | PopVlan | DecrementTtl
 
 
 @attrs.frozen
@@ -155,6 +193,14 @@ class Message:
     type: int
     xid: int
     body: bytes
+
+
+@attrs.frozen
+class PacketIn:
+    """A packet that the switch handed to the controller, and the port that it came in by."""
+
+    in_port: int
+    data: bytes
 
 
 class Malformed(Exception):
@@ -217,6 +263,33 @@ def describe_error(body: bytes) -> str:
     return f"error type {kind}, code {code}, about {body[4:].hex()}"
 
 
+def packet_in(body: bytes) -> PacketIn:
+    """Return what the body of PACKET_IN says (section A.4.1).
+
+    Raises:
+        Malformed: It does not say by which port the packet came in.
+    """
+    start = _PACKET_IN.size
+    try:
+        (length,) = struct.unpack_from("!2xH", body, start)
+        fields = body[start + 4 : start + length]
+        data = start + _padded(length) + 2
+        while not fields.startswith(_IN_PORT):
+            fields = fields[4 + fields[3] :]
+        (in_port,) = struct.unpack_from("!I", fields, len(_IN_PORT))
+    except (struct.error, IndexError):
+        raise Malformed(f"a packet has no port: {body.hex()}") from None
+    if data >= len(body):
+        raise Malformed(f"a packet has no content: {body.hex()}")
+    return PacketIn(in_port, body[data:])
+
+
+def packet_out(xid: int, in_port: int, ports: Iterable[int], data: bytes) -> bytes:
+    """Return what sends a packet out of ports, as if it had come in by ``in_port`` (section A.3.7)."""
+    actions = b"".join(Output(port).encode() for port in ports)
+    return message(Type.PACKET_OUT, xid, struct.pack("!IIH6x", _NO_BUFFER, in_port, len(actions)) + actions + data)
+
+
 def add_flow(xid: int, flow: Flow) -> bytes:
     """Return what adds a flow, or gives one of the same match and priority other instructions."""
     instructions = b""
@@ -255,3 +328,8 @@ def _match(conditions: frozenset[Condition]) -> bytes:
 
 def _padded(length: int) -> int:
     return (length + 7) // 8 * 8
+
+
+#: What is before the match in PACKET_IN, and the first bytes of the port in it.
+_PACKET_IN = struct.Struct("!IHBBQ")
+_IN_PORT = Field.IN_PORT.header(4)

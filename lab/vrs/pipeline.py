@@ -4,14 +4,15 @@
 
     ADMIT ──► ROUTE ──► NEIGHBOUR ──► SWITCH ──► out
       │         │  └───────────────────▲
-      │         └──► ANSWER ──► back   │
+      │         ├──► ANSWER ──► back   │
+      │         └──► the controller    │
       └── from the uplink ─────────────┘
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import attrs
 
@@ -39,10 +40,11 @@ FlowKey = tuple[int, int, frozenset[Condition]]
 
 @attrs.frozen
 class ResolvedPort:
-    """A port of any host, and how it was resolved."""
+    """A port of any host, how it was resolved, and the IPv6 addresses that the router has found there."""
 
     row: PortRow
     resolved: Resolved
+    neighbours: frozenset[IPv6Address] = frozenset()
 
     @property
     def mac(self) -> int:

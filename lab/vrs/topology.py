@@ -68,6 +68,10 @@ class Domain:
         for subnets in self.zones.values():
             yield from subnets.values()
 
+    def subnet(self, evpn_id: int) -> Subnet | None:
+        """Return the subnet that has a number."""
+        return next((subnet for subnet in self.subnets() if subnet.evpn_id == evpn_id), None)
+
     def traffic(self, one: Collection[str], other: Collection[str], *, version: int = 4) -> frozenset[str] | None:
         """Return the protocols that two ports may exchange over a version of IP, by the groups that each is in.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -18,6 +18,7 @@ from lab.vrs.connection import SwitchConnection
 from lab.vrs.database import HostDatabase
 from lab.vrs.delays import Delays
 from lab.vrs.flows import flows
+from lab.vrs.neighbours import Neighbours
 from lab.vrs.pipeline import ResolvedPort
 from lab.vrs.resolution import EntityRow, Key, Outcome, PortRow, Resolved, Unresolved
 from nuage.errors import NuageError
@@ -73,6 +74,7 @@ class Vsc(Service):
             name: HostDatabase(reactor, name, remote, settings.bridge, self._look_soon)
             for name, remote in settings.databases.items()
         }
+        self._neighbours = Neighbours(reactor, self._send, self._look_soon)
         self._delays = Delays(reactor, settings.delay, self._look_soon)
         self._switches: set[SwitchConnection] = set()
         self._reasons: dict[Key, str] = {}
@@ -117,6 +119,12 @@ class Vsc(Service):
             self._switches.discard(switch)
             self._look_soon()
 
+    def packet_received(self, switch: SwitchConnection, in_port: int, frame: bytes) -> None:
+        """See Listener."""
+        for host in self._databases:
+            if self._switch(host) is switch:
+                self._neighbours.hear(host, in_port, frame)
+
     def build_connection(self) -> SwitchConnection:
         """Return the protocol of a new connection."""
         return SwitchConnection(self._reactor, self, lambda: int(self._reactor.seconds() * 1000))
@@ -139,6 +147,7 @@ class Vsc(Service):
         if self._pulse.running:
             self._pulse.stop()
         self._delays.stop()
+        self._neighbours.stop()
         if self._due is not None:
             self._due.cancel()
             self._due = None
@@ -164,9 +173,10 @@ class Vsc(Service):
             rows = [row for database in self._databases.values() if database.known for row in database.ports()]
             outcomes = self._policy.resolve(rows)
             self._tell(rows, outcomes)
-            settled = self._settled([port for port, _ in rows], outcomes)
+            settled = self._neighbours.follow(self._settled([port for port, _ in rows], outcomes))
             # The flows first: whoever waits for the row will send at once.
             await self._program(settled)
+            self._neighbours.deliver(settled)
             await self._write([port for port, _ in rows], {port.row.key: port.resolved for port in settled})
         finally:
             self._looking = False
@@ -224,6 +234,11 @@ class Vsc(Service):
                     reason=reason,
                 )
         self._reasons = reasons
+
+    def _send(self, host: str, in_port: int, ports: Iterable[int], frame: bytes) -> None:
+        switch = self._switch(host)
+        if switch is not None:
+            switch.send(in_port, ports, frame)
 
     def _switch(self, host: str) -> SwitchConnection | None:
         datapath_id = self._databases[host].datapath_id

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+import attrs
 import yaml
 
+from lab.dockerd import IMAGE
 from lab.shell import wait_until
 from tests.e2e.topology_support import Place, TopologyTestCase, flows
 
@@ -242,3 +245,82 @@ class ChangeTests(TopologyTestCase):
         """Write another topology and have it read."""
         self.pair.topology.write_text(text)
         self.vsc.reload()
+
+
+def _dual(host: str, number: int, subnet: int) -> Place:
+    zone, name = {58: ("Zone", "Subnet 1"), 59: ("Zone", "Subnet 2"), 60: ("Backend", "Storage")}[subnet]
+    place = _domain(host, f"10.21.{subnet}.{number}", zone, name)
+    return attrs.evolve(place, options=("--ipv6", f"--subnet=fd00:21:{subnet}::/64"))
+
+
+#: Containers at both hosts, in two zones and three subnets of one domain, and their addresses.
+DUAL = {
+    "web": (_dual("a", 2, 59), "fd00:21:59::2"),
+    "db": (_dual("b", 3, 59), "fd00:21:59::3"),
+    "front": (_dual("a", 2, 58), "fd00:21:58::2"),
+    "store": (_dual("b", 2, 60), "fd00:21:60::2"),
+}
+GATEWAYS_V6 = {"fd00:21:58::1", "fd00:21:59::1", "fd00:21:60::1"}
+
+
+class DualStackTests(TopologyTestCase):
+    """IPv6 beside IPv4."""
+
+    def run_dual(self, *names: str) -> None:
+        """Run containers, each with its address of IPv6."""
+        for name in names:
+            place, address = DUAL[name]
+            self.run_container(name, place, f"--ip6={address}")
+
+    def reached_of(self, names: Iterable[str]) -> dict[str, set[str]]:
+        """Return which of all addresses of IPv6 each container reaches."""
+        everything = {address for _, address in DUAL.values()} | GATEWAYS_V6
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(names, pool.map(lambda name: self.reached(name, everything), names), strict=True))
+
+    def test_matrix(self) -> None:
+        """A container reaches all of its domain, at both hosts and through the gateway, as it does by IPv4."""
+        self.run_dual(*DUAL)
+        expected = {address for _, address in DUAL.values()} | GATEWAYS_V6
+        self.assertEqual(self.reached_of(DUAL), dict.fromkeys(DUAL, expected))
+        self.assertEqual(len(self.pairs(*DUAL)), 12)
+        # Once it is known, its neighbours and the gateway are found without the controller.
+        self.addCleanup(self.vsc.come_back)
+        self.vsc.leave()
+        self.assertEqual(self.reached("front", ["fd00:21:60::2", "fd00:21:58::1"]), {"fd00:21:60::2", "fd00:21:58::1"})
+
+    def test_routing(self) -> None:
+        """A packet to another subnet loses one hop; within a subnet it loses none; one without hops left is dropped."""
+        self.run_dual("web", "db", "store")
+        self.assertIn("ttl=63", self.execute("web", "ping", "-c1", "-W3", "fd00:21:60::2").stdout)
+        self.assertIn("ttl=64", self.execute("web", "ping", "-c1", "-W3", "fd00:21:59::3").stdout)
+        for hops, arrives in ((1, False), (2, True)):
+            tried = self.execute("web", "traceroute6", "-n", "-q1", "-w1", f"-m{hops}", "fd00:21:60::2")
+            self.assertEqual("fd00:21:60::2 " in tried.stdout.partition("\n")[2], arrives, tried.stdout)
+        self.execute("store", "sh", "-c", "(echo hello | nc -l -p 80) >/dev/null 2>&1 &")
+        got = self.execute("web", "sh", "-c", "for i in 1 2 3; do nc -w 2 fd00:21:60::2 80 </dev/null && break; done")
+        self.assertEqual(got.stdout, "hello\n", got.stderr)
+
+    def test_policy(self) -> None:
+        """Policy shuts and opens IPv6 as it does IPv4."""
+        self.run_dual("web", "db", "store")
+        self.set_policy_group("db", "quarantine")
+        others = {"fd00:21:59::2", "fd00:21:60::2"}
+        reached = self.reached_of(["web", "db", "store"])
+        expected = {"web": others, "db": {"fd00:21:59::3"}, "store": others}
+        self.assertEqual(reached, {name: addresses | GATEWAYS_V6 for name, addresses in expected.items()})
+        self.assertEqual(self.pairs("web", "db", "store"), {"web-store", "store-web"})
+        self.set_policy_group("db", None)
+        self.assertEqual(self.reached("web", ["fd00:21:59::3"]), {"fd00:21:59::3"})
+
+    def test_from_the_first_moment(self) -> None:
+        """A container's first packet arrives: neither it nor who answers has to wait for its address."""
+        self.run_dual("store")
+        place, address = DUAL["front"]
+        self.make_network(place)
+        started = ("run", "--rm", f"--network={place.network}", f"--ip6={address}", IMAGE)
+        script = "ip -6 address show dev eth0; ping -c 1 -W 5 fd00:21:60::2"
+        done = self.hosts["a"].docker(*started, "sh", "-c", script, check=False)
+        self.assertIn("bytes from", done.stdout, done.stdout + done.stderr)
+        (shown,) = (line for line in done.stdout.splitlines() if address in line)
+        self.assertNotIn("tentative", shown)
