@@ -6,19 +6,19 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from lab.vrs.openflow import (
+from lab.vrs.actions import (
     IN_PORT,
     VLAN_PRESENT,
     Action,
     CopyField,
     DecrementTtl,
     Field,
-    Flow,
     Output,
     PopVlan,
     PushVlan,
     SetField,
 )
+from lab.vrs.openflow import Flow
 
 #: The fields of a packet by which flows match; the TTL is under None, because flows do not match it.
 Packet = dict[Field | None, int]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab.standin import TOPOLOGY
+from lab.vrs.actions import CONTROLLER, Field
 from lab.vrs.flows import flows
-from lab.vrs.openflow import CONTROLLER, Field
 from lab.vrs.pipeline import ROUTER_MAC, ResolvedPort
 from lab.vrs.resolution import PortRow, Resolved
 from lab.vrs.topology import Domain, Rule

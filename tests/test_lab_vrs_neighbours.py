@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from lab.vrs.actions import CONTROLLER, TABLE
 from lab.vrs.discovery import advertised, destination, solicitation
 from lab.vrs.neighbours import Neighbours
-from lab.vrs.openflow import CONTROLLER, TABLE
 from lab.vrs.pipeline import ResolvedPort
 from tests.test_lab_vrs_flows import resolved_port, six
 

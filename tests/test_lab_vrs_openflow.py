@@ -14,25 +14,20 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from lab.vrs import openflow
-from lab.vrs.connection import SwitchConnection, SwitchLost
-from lab.vrs.openflow import (
+from lab.vrs.actions import (
     CONTROLLER,
     IN_PORT,
     TABLE,
-    Condition,
     CopyField,
     DecrementTtl,
     Field,
-    Flow,
-    Malformed,
-    Message,
     Output,
     PopVlan,
     PushVlan,
     SetField,
-    Splitter,
-    Type,
 )
+from lab.vrs.connection import SwitchConnection, SwitchLost
+from lab.vrs.openflow import Condition, Flow, Malformed, Message, Splitter, Type
 from tests.vrs_support import demand_programs
 
 FLOW = Flow(

@@ -57,5 +57,5 @@ def _ipv6_header(frame: bytes) -> tuple[int, int, int, int, bytes, bytes] | None
 def _checksum(data: bytes) -> int:
     """Return the Internet checksum (RFC 1071) of an even number of bytes."""
     total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    # The sum with its carries added is the remainder by 0xFFFF, where 0xFFFF stands for 0.
-    return 0xFFFF - (total % 0xFFFF or 0xFFFF)
+    # The sum with its carries added is the remainder by 0xFFFF.
+    return 0xFFFF - total % 0xFFFF

@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv6Address, IPv6Network
 
-from lab.vrs.openflow import VLAN_PRESENT, Action, Field, Flow, Output, PopVlan, PushVlan
+from lab.vrs.actions import VLAN_PRESENT, Action, Field, Output, PopVlan, PushVlan
+from lab.vrs.openflow import Flow
 from lab.vrs.pipeline import (
     ADMIT,
     ALL,

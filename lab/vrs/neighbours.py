@@ -18,8 +18,8 @@ from ipaddress import IPv6Address
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from lab.vrs.actions import CONTROLLER, TABLE
 from lab.vrs.discovery import advertised, destination, solicitation
-from lab.vrs.openflow import CONTROLLER, TABLE
 from lab.vrs.pipeline import ResolvedPort
 from lab.vrs.resolution import Key
 from lab.vrs.topology import Subnet

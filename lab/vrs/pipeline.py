@@ -16,7 +16,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 import attrs
 
-from lab.vrs.openflow import Action, Condition, Field, Flow, SetField
+from lab.vrs.actions import Action, Field, SetField
+from lab.vrs.openflow import Condition, Flow
 from lab.vrs.resolution import PortRow, Resolved
 
 ADMIT, ROUTE, NEIGHBOUR, SWITCH, ANSWER = range(5)

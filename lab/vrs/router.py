@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.vrs.openflow import CONTROLLER, IN_PORT, CopyField, DecrementTtl, Field, Flow, Output
+from lab.vrs.actions import CONTROLLER, IN_PORT, CopyField, DecrementTtl, Field, Output
+from lab.vrs.openflow import Flow
 from lab.vrs.pipeline import (
     ANSWER,
     ARP,

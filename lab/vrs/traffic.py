@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 import attrs
 
-from lab.vrs.openflow import Field
+from lab.vrs.actions import Field
 from lab.vrs.pipeline import ARP, IPV4, IPV6, NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION, Match
 from lab.vrs.topology import Domain
 
