@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
-import attrs
-
 from lab.vrs.topology import is_machine
 from lab.vsd.directory import DELETE, Change, Directory, Thing
+from lab.vsd.pools import ATTRIBUTES, Address, Network, Pool, Ranges, same_mac
 from lab.vsd.refusals import Code, Refusal, invalid
 
-_HOLDERS = ("containerinterfaces", "vminterfaces")
-#: By the version of IP: resources whose objects have an address, with the attribute that it is in.
-_ATTRIBUTES: Mapping[int, Mapping[str, str]] = {
-    4: {**dict.fromkeys(_HOLDERS, "IPAddress"), "vmipreservations": "IPV4Address", "ipreservations": "IPAddress"},
-    6: {**dict.fromkeys(_HOLDERS, "IPv6Address"), "vmipreservations": "IPV6Address"},
-}
-
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
-Range = tuple[Address, Address]
-Ranges = tuple[Range, ...]
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 
 
@@ -83,86 +71,12 @@ def cidr6_of(directory: Directory, network: Thing) -> IPv6Network | None:
     return IPv6Network(has["IPv6Address"]) if has["IPv6Address"] else None
 
 
-@attrs.define(eq=False)
-class _Pool:
-    """The addresses of one network in one version of IP, as numbers.
-
-    ``least`` has a number for each of the ranges that were asked about: below it, no address of the range is free.
-    """
-
-    cidr: Network
-    gateway: Address | None
-    ranges: Ranges
-    holders: dict[int, Thing] = attrs.field(factory=dict)
-    reserved: dict[int, Thing] = attrs.field(factory=dict)
-    bindings: dict[str, Thing] = attrs.field(factory=dict)
-    numbers: dict[str, int] = attrs.field(factory=dict)
-    least: dict[Ranges, int] = attrs.field(factory=dict)
-
-    def record(self, thing: Thing) -> None:
-        """Take down the address that something has."""
-        self.forget(thing)
-        attribute = _ATTRIBUTES[self.cidr.version].get(thing.kind.resource)
-        if attribute and thing[attribute]:
-            number = int(ip_address(thing[attribute]))
-            self._table(thing)[number] = thing
-            self.numbers[thing.id] = number
-            if thing.is_a("ipreservation"):
-                self.bindings[thing.id] = thing
-
-    def forget(self, thing: Thing) -> None:
-        """Take down that something no longer has an address."""
-        number = self.numbers.pop(thing.id, None)
-        if number is not None:
-            self._table(thing).pop(number, None)
-            self.bindings.pop(thing.id, None)
-            self.least = {ranges: min(least, number) for ranges, least in self.least.items()}
-
-    def bound_to(self, mac: str) -> Address | None:
-        """Return the address that is bound to a MAC, unless somebody has it."""
-        for binding in self.bindings.values():
-            number = self.numbers[binding.id]
-            if binding["dynamicAllocationEnabled"] and _same_mac(binding["MAC"], mac) and number not in self.holders:
-                return self._address(number)
-        return None
-
-    def lowest_free(self, ranges: Ranges, besides: Collection[int] = ()) -> Address | None:
-        """Return the lowest address in some ranges that nobody has or has reserved."""
-        least = self.least.get(ranges, 0)
-        for number in _numbers(sorted(ranges), least):
-            taken = number in self.holders or number in self.reserved or number in besides
-            if not taken and self.usable(self._address(number)):
-                if not besides:
-                    self.least[ranges] = number
-                return self._address(number)
-        return None
-
-    def usable(self, address: Address) -> bool:
-        """Tell whether an interface could have the address if nobody had it."""
-        return address != self.gateway and is_machine(address, self.cidr)
-
-    def chosen_from(self) -> Ranges:
-        """Return the ranges that the VSD chooses from."""
-        return self.ranges or ((self.cidr.network_address, self.cidr.broadcast_address),)
-
-    def _address(self, number: int) -> Address:
-        return type(self.cidr.network_address)(number)
-
-    def _table(self, thing: Thing) -> dict[int, Thing]:
-        return self.holders if thing.kind.resource in _HOLDERS else self.reserved
-
-
-def _numbers(ranges: Iterable[Range], least: int) -> Iterator[int]:
-    for low, high in ranges:
-        yield from range(max(int(low), least), int(high) + 1)
-
-
 class Addresses:
     """Who has which address; it follows the directory by itself."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._pools: dict[tuple[str, int], _Pool] = {}
+        self._pools: dict[tuple[str, int], Pool] = {}
         directory.watch(self._changed)
 
     def choose(self, network: Thing, mac: str | None, besides: Collection[int] = ()) -> Address:
@@ -189,11 +103,11 @@ class Addresses:
         Raises:
             Refusal: It cannot.
         """
-        field = _ATTRIBUTES[address.version]["containerinterfaces"]
+        field = ATTRIBUTES[address.version]["containerinterfaces"]
         pool = self._usable(network, address, field)
         reservation = pool.reserved.get(int(address))
         bound = reservation is not None and reservation.is_a("ipreservation")
-        if reservation is not None and bound and not _same_mac(reservation["MAC"], mac):
+        if reservation is not None and bound and not same_mac(reservation["MAC"], mac):
             raise _in_use(address, f"it is reserved for MAC {reservation['MAC']}", field)
         if int(address) in pool.holders:
             raise _in_use(address, _has_it(pool.holders[int(address)]), field)
@@ -246,7 +160,7 @@ class Addresses:
         pool = self._pool(network, version)
         return bool(pool.holders or pool.reserved)
 
-    def _usable(self, network: Thing, address: Address, field: str) -> _Pool:
+    def _usable(self, network: Thing, address: Address, field: str) -> Pool:
         pool = self._pool(network, address.version)
         if not is_machine(address, pool.cidr):
             raise invalid(field, f"{address} is not an address for a machine in {pool.cidr}, the network's addresses")
@@ -254,7 +168,7 @@ class Addresses:
             raise _in_use(address, "it is the gateway's", field)
         return pool
 
-    def _pool(self, network: Thing, version: int) -> _Pool:
+    def _pool(self, network: Thing, version: int) -> Pool:
         has = bearer(self._directory, network)
         if (has.id, version) not in self._pools:
             self._pools[has.id, version] = self._read(has, network, version)
@@ -263,7 +177,7 @@ class Addresses:
     def _cidr(self, network: Thing, version: int) -> Network | None:
         return cidr_of(self._directory, network) if version == 4 else cidr6_of(self._directory, network)
 
-    def _read(self, has: Thing, network: Thing, version: int) -> _Pool:
+    def _read(self, has: Thing, network: Thing, version: int) -> Pool:
         cidr = self._cidr(network, version)
         if cidr is None:
             raise invalid("attachedNetworkID", f'"{network.name}" has no IPv{version} addresses')
@@ -273,8 +187,8 @@ class Addresses:
             for each in self._directory.below(has, "addressranges").values()
             if (each["IPType"] == "IPV6") == (version == 6)
         )
-        pool = _Pool(cidr, ip_address(gateway) if gateway else None, ranges)
-        for resource in _ATTRIBUTES[version]:
+        pool = Pool(cidr, ip_address(gateway) if gateway else None, ranges)
+        for resource in ATTRIBUTES[version]:
             for sharing in self._sharing(has):
                 for thing in self._directory.below(sharing, resource).values():
                     pool.record(thing)
@@ -288,20 +202,16 @@ class Addresses:
 
     def _changed(self, change: Change) -> None:
         thing = change.thing
-        for version in _ATTRIBUTES:
+        for version in ATTRIBUTES:
             if thing.is_a("subnet", "l2domain", "sharednetworkresource"):
                 self._pools.pop((thing.id, version), None)
             elif thing.is_a("addressrange") and thing.parent is not None:
                 self._pools.pop((thing.parent.id, version), None)
-            elif thing.kind.resource in _ATTRIBUTES[version]:
+            elif thing.kind.resource in ATTRIBUTES[version]:
                 network = thing.within("subnet", "l2domain")
                 pool = None if network is None else self._pools.get((bearer(self._directory, network).id, version))
                 if pool is not None:
                     (pool.forget if change.type == DELETE else pool.record)(thing)
-
-
-def _same_mac(one: object, other: object) -> bool:
-    return str(one).lower() == str(other).lower()
 
 
 def _has_it(interface: Thing) -> str:
