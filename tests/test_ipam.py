@@ -640,6 +640,17 @@ class ContainedAddresses(ReservedAddresses):
     form = "container"
     resource = "containers"
 
+    def test_a_switch_that_lost_its_database(self) -> None:
+        """With it went who this host is. The Container is known by its endpoint, and becomes this host's again."""
+        address = self.take(self.pool())
+        assert self.bind(address)
+        after = self.plugin = self.host("another identity")
+        assert self.bind(address)
+        (hold,) = self.marked()
+        assert hold["externalID"].startswith("nuage-plugin/another identity/docker/")
+        after.run(after.addresses.give_back(Pool.from_id(self.pool()), IPv4Address(address)))
+        assert self.marked() == []
+
     def test_what_is_made(self) -> None:
         """MAC address, user and name stand at the VSD, which makes a vPort of them."""
         pool_id = self.pool()

@@ -215,6 +215,19 @@ class Addresses:
         """Return what holds an address for this host's use, None if nothing does."""
         return self._held.get(_subject(pool, address)) or await self._found_ours(place, address)
 
+    async def adopt(self, pool: Pool, place: Place, address: Address, uuid: str) -> Hold | None:
+        """Make a Container this host's that holds an address and has a UUID; return None if there is none.
+
+        A switch that lost its database lost who this host is, too. The UUID of its endpoint is nobody else's.
+        """
+        hold = await self._found(place, address)
+        mark = Mark.parse(hold.mark) if hold else None
+        if hold is None or mark is None or hold.uuid != uuid:
+            return None
+        hold = await self._taken_over(hold, mark, await self._host.identity())
+        self._note(_subject(pool, address), hold)
+        return hold
+
     def turn(self, pool: Pool, address: Address) -> AbstractAsyncContextManager[None]:
         """Return the turn of an address, which keeps calls about it apart."""
         return self._turns.turn(_subject(pool, address))
@@ -294,12 +307,17 @@ class Addresses:
         await self._unfinished.clear(pool, address)
         if use is Use.TASK and mark.host != host:
             # Another manager leads now, and will give it back.
-            hold = attrs.evolve(hold, mark=str(attrs.evolve(mark, host=host)))
-            await reservations.mark(self._session, hold, hold.mark)
+            hold = await self._taken_over(hold, mark, host)
         if mark.use is Use.TASK and use is not Use.TASK and mark.host == host:
             self._lent.add(subject)
         if mark.host == host:
             self._note(subject, hold)
+
+    async def _taken_over(self, hold: Hold, mark: Mark, host: str) -> Hold:
+        """Return a hold with a mark of this host."""
+        hold = attrs.evolve(hold, mark=str(attrs.evolve(mark, host=host)))
+        await reservations.mark(self._session, hold, hold.mark)
+        return hold
 
     def _demand_unused(self, pool: Pool, address: Address, mark: Mark, use: Use) -> None:
         """Make sure that an address that this host holds is not another's. The request does not say whose it is.

@@ -41,6 +41,8 @@ class Ports:
         place = await self._places.of(pool)
         async with self._addresses.turn(pool, address):
             hold = await self._addresses.hold(pool, place, address)
+            if hold is None:
+                hold = await self._addresses.adopt(pool, place, address, endpoint_id)
             if hold is None and (await self._addresses.form(place)).split:
                 raise _unheld(address)
             if hold is None or not hold.split:

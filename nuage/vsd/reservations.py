@@ -52,6 +52,7 @@ class Hold:
         name: What people read of it.
         mac: The MAC address that goes with it; "" if none does.
         vport: The ID of the vPort that has it; "" where that is not known.
+        uuid: By what the VRS tells of it; "" for a reservation, of which it tells nothing.
     """
 
     path: str
@@ -59,6 +60,7 @@ class Hold:
     name: str = ""
     mac: str = ""
     vport: str = ""
+    uuid: str = ""
 
     @property
     def split(self) -> bool:
@@ -293,11 +295,12 @@ def _refusing_taken() -> Iterator[None]:
 
 def _contained(container: Entity, interface: Entity) -> Hold:
     """Return the hold that is a Container with an interface."""
-    mac, vport = (interface.get(key) for key in ("MAC", "VPortID"))
+    mac, vport, uuid = interface.get("MAC"), interface.get("VPortID"), container.get("UUID")
     return attrs.evolve(
         _hold("containers", container),
         mac=mac if isinstance(mac, str) else "",
         vport=vport if isinstance(vport, str) else "",
+        uuid=uuid if isinstance(uuid, str) else "",
     )
 
 
