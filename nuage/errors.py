@@ -43,6 +43,10 @@ class DockerUnreachable(DockerUnavailable):
     """Nobody listens where the Docker Engine API should be, or this process may not connect there."""
 
 
+class DockerRemoved(DockerUnreachable):
+    """The socket of the Docker Engine API that is mounted here is that of a Docker that is gone."""
+
+
 class DockerRefused(DockerUnavailable):
     """Docker, or a proxy in front of it, refused to answer this question: a status from 400 to 499."""
 

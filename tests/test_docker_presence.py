@@ -17,7 +17,7 @@ from zope.interface import provider
 from nuage.docker.engine import EndpointUnknown, Engine, NetworkUnknown
 from nuage.docker.exchange import Answer, Exchange
 from nuage.docker.presence import Presence
-from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable
+from nuage.errors import DockerRefused, DockerRemoved, DockerUnavailable, DockerUnreachable
 from tests.test_docker_engine import NETWORK, PLUGINS
 
 ADDRESS = "unix:///docker.sock"
@@ -104,6 +104,13 @@ class PresenceTests(SynchronousTestCase):
             "/plugins",
         ):
             self.assertIn(part, warning)
+
+    def test_a_socket_that_is_gone(self) -> None:
+        """It does not come back, so it is told at once."""
+        self.ask("networks")
+        self.exchange.answers = {"*": DockerRemoved}
+        self.ask("networks")
+        self.assertEqual(self.levels(), ["warn"])
 
     def test_back_again(self) -> None:
         """One line tells it, though nobody else asks."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -23,11 +24,14 @@ from twisted.web.client import URI, Agent
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable
+from nuage.docker.mounts import MOUNTS, is_removed, read
+from nuage.errors import DockerRefused, DockerRemoved, DockerUnavailable, DockerUnreachable
 from nuage.http import Late, NoAnswer, Requests, Response, excerpt
+from nuage.text import joined
 
 #: Bytes that an answer may have. A list of 10,000 containers has some 20 MB.
 LARGEST_ANSWER = 64 << 20
+_REMOVED = "the socket that is mounted here is gone, since Docker has made a new one; start this container again"
 
 
 @attrs.frozen
@@ -85,14 +89,18 @@ class Exchange:
         clock: Measures the time-outs.
         timeout: Seconds that one question may take, from connecting to the last byte of the answer.
         largest: Bytes that an answer may have.
+        mounts: Where the kernel tells what is mounted.
     """
 
-    def __init__(self, reactor: Any, address: str, clock: IReactorTime, timeout: float, largest: int) -> None:
+    def __init__(
+        self, reactor: Any, address: str, clock: IReactorTime, timeout: float, largest: int, mounts: Path = MOUNTS
+    ) -> None:
         agent = Agent.usingEndpointFactory(reactor, _Always(_endpoint(reactor, address)))
         self._requests = Requests(agent, clock, largest)
         self.address = address
         self._clock = clock
         self._timeout = timeout
+        self._mounts = mounts
 
     def now(self) -> float:
         """Return the time of the clock."""
@@ -118,8 +126,7 @@ class Exchange:
             reason = f"late: it did not answer within docker_timeout, {self._timeout:g} seconds"
             raise self.unavailable(path, f"{reason}; raise that if Docker only needs longer") from problem
         except NoAnswer as problem:
-            kind = DockerUnavailable if problem.connected else DockerUnreachable
-            raise self.unavailable(path, str(problem), kind) from problem
+            raise self._without_answer(path, problem) from problem
         return Answer(
             response.status,
             response.phrase,
@@ -129,6 +136,14 @@ class Exchange:
             api_version=_header(response, "api-version"),
             path=path,
         )
+
+    def _without_answer(self, path: str, problem: NoAnswer) -> DockerUnavailable:
+        if problem.connected:
+            return self.unavailable(path, str(problem))
+        scheme, _, place = self.address.partition("://")
+        if scheme == "unix" and is_removed(Path(place).resolve(), read(self._mounts)):
+            return self.unavailable(path, joined(str(problem), _REMOVED), DockerRemoved)
+        return self.unavailable(path, str(problem), DockerUnreachable)
 
     def refusal(self, answer: Answer) -> DockerUnavailable:
         """Return the error of a question whose answer is an error."""

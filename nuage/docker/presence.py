@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable, NuageError
+from nuage.errors import DockerRefused, DockerRemoved, DockerUnavailable, DockerUnreachable, NuageError
 from nuage.text import joined
 
 #: What fails if Docker cannot be reached at all, whatever the question.
@@ -163,7 +163,7 @@ class Presence:
             self._asking.cancel()
 
     def _patience(self, problem: DockerUnavailable) -> float:
-        if isinstance(problem, DockerRefused):
+        if isinstance(problem, (DockerRefused, DockerRemoved)):
             return 0.0
         return _RESTART if self._was_there or not isinstance(problem, DockerUnreachable) else _NEVER_THERE
 
