@@ -43,4 +43,4 @@ def enable(host: Host, *settings: str) -> None:
 
 def adapt(host: Host, *settings: str) -> None:
     """Tell the plugin, which has to be disabled, where the host's Docker listens, and make other settings."""
-    host.docker("plugin", "set", NAME, f"docker.source={host.dockerd.socket}", *settings)
+    host.docker("plugin", "set", NAME, f"docker-folder.source={host.dockerd.socket.parent}", *settings)

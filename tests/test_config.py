@@ -530,7 +530,9 @@ class ManagedPlugin(SynchronousTestCase):
         path.touch()
         config = load(path, {variable["name"]: variable["value"] for variable in described})
         expected = Config(
-            vrs_endpoint="unix:/var/run/openvswitch/db.sock", control_socket=Path("/run/docker/plugins/control.sock")
+            vrs_endpoint="unix:/var/run/openvswitch/db.sock",
+            docker_endpoint="unix:///run/host/docker.sock",
+            control_socket=Path("/run/docker/plugins/control.sock"),
         )
         self.assertEqual(config, expected)
         for variable in described:

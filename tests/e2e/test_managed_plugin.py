@@ -84,9 +84,13 @@ class ManagedPluginTests(HostTestCase):
         row = self.row_of("Nuage_VM_Table", "vm_name", "one")
         self.assertEqual(row["vm_uuid"], self.endpoint_id("one", "managed"))
         self.assertIn("NetworkDriver.Join", self.log())
+        self.assertIn("2 resolved", self.status())
+
+    def status(self) -> str:
+        """Return what the operator's command prints of the plugin."""
         plugin = self.docker("plugin", "inspect", "-f", "{{.Id}}", NAME)
-        status = self.host.run(COMMAND, f"--socket=/run/docker/plugins/{plugin}/control.sock", "status", check=False)
-        self.assertIn("2 resolved", status.stdout, status.stderr)
+        done = self.host.run(COMMAND, f"--socket=/run/docker/plugins/{plugin}/control.sock", "status", check=False)
+        return done.stdout + done.stderr
 
     def test_packages(self) -> None:
         """It has the packages that the constraints name, in those versions, and no others."""
@@ -99,7 +103,7 @@ class ManagedPluginTests(HostTestCase):
         )
 
     def test_rights(self) -> None:
-        """It has the right to make links and no other, and sees the two sockets and the VSD's files alone."""
+        """It has the right to make links and no other, and sees the two sockets' folders and the VSD's files alone."""
         pid = process(self.host)
         status = Path(f"/proc/{pid}/status").read_text()
         for line in ("CapPrm:\t0000000000001000", "CapBnd:\t0000000000001000", "CapInh:\t0000000000000000"):
@@ -107,8 +111,8 @@ class ManagedPluginTests(HostTestCase):
         self.assertIn("NoNewPrivs:\t1\n", status)
         mounts = [line.split()[4] for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines()]
         ours = {mount for mount in mounts if not mount.startswith(("/proc", "/sys", "/dev", "/etc/"))}
-        sockets, files = {"/run/openvswitch", "/run/docker.sock"}, {"/run/vsd/password", "/run/vsd/ca.pem"}
-        self.assertEqual(ours, {"/", "/run/docker/plugins", *sockets, *files})
+        folders, files = {"/run/openvswitch", "/run/host"}, {"/run/vsd/password", "/run/vsd/ca.pem"}
+        self.assertEqual(ours, {"/", "/run/docker/plugins", *folders, *files})
 
     def test_bad_settings(self) -> None:
         """The plugin is not enabled, and the log names each of them, its value and what is allowed."""
@@ -189,6 +193,33 @@ class ManagedPluginTests(HostTestCase):
             wait_until(f"{name} runs", lambda name=name: self._running(name), 30)  # type: ignore[misc]
         self.assertLess(time.monotonic() - start, _SOON)
         self.assert_reaches("one", self.inspect("two", "managed", "IPAddress"))
+
+    def test_live_restore(self) -> None:
+        """The plugin runs on while Docker restarts, and asks the new Docker, which has made its socket anew."""
+        daemon_json = self.host.namespace.outside(Path("/etc/docker/daemon.json"))
+        daemon_json.write_text(json.dumps({"live-restore": True}))
+        self.addCleanup(self.restart_dockerd)
+        self.addCleanup(daemon_json.unlink)
+        self.host.dockerd.process.send(signal.SIGHUP)
+        self.create_network("managed")
+        self.run_container("one", "managed")
+        plugin, socket = process(self.host), self.host.dockerd.socket.stat().st_ino
+        self.restart_dockerd()
+        self.assertEqual(process(self.host), plugin)
+        self.assertNotEqual(self.host.dockerd.socket.stat().st_ino, socket)
+        # Its policy opens only with its labels, which Docker's API alone tells.
+        self.run_container("two", "managed")
+        self.assert_reaches("two", self.inspect("one", "managed", "IPAddress"))
+        self.row_of("Nuage_VM_Table", "vm_name", "two")
+        self.assertRegex(self.status(), r"Docker +\S+ +answers")
+        for name in ("one", "two"):
+            self.remove_container(name)
+
+    def restart_dockerd(self) -> None:
+        """End Docker and start it again."""
+        self.host.dockerd.process.stop(timeout=60)
+        self.host.dockerd.start()
+        self.host.dockerd.wait()
 
     def _running(self, name: str) -> bool:
         return self.docker("inspect", "-f", "{{.State.Running}}", name) == "true"
