@@ -88,7 +88,8 @@ class Vsd:
             each for subnet in self.get("subnets") for each in self.get(f"subnets/{subnet['ID']}/vmipreservations")
         ]
         interfaces = self.get("containerinterfaces")
-        return {each["IPV4Address"] for each in reservations} | {each["IPAddress"] for each in interfaces}
+        reserved = {each[field] for each in reservations for field in ("IPV4Address", "IPV6Address")}
+        return (reserved | {each["IPAddress"] for each in interfaces}) - {None}
 
 
 @cache

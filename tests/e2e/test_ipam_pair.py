@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,55 @@ class ContainerFormTests(ManyTests):
     """The same, with addresses that are held by Containers."""
 
     form = "container"
+
+
+class DualStackTests(IpamPairTestCase):
+    """Addresses of both families."""
+
+    def both(self, host: Host, container: str) -> tuple[str, str]:
+        """Return a container's addresses."""
+        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}"
+        four, six = host.docker("inspect", f"--format={template}", container).stdout.split()
+        return four, six
+
+    def pings(self, host: Host, container: str, address: str) -> bool:
+        """Tell whether an address answers a container."""
+        pinged = host.docker("exec", container, "ping", "-c1", "-W3", address, check=False)
+        return pinged.returncode == 0
+
+    def test_both_families(self) -> None:
+        """Subnets, gateways and addresses of both come from the VSD; two hosts and two subnets reach each other."""
+        one, two = self.hosts
+        # With --ip6 an older Docker wants a --subnet.
+        self.create(one, "near", "--ipv6", "--subnet=10.21.59.0/24", "--subnet=fd00:21:59::/64")
+        self.create(two, "near", "--ipv6")
+        self.create(two, "far", "--ipv6", subnet="Subnet 1")
+        places = {"c1": (one, "near"), "c2": (two, "near"), "c3": (two, "far")}
+        for name, (host, network) in places.items():
+            self.run_container(host, name, f"--net={network}")
+        found = {name: self.both(host, name) for name, (host, _) in places.items()}
+        for name, (_, six) in found.items():
+            prefix = "fd00:21:58::/64" if name == "c3" else "fd00:21:59::/64"
+            self.assertIn(ip_address(six), ip_network(prefix))
+        used = {address for addresses in found.values() for address in addresses}
+        self.assertEqual(self.vsd.held(), used)
+        for name, (host, _) in places.items():
+            gateway = "fd00:21:58::1" if name == "c3" else "fd00:21:59::1"
+            others = (address for other in found.keys() - {name} for address in found[other])
+            for address in (gateway, *others):
+                self.assertTrue(self.pings(host, name, address), f"{name} does not reach {address}")
+        # Somebody else's address is refused, of IPv6 as well.
+        words = ("--net=near", f"--ip6={found['c2'][1]}")
+        refused = self.run_container(one, "c4", *words, check=False)
+        self.assertIn(f"{found['c2'][1]} is taken", refused.stderr)
+        # Docker has taken an IPv4 address before, and does not give it back. A container might be about to use it.
+        self.assertEqual(len(self.vsd.held() - used), 1)
+
+        def given_back() -> bool:
+            one.plugin.ask("ipam", "check", "--release", "--yes")
+            return self.vsd.held() == used
+
+        wait_until("the IPv4 address is given back", given_back, 15)
 
 
 class AloneTests(IpamPairTestCase):
