@@ -114,6 +114,27 @@ class ManagedPluginTests(HostTestCase):
         folders, files = {"/run/openvswitch", "/run/host"}, {"/run/vsd/password", "/run/vsd/ca.pem"}
         self.assertEqual(ours, {"/", "/run/docker/plugins", *folders, *files})
 
+    def test_default_folder(self) -> None:
+        """Of /run it sees what is there, and nothing that is mounted below, and can change nothing."""
+        (default,) = (
+            mount["source"]
+            for mount in json.loads((managed_plugin() / "config.json").read_text())["mounts"]
+            if mount["name"] == "docker-folder"
+        )
+
+        def change(source: object) -> None:
+            self.docker("plugin", "disable", "-f", NAME)
+            self.docker("plugin", "set", NAME, f"docker-folder.source={source}")
+            self.enable()
+
+        self.addCleanup(change, self.host.dockerd.socket.parent)
+        change(default)
+        pid = process(self.host)
+        self.assertTrue(Path(f"/proc/{pid}/root/run/host/docker/plugins").is_dir())
+        mounts = [line.split() for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines()]
+        (mounted,) = (mount for mount in mounts if mount[4].startswith("/run/host"))
+        self.assertIn("ro", mounted[5].split(","))
+
     def test_bad_settings(self) -> None:
         """The plugin is not enabled, and the log names each of them, its value and what is allowed."""
         former = [each for each in self.settings() if each.startswith(("NUAGE_SCOPE", "NUAGE_MTU"))]
