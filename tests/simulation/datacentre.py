@@ -8,6 +8,8 @@ from tests.simulation import invariants
 from tests.simulation.chance import Chance
 from tests.simulation.extent import Extent
 from tests.simulation.history import History
+from tests.simulation.inspection import truth
+from tests.simulation.inspection.inspector import Inspector
 from tests.simulation.networks import PLACES
 from tests.simulation.plan import Step
 from tests.simulation.reactor import SimReactor
@@ -36,6 +38,7 @@ class DataCentre:
     Attributes:
         worlds: The worlds of the hosts' daemons.
         vsd: The VSD, if there is one.
+        inspectors: Who asks the daemons how they do.
     """
 
     def __init__(self, chance: Chance, delay: float = 0.0, extent: Extent | None = None) -> None:
@@ -47,6 +50,7 @@ class DataCentre:
             self.vsd = Vsd(self.reactor, chance.part("vsd"), self.history)
             self._habits = Habits.draw(chance.part("habits"), self.vsd, tuple(PLACES))
         self.worlds = [self._world(number, name, chance, delay) for number, name in enumerate(extent.hosts)]
+        self.inspectors = [Inspector(world, world.chance.part("inspector")) for world in self.worlds]
         self._owners = None if self.vsd is None else Owners(self.vsd, self.worlds)
 
     def live(self, plan: Sequence[Step]) -> None:
@@ -64,7 +68,10 @@ class DataCentre:
         """Install and start everything; return what there is on each host then."""
         if self.vsd is not None:
             self.vsd.start()
-        return [self._begun(world) for world in self.worlds]
+        before = [self._begun(world) for world in self.worlds]
+        for inspector in self.inspectors:
+            inspector.start()
+        return before
 
     def rest(self) -> None:
         """Wait until all faults are over, and what they have done is repaired."""
@@ -97,14 +104,20 @@ class DataCentre:
     def _check_rest(self) -> None:
         for world in self.worlds:
             invariants.check_rest(world)
+        self._check_told()
         if self._owners is not None:
             self._owners.check()
 
     def _check_cleared(self, before: Sequence[invariants.State]) -> None:
         for world, former in zip(self.worlds, before, strict=True):
             invariants.check_cleared(world, former)
+        self._check_told()
         if self._owners is not None:
             self._owners.check()
+
+    def _check_told(self) -> None:
+        for world, inspector in zip(self.worlds, self.inspectors, strict=True):
+            truth.check(world, inspector)
 
     def _wait(self) -> None:
         """Wait until what was left is repaired, and in some runs for as long as that may take."""

@@ -100,15 +100,17 @@ class Network:
         connector.connect()
         return connector
 
-    def open_end(self, address: str, lost: Callable[[End, Failure], None] | None = None) -> End:
-        """Return a new end of this process."""
+    def open_end(
+        self, address: str, lost: Callable[[End, Failure], None] | None = None, weather: Weather | None = None
+    ) -> End:
+        """Return a new end of this process, in the weather of the process unless another is given."""
 
         def forget(end: End, reason: Failure) -> None:
             self._ends.pop(end, None)
             if lost is not None:
                 lost(end, reason)
 
-        end = End(self.call, self.weather, address_of(address), forget)
+        end = End(self.call, weather or self.weather, address_of(address), forget)
         self._ends[end] = None
         return end
 
@@ -188,11 +190,11 @@ class _Attempt:
 
 
 def _joined(network: Network, port: Port, lost: Callable[[End, Failure], None]) -> End:
-    """Connect both sides; return the end of the one that asked."""
+    """Connect both sides, in the weather of the one that asked; return its end."""
     client = network.open_end(port.address, lost)
-    server = port.network.open_end(port.address, lambda end, _reason: port.connections.remove(end))
+    server = port.network.open_end(port.address, lambda end, _: port.connections.remove(end), network.weather)
     client.peer, server.peer = server, client
     client.pace = server.pace = port.pace
     port.connections.append(server)
-    port.network.call(port.network.weather.delay(port.pace), port.accept, server)
+    port.network.call(network.weather.delay(port.pace), port.accept, server)
     return client

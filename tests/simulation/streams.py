@@ -51,6 +51,19 @@ class Weather:
         return length
 
 
+class Calm(Weather):
+    """Where bytes take no time and stay together. A connection is cut at a drawn place all the same."""
+
+    def delay(self, pace: float) -> float:
+        """See Weather."""
+        del pace
+        return 0.0
+
+    def arriving(self, length: int) -> int:
+        """See Weather."""
+        return length
+
+
 @implementer(ITCPTransport, IConsumer, IPushProducer)
 class End:
     """One end of a connection, as the transport of a protocol.

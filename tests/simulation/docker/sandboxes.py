@@ -108,9 +108,10 @@ class Sandboxes:
 
     async def drop(self, sandbox: Sandbox) -> None:
         """Remove a stale sandbox with its endpoints. No network driver is told."""
-        endpoints, sandbox.endpoints = sandbox.endpoints, []
-        for endpoint in endpoints:
+        for endpoint in list(sandbox.endpoints):
+            # dockerd may end while it waits for an IPAM driver.
             await self._networks.forget_endpoint(endpoint)
+            sandbox.endpoints.remove(endpoint)
         self._destroy(sandbox)
 
     async def look(self, sandbox: Sandbox) -> None:
