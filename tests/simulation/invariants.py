@@ -12,6 +12,7 @@ from nuage.names import link_alias, port_name
 from nuage.vrs.tables import ENDPOINT_RECORD, NETWORK_RECORD, POLICY_GROUP, Platform
 
 if TYPE_CHECKING:
+    from tests.simulation.docker.commands import Outcome
     from tests.simulation.docker.store import Container, Endpoint
     from tests.simulation.world import World
 
@@ -41,8 +42,25 @@ def _content(row: Mapping[str, Any]) -> str:
     return _UUID.sub("uuid", json.dumps(told, default=str, sort_keys=True))
 
 
+def check_no_refusals(world: World) -> None:
+    """Check that the daemon has refused nothing, if nothing was wrong."""
+    refused = {kind: count for kind, count in world.history.counts.items() if kind.startswith("refusal ")}
+    if refused:
+        _violate(world, f"the daemon refused something although nothing was wrong: {refused}")
+
+
+def check_probe(world: World, network: str, outcome: Outcome) -> None:
+    """Check that a container has started although faults are over."""
+    if not outcome.ok:
+        _violate(world, f"no container starts on {network}: {outcome.message}")
+
+
 def check_rest(world: World) -> None:
     """Check what holds once faults are over: each running container is attached, and nothing else is."""
+    for call in world.docker.overdue():
+        _violate(world, f"{call.method} has never been answered")
+    for command in world.docker.busy:
+        _violate(world, f"docker {command} does not end")
     ports = {row["name"]: row for row in world.database.rows("Nuage_Port_Table") if row["vm_domain"] == Platform.DOCKER}
     entities = {
         row["vm_uuid"]: row for row in world.database.rows("Nuage_VM_Table") if row["domain"] == Platform.DOCKER

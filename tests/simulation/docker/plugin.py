@@ -127,6 +127,7 @@ class Plugin:
             raise CallFailed(f"{method}: cannot unmarshal the answer")
         if problem := content.get("Error" if method.startswith("IpamDriver.") else "Err"):
             self._note(f"{method}: {problem}")
+            self._history.count(f"refusal {method}")
             raise CallFailed(f"remote: {problem}")
         return content
 

@@ -13,13 +13,11 @@ from tests.simulation.faults.fault import Fault
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-#: The column of each table that tells whose a row is.
-_PLATFORM = {"Nuage_Port_Table": "vm_domain", "Nuage_VM_Table": "domain"}
-
 
 def delete_row(world: World, table: str, which: float) -> None:
     """Delete a row of one of the VRS's tables."""
-    rows = [row for row in world.database.rows(table) if row[_PLATFORM[table]] == Platform.DOCKER]
+    names = _ports(world)
+    rows = [row for row in world.database.rows(table) if names & _ports_of(row)]
     if rows:
         uuid = rows[int(which * len(rows))]["_uuid"]
         _transact(world, {"op": "delete", "table": table, "where": [["_uuid", "==", ["uuid", str(uuid)]]]})
@@ -45,14 +43,14 @@ def delete_record(world: World, which: float) -> None:
 
 def forget_address(world: World, which: float) -> None:
     """Have the VRS forget the address of a port, and resolve it again."""
-    ports = _ports(world)
+    ports = sorted(_ports(world))
     if ports and world.database.available:
         world.vrs_agent.forget(ports[int(which * len(ports))])
 
 
 def refuse_port(world: World, which: float, seconds: float) -> None:
     """Have the controller refuse a port for some seconds."""
-    ports = _ports(world)
+    ports = sorted(_ports(world))
     if ports:
         name = ports[int(which * len(ports))]
         world.vrs_agent.refuse(name)
@@ -60,9 +58,16 @@ def refuse_port(world: World, which: float, seconds: float) -> None:
         world.fault_lasts(seconds)
 
 
-def _ports(world: World) -> list[str]:
-    rows = world.database.rows("Nuage_Port_Table")
-    return [row["name"] for row in rows if row["vm_domain"] == Platform.DOCKER]
+def _ports(world: World) -> set[str]:
+    """Return the daemon's ports of which all rows are there: nobody can tell whose the last row of an endpoint is."""
+    names = {row["name"] for row in world.database.rows("Nuage_Port_Table") if row["vm_domain"] == Platform.DOCKER}
+    names &= {name for row in world.database.rows("Nuage_VM_Table") for name in _ports_of(row)}
+    return names & {row["name"] for row in world.database.rows("Port")}
+
+
+def _ports_of(row: Mapping[str, Any]) -> set[str]:
+    ports = row.get("ports", row.get("name"))
+    return {ports} if isinstance(ports, str) else set(ports)
 
 
 def _is_record(key: str) -> bool:
