@@ -58,19 +58,29 @@ def endpoint_body(**changes: Any) -> dict[str, Any]:
 
 @attrs.define
 class NotedLinks:
-    """Links that are not made: ``made`` holds those that would be there, by the host end's name."""
+    """Links that are not made: ``made`` holds those that would be there, by the host end's name.
+
+    Those that an earlier daemon made would be there as well, unless they are ``removed``.
+    """
 
     made: dict[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    removed: set[str] = attrs.field(factory=set)
     failure: LinkError | None = None
 
     async def create_pair(self, host_name: str, container_name: str, *, mac: str, mtu: int, alias: str) -> None:
         """Note a pair, or fail as told."""
         if self.failure is not None:
             raise self.failure
+        self.removed.discard(host_name)
         self.made[host_name] = {"container_name": container_name, "mac": mac, "mtu": mtu, "alias": alias}
+
+    async def has_pair(self, host_name: str, _alias: str) -> bool:
+        """Tell whether a pair was not removed."""
+        return host_name not in self.removed
 
     def remove_soon(self, host_name: str, alias: str) -> None:
         """Note that a pair is gone."""
+        self.removed.add(host_name)
         if host_name in self.made and self.made[host_name]["alias"] == alias:
             del self.made[host_name]
 

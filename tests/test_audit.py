@@ -379,6 +379,7 @@ class _Played:
         self.looked = 0
         self.surveys = 0
         self.elsewhere: list[str] = []
+        self.changed = False
 
     async def ready(self) -> None:
         """See nuage.vrs.switch.Switch."""
@@ -398,6 +399,10 @@ class _Played:
         """See nuage.vrs.switch.Switch."""
         self.surveys += 1
         return Survey(traces=self.seen.traces, foreign=self.seen.foreign)
+
+    def trace(self, endpoint_id: str) -> Trace:
+        """See nuage.vrs.switch.Switch."""
+        return self.seen.traces.get(endpoint_id, _trace(attached=False))
 
     def has_endpoints(self) -> bool:
         """See nuage.vrs.switch.Switch."""
@@ -435,18 +440,22 @@ class _Played:
         """See nuage.driver.endpoints.Endpoints."""
         self.done.append(("forget endpoint", endpoint_id))
 
-    async def forget_network(self, network_id: str) -> None:
+    async def forget_lost_network(self, network_id: str) -> bool:
         """See nuage.driver.networks.Networks."""
         self.done.append(("forget network", network_id))
+        return True
 
     async def get(self, network_id: str) -> str:
         """See nuage.driver.networks.Networks."""
         return network_id
 
-    async def restore_endpoint(self, _network: str, endpoint: Endpoint, container: Container | None) -> None:
+    async def restore_endpoint(self, _network: str, endpoint: Endpoint, container: Container | None) -> bool:
         """See nuage.driver.endpoints.Endpoints."""
+        if self.changed:
+            return False
         self.restored.append((endpoint, container))
         self.done.append(("restore endpoint", endpoint.id))
+        return True
 
     async def name_endpoint(self, endpoint_id: str, _container: Container) -> None:
         """See nuage.driver.endpoints.Endpoints."""
@@ -775,6 +784,30 @@ class Auditing(SynchronousTestCase):
         self.clock.advance(30)
         assert self.played.done == []
         self.successResultOf(Deferred.fromCoroutine(turn.__aexit__(None, None, None)))
+
+    def test_a_link_that_a_call_makes_meanwhile(self) -> None:
+        """A Join that begins after the look makes the link of that name its own; the audit waits for its end."""
+        self.see(traces={ENDPOINTS[1]: _trace()}, docker=_docker(), links=_by_name(_link()))
+        turn = self.turns.turn(ENDPOINT)
+        self.patch(self.played, "forget_endpoint", lambda _other: turn.__aenter__())
+        self.auditor.trigger()
+        self.clock.advance(5)
+        assert self.turns.taken(ENDPOINT)
+        self.see()
+        self.successResultOf(Deferred.fromCoroutine(turn.__aexit__(None, None, None)))
+        self.clock.advance(0)
+        assert self.played.done == []
+        assert not self.turns.taken(ENDPOINT)
+
+    def test_what_a_call_has_changed_is_not_told(self) -> None:
+        """Nothing was repaired."""
+        self.see(traces={ENDPOINT: _trace(attached=False)})
+        self.played.changed = True
+        with capturedLogs() as events:
+            self.auditor.trigger()
+            self.clock.advance(5)
+        assert _lines(events) == []
+        assert not self.auditor.account.repairs
 
     def test_a_switch_that_is_away(self) -> None:
         """There is no audit then, and there is one at the next time."""

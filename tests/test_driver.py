@@ -404,6 +404,18 @@ class Attaching(DriverTestCase):
         await gatherResults([ensureDeferred(driver.delete_endpoint(_call(endpoint_id))) for endpoint_id in ids])
         self.assert_nothing_left()
 
+    async def test_a_network_that_comes_back(self) -> None:
+        """An audit asks Docker again before it forgets one: Swarm makes it anew meanwhile, with the same id."""
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.create_endpoint(_endpoint())
+        self.plugin.docker.networks[NETWORK] = network_request()
+        assert not await self.plugin.networks.forget_lost_network(NETWORK)
+        assert self.plugin.switch.network(NETWORK) is not None
+        assert self.plugin.switch.endpoint(ENDPOINT) is not None
+        self.plugin.docker.networks.clear()
+        assert await self.plugin.networks.forget_lost_network(NETWORK)
+        self.assert_nothing_left()
+
 
 class Marks(DriverTestCase):
     """What proves whose a port is, and was removed by hand."""
@@ -464,6 +476,15 @@ class Marks(DriverTestCase):
             assert self.plugin.switch.survey().traces[ENDPOINT].marked
         # It was the same port all the time.
         assert self.vrs.vsctl("get", "Interface", PORT, "ofport") == ofport
+
+    async def test_what_was_removed_meanwhile_is_not_put_back(self) -> None:
+        """An audit may be long about another endpoint after it has looked, and Docker removes this one."""
+        endpoint = await self.attached()
+        await self.damage(rows=True)
+        await self.plugin.driver.leave(_join())
+        await self.plugin.driver.delete_endpoint(_join())
+        await self.plugin.restore(endpoint, Container(id="c0ffee", name="web"))
+        assert self.content() == []
 
     async def test_what_lost_its_marks_is_removed(self) -> None:
         """Docker removes the container before an audit has seen it."""

@@ -245,7 +245,7 @@ class Auditor:
     async def _carry_out(self, proposal: Proposal) -> None:
         """Do what was proposed. If it fails, the others are done all the same."""
         try:
-            await self._steps()[type(proposal)](proposal)
+            done = await self._steps()[type(proposal)](proposal)
         except CancelledError:
             raise
         except NuageError as problem:
@@ -254,12 +254,17 @@ class Auditor:
             if self._told.is_new(proposal, repr(problem)):
                 self._log.failure("audit: cannot {proposal}", proposal=str(proposal))
         else:
-            # What is put off is proposed again, and carried out again, until it is true.
-            if self._told.is_new(proposal):
-                if not isinstance(proposal, rules.TOLD):
-                    self.account.repairs[rules.kind_of(proposal)] += 1
-                tell = self._log.warn if isinstance(proposal, rules.TOLD) else self._log.info
-                tell("audit: {proposal}", proposal=str(proposal))
+            # False: a call has changed it since the look.
+            if done is not False:
+                self._tell_done(proposal)
+
+    def _tell_done(self, proposal: Proposal) -> None:
+        """Log and count what was done. What is put off is proposed again, and carried out again, until it is true."""
+        if self._told.is_new(proposal):
+            if not isinstance(proposal, rules.TOLD):
+                self.account.repairs[rules.kind_of(proposal)] += 1
+            tell = self._log.warn if isinstance(proposal, rules.TOLD) else self._log.info
+            tell("audit: {proposal}", proposal=str(proposal))
 
     def _refused(self, proposal: Proposal, problem: str) -> None:
         """Log a refusal. It is tried again at each audit, and logged again if the reason changes."""
@@ -269,9 +274,9 @@ class Auditor:
     def _steps(self) -> Mapping[type, Callable[..., Awaitable[object]]]:
         return {
             Forget: lambda proposal: self._endpoints.forget_endpoint(proposal.endpoint_id),
-            ForgetNetwork: lambda proposal: self._networks.forget_network(proposal.network_id),
+            ForgetNetwork: lambda proposal: self._networks.forget_lost_network(proposal.network_id),
             MendLink: self._mend,
-            RemoveLink: lambda proposal: self._links.remove(proposal.name, proposal.alias),
+            RemoveLink: self._remove_link,
             Name: lambda proposal: self._endpoints.name_endpoint(proposal.endpoint_id, proposal.container),
             Learn: lambda proposal: self._networks.create_network(proposal.request),
             Restore: self._restore,
@@ -282,18 +287,27 @@ class Auditor:
     async def _leave_alone(self, _proposal: Suspect | Remark) -> None:
         """Do nothing: it is only reported."""
 
+    async def _remove_link(self, proposal: RemoveLink) -> bool:
+        """Remove a link, unless a Join has made it its own since the look."""
+        endpoint_id = proposal.alias.removeprefix(LINK_MARK)
+        async with self._turns.turn(endpoint_id):
+            if self._switch.trace(endpoint_id).attached:
+                return False
+            return await self._links.remove(proposal.name, proposal.alias)
+
     async def _mend(self, proposal: MendLink) -> None:
         endpoint_id = proposal.endpoint_id
         async with self._turns.turn(endpoint_id):
             await self._links.mend(proposal.name, port_name(endpoint_id), link_alias(endpoint_id))
 
-    async def _restore(self, proposal: Restore) -> None:
+    async def _restore(self, proposal: Restore) -> bool:
         endpoint = self._remembered(proposal.endpoint_id)
         if endpoint is None:
             endpoint = await self._census.endpoint(proposal.network_id, proposal.endpoint_id, proposal.container)
-        if endpoint is not None:
-            network = await self._networks.get(endpoint.network_id)
-            await self._endpoints.restore_endpoint(network, endpoint, proposal.container)
+        if endpoint is None:
+            return False
+        network = await self._networks.get(endpoint.network_id)
+        return await self._endpoints.restore_endpoint(network, endpoint, proposal.container)
 
     def _remember(self, traces: Mapping[str, Trace], docker: rules.Docker | None) -> None:
         """Keep the records of endpoints for as long as Docker may have them, in case the switch loses them."""

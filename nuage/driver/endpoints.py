@@ -55,6 +55,9 @@ class LinkMaker(Protocol):
     async def create_pair(self, host_name: str, container_name: str, *, mac: str, mtu: int, alias: str) -> None:
         """Make a pair, or see that it is there."""
 
+    async def has_pair(self, host_name: str, alias: str) -> bool:
+        """Tell whether a pair is there, and is not about to be removed."""
+
     def remove_soon(self, host_name: str, alias: str) -> None:
         """Remove a pair in the background."""
 
@@ -167,14 +170,21 @@ class Endpoints:
             self._containers.forget(endpoint_id)
             await self._cleanup.finish(endpoint_id, partial(self._forget_endpoint, endpoint_id))
 
-    async def restore_endpoint(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
-        """Put back what the switch lacks of an endpoint that is in use, unless a call changed that meanwhile."""
+    async def restore_endpoint(self, network: Network, endpoint: Endpoint, container: Container | None) -> bool:
+        """Put back what the switch lacks of an endpoint that is in use.
+
+        Return whether that was to be done: a call may have changed it meanwhile. Leave and DeleteEndpoint remove the
+        link, even if the switch did not know the endpoint any more.
+        """
         async with self._turns.turn(endpoint.id):
-            if not self._switch.trace(endpoint.id).waiting:
-                known = container or self._containers.known(endpoint.id)
-                endpoint = await self._bound_again(network, endpoint)
-                await self._switch.adopt(endpoint, known)
-                await self._open(network, endpoint, known)
+            has_link = await self._links.has_pair(names.port_name(endpoint.id), names.link_alias(endpoint.id))
+            if not has_link or self._switch.trace(endpoint.id).waiting:
+                return False
+            known = container or self._containers.known(endpoint.id)
+            endpoint = await self._bound_again(network, endpoint)
+            await self._switch.adopt(endpoint, known)
+            await self._open(network, endpoint, known)
+            return True
 
     async def name_endpoint(self, endpoint_id: str, container: Container | None) -> None:
         """Tell the VRS the container of an endpoint that was attached without it.

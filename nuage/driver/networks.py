@@ -93,6 +93,18 @@ class Networks:
         async with self._turns.turn(network_id):
             await self._cleanup.finish(network_id, partial(self._forget_network, network_id))
 
+    async def forget_lost_network(self, network_id: str) -> bool:
+        """Forget a network that Docker has dropped without a word; return False if Docker has it.
+
+        Docker is asked here once more: Swarm makes a network anew, with the same id, for each task that comes to a host
+        where there was none.
+        """
+        async with self._turns.turn(network_id):
+            if not await self._is_gone(network_id):
+                return False
+            await self._cleanup.finish(network_id, partial(self._forget_network, network_id))
+            return True
+
     async def get(self, network_id: str) -> Network:
         """Return a network; one that was made on another host of the cluster is learnt from Docker."""
         network = self._switch.network(network_id)

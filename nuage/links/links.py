@@ -222,6 +222,17 @@ class Links:
         """
         await self._making.run(partial(veth.mend, name=name, host_name=host_name, alias=alias))
 
+    async def has_pair(self, host_name: str, alias: str) -> bool:
+        """Tell whether there is a pair with this host end that ``alias`` owns and that is not about to be removed.
+
+        Raises:
+            LinkError: The kernel refused.
+        """
+        if host_name in self._removals:
+            return False
+        link = await self._listing.run(lambda netlink: netlink.find(host_name))
+        return link is not None and link.alias == alias
+
     async def owned(self, mark: str) -> Mapping[str, Link]:
         """Return each link in this namespace whose alias starts with ``mark``, by its name.
 
