@@ -148,6 +148,11 @@ class CallTests(SynchronousTestCase):
             (outcome,) = world.done(world.docker.connect("second", "a"))
             self.assertEqual(outcome.ok, expected, outcome.message)
 
+    def test_a_container_that_is_not_there(self) -> None:
+        """The CLI takes a forced removal for done."""
+        forced, other = self.world.done(self.docker.remove("x"), self.docker.remove("x", force=False))
+        self.assertEqual((forced.code, other.code), (0, 1))
+
     def test_renaming_makes_no_call(self) -> None:
         self.world.ok(self.docker.run("a", "net"))
         before = len(self.world.heard)

@@ -266,8 +266,16 @@ class Docker:
 
     def remove(self, name: str, *, force: bool = True) -> Deferred[Outcome]:
         """``docker rm``, or ``docker rm -f``."""
-        words = f"rm {'-f ' if force else ''}{name}"
-        return self._on_container(words, name, lambda dockerd, one: dockerd.containers.remove(one, force=force))
+
+        async def remove(dockerd: Dockerd) -> None:
+            try:
+                await dockerd.containers.remove(dockerd.containers.find(name), force=force)
+            except DockerError as problem:
+                # The CLI takes a forced removal of what is not there for done.
+                if not (force and problem.status == 404):
+                    raise
+
+        return self._give(f"rm {'-f ' if force else ''}{name}", remove)
 
     def rename(self, name: str, new_name: str) -> Deferred[Outcome]:
         """``docker rename``."""
