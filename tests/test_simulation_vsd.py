@@ -115,6 +115,19 @@ class TwoHosts(VsdTestCase):
         self.centre.reactor.run_for(2)
         self.assertIn("c1 of second and c0 of host both have 10.21.59.77", self.centre.history.violations[0])
 
+    def test_a_daemon_that_tells_something_else(self) -> None:
+        """Of the addresses that it holds."""
+        self.do("run", "c1", "n1", "no", "")
+        self.centre.rest()
+        owners, world = self.centre._owners, self.centre.worlds[0]
+        assert owners is not None
+        told = self.centre.inspectors[0].learn("/ipam", 5.0)
+        owners.check_told(world, told)
+        self.assertEqual((len(told["held"]), self.centre.history.violations), (1, []))
+        owners.check_told(world, {**told, "held": [], "unheld": told["held"]})
+        self.assertIn("/ipam tells that [] are held", self.centre.history.violations[0])
+        self.assertIn("are unheld, and [] are", self.centre.history.violations[1])
+
     def test_what_is_anothers(self) -> None:
         """A daemon that gives back what another one holds is noticed."""
         self.do("run", "c1", "n1", "no", "", host=1)

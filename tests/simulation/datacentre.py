@@ -23,6 +23,8 @@ _AUDITS = 4
 #: Seconds after which no address is held that a crash left: the daemon looks every ten minutes, and needs to see one
 #: twice (nuage.ipam.leftovers).
 _LEFTOVERS = 1300.0
+#: Seconds within which a daemon has asked Docker and the VSD which addresses are used.
+_ASKING = 5.0
 #: Seconds within which Docker has removed all there is.
 _CLEARING = 300.0
 
@@ -118,6 +120,8 @@ class DataCentre:
     def _check_told(self) -> None:
         for world, inspector in zip(self.worlds, self.inspectors, strict=True):
             truth.check(world, inspector)
+            if self._owners is not None:
+                self._owners.check_told(world, inspector.learn("/ipam", _ASKING))
 
     def _wait(self) -> None:
         """Wait until what was left is repaired, and in some runs for as long as that may take."""

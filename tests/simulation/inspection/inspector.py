@@ -57,11 +57,11 @@ class Inspector:
         if self.follower is not None:
             self.follower.start()
 
-    def learn(self, path: str) -> Any:
-        """Ask now and wait for the answer; return what it says, None if there is none."""
+    def learn(self, path: str, seconds: float = _SOON) -> Any:
+        """Ask now and wait for the answer, so many seconds; return what it says, None if there is none."""
         told: list[Answer | None] = []
         self._ask(Question(path, told.append))
-        self._reactor.run_for(_SOON)
+        self._reactor.run_for(seconds)
         answer = told[0] if told else None
         if answer is None or answer.status != 200:
             self._violate(f"{path} is answered with {answer}")

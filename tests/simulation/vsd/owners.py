@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.vsd.directory import CREATE, DELETE, Change, Thing
 from nuage.ipam.marks import Mark
@@ -46,6 +46,24 @@ class Owners:
         """Check that each host holds what its containers use and nothing else, and where vPorts are."""
         for world, problem in [*self.problems(), *self._moved()]:
             self._violate(world, problem)
+
+    def check_told(self, world: World, told: Mapping[str, Any] | None) -> None:
+        """Check what a daemon tells of its addresses, once all is at rest.
+
+        Args:
+            world: That of the daemon.
+            told: What ``/ipam`` answers, None if it does not, which was noticed.
+        """
+        if told is None:
+            return
+        used, identity = self._used(world), _identity(world)
+        held = {address for address, mark in self._held(world).items() if mark.host == identity}
+        expected = {"held": held, "unused": held - used.keys(), "unheld": used.keys() - held}
+        for name, addresses in expected.items():
+            named = sorted((self._name_of(network), address) for network, address in addresses)
+            said = sorted((each["place"]["subnet"], each["address"]) for each in told[name])
+            if said != named:
+                self._violate(world, f"/ipam tells that {said} are {name}, and {named} are")
 
     def problems(self) -> Sequence[tuple[World, str]]:
         """Return what is held and not used, or used and not held, with the host."""
@@ -108,6 +126,19 @@ class Owners:
                 mark = Mark.parse(str(thing["externalID"]))
                 if mark is not None:
                     yield mark, thing
+
+    def _port(self, endpoint: Endpoint) -> Thing | None:
+        """Return the vPort of an endpoint."""
+        network, address = self._address(endpoint)
+        subnet = self._vsd.parts.directory.get(network)
+        assert subnet is not None
+        interface = self._vsd.parts.addresses.holder(subnet, address)
+        return None if interface is None else interface.place
+
+    def _name_of(self, network: str) -> str:
+        subnet = self._vsd.parts.directory.get(network)
+        assert subnet is not None
+        return subnet.name
 
     def _address(self, endpoint: Endpoint) -> _Address:
         place = PLACES[endpoint.network.name]
