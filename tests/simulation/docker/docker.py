@@ -117,6 +117,8 @@ class Docker:
         """Lose all that the daemon has on its disk, with the containers. It has to be away."""
         assert self.dockerd is None
         self._note("all of Docker's data is lost")
+        for container in self.store.containers.values():
+            container.process = False
         for sandbox in self.store.sandboxes.values():
             if sandbox.exists:
                 self._namespaces.destroy(sandbox.key)

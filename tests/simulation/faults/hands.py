@@ -41,6 +41,15 @@ def delete_record(world: World, which: float) -> None:
         _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
 
 
+def garble_record(world: World, which: float, garbage: str) -> None:
+    """Write something else into the record of a network."""
+    keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if _is_network(key))
+    if keys:
+        key = keys[int(which * len(keys))]
+        mutations = [["external_ids", "delete", ["set", [key]]], ["external_ids", "insert", ["map", [[key, garbage]]]]]
+        _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": mutations})
+
+
 def forget_address(world: World, which: float) -> None:
     """Have the VRS forget the address of a port, and resolve it again."""
     ports = sorted(_ports(world))
@@ -70,6 +79,10 @@ def _ports_of(row: Mapping[str, Any]) -> set[str]:
     return {ports} if isinstance(ports, str) else set(ports)
 
 
+def _is_network(key: str) -> bool:
+    return key.startswith(NETWORK_RECORD)
+
+
 def _is_record(key: str) -> bool:
     return key.startswith((NETWORK_RECORD, ENDPOINT_RECORD))
 
@@ -89,6 +102,9 @@ FAULTS: Mapping[str, Fault] = {
     "row deleted": Fault(do=delete_row, draw=_row, weight=2),
     "port deleted": Fault(do=delete_port, draw=lambda chance: (chance.fraction(),), weight=2),
     "record deleted": Fault(do=delete_record, draw=lambda chance: (chance.fraction(),)),
+    "record garbled": Fault(
+        do=garble_record, draw=lambda chance: (chance.fraction(), chance.pick(("", "{", "[]", "{}", '{"id": "x"}')))
+    ),
     "address forgotten": Fault(do=forget_address, draw=lambda chance: (chance.fraction(),)),
     "port refused": Fault(do=refuse_port, draw=lambda chance: (chance.fraction(), chance.delay(0.1, 20))),
 }

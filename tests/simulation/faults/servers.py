@@ -146,6 +146,14 @@ def kill_dockerd(world: World, seconds: float) -> None:
     _undo(world, seconds, lambda: start_dockerd(world))
 
 
+def lose_docker_data(world: World, seconds: float) -> None:
+    """Lose all that Docker has, containers included; it starts some seconds later with nothing."""
+    if world.docker.dockerd is not None:
+        world.docker.kill_dockerd()
+    world.docker.lose_data()
+    _undo(world, seconds, lambda: start_dockerd(world))
+
+
 def stop_dockerd(world: World, seconds: float) -> None:
     """End dockerd in order, and start it again some seconds later."""
     dockerd = world.docker.dockerd
@@ -202,6 +210,7 @@ FAULTS: Mapping[str, Fault] = {
     "controller lost": Fault(do=lose_controller, draw=lasting, weight=2),
     "agent hangs": Fault(do=hang_agent, draw=lasting, weight=2),
     "dockerd killed": Fault(do=kill_dockerd, draw=lasting, weight=3),
+    "Docker's data lost": Fault(do=lose_docker_data, draw=lasting),
     "dockerd stopped": Fault(do=stop_dockerd, draw=lasting, weight=2),
     "dockerd frozen": Fault(do=freeze_dockerd, draw=lasting, delays=lambda seconds: seconds),
 }

@@ -1,0 +1,109 @@
+"""What a stranger says to the daemon on its socket, which Docker would never say: each gets an answer, and no more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from tests.simulation.chance import Chance
+from tests.simulation.docker.answer import Answer
+from tests.simulation.docker.transport import BrokenConnection, Transport
+from tests.simulation.faults.fault import Fault
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+_SOCKET = "/run/docker/plugins/nuage.sock"
+#: Nobody has anything with this id.
+_ID = "f" * 64
+_INTERFACE = {"Address": "10.21.59.77/24", "AddressIPv6": "", "MacAddress": ""}
+_POOL = {"AddressSpace": "LocalDefault", "Gateway": "10.21.59.1/24", "Pool": "10.21.59.0/24"}
+
+
+def _endpoint(**changes: Any) -> dict[str, Any]:
+    return {"NetworkID": _ID, "EndpointID": _ID, "Interface": _INTERFACE, "Options": {}, **changes}
+
+
+def _network(generic: object, *pools: object, **changes: Any) -> dict[str, Any]:
+    options = {"com.docker.network.generic": generic}
+    return {"NetworkID": _ID, "IPv4Data": pools or [_POOL], "IPv6Data": [], "Options": options, **changes}
+
+
+_METHODS: Mapping[str, Sequence[object]] = {
+    "CreateNetwork": [
+        _network({}),
+        _network({"domain": "Domain"}),
+        _network({"organization": "Enterprise", "organisation": "Other", "user": "", "domain": "Domain", "zone": "Z"}),
+        _network({"no such option": "x", "com.docker.network.driver.mtu": "9"}),
+        _network({"organization": 7}),
+        _network({}, _POOL, _POOL),
+        _network({}, {**_POOL, "Gateway": "10.99.0.1/24"}),
+        _network({}, {**_POOL, "Pool": "0.0.0.0/0"}),
+        _network({}, {**_POOL, "Pool": ""}),
+        _network({}, "pool"),
+        _network({}, IPv4Data="pools"),
+        _network({}, IPv6Data=[{"Pool": "2001:db8::/64"}, {"Pool": "2001:db8:1::/64"}]),
+        _network([]),
+        _network({}, Options={"com.docker.network.internal": "perhaps"}),
+        {f"{n}": n for n in range(1000)},
+    ],
+    "CreateEndpoint": [
+        _endpoint(),
+        _endpoint(Interface={**_INTERFACE, "Address": "10.21.59.77/99"}),
+        _endpoint(Interface={**_INTERFACE, "MacAddress": "01:00:00:00:00:01"}),
+        _endpoint(Interface={**_INTERFACE, "MacAddress": "x"}),
+        _endpoint(Interface=[]),
+        _endpoint(Options="x"),
+        _endpoint(EndpointID=""),
+    ],
+    "Join": [_endpoint(), _endpoint(EndpointID="../..")],
+    "Leave": [_endpoint()],
+    "DeleteEndpoint": [_endpoint()],
+    "DeleteNetwork": [_endpoint()],
+    "EndpointOperInfo": [_endpoint()],
+    "AllocateNetwork": [_network({"a": "b"}), {"NetworkID": _ID, "Options": {"a": 1}}],
+    "FreeNetwork": [_endpoint()],
+    "DiscoverNew": [{"DiscoveryType": 1}],
+    "DiscoverDelete": [{"DiscoveryType": 1}],
+    "GwAllocCheck": [{"Options": {}}],
+    "NoSuchMethod": [{}],
+}
+#: What is no request of any method.
+_ANYWHERE = (b"", b"{", b"[]", b"7", b'{"NetworkID": "\\u0000"}', b"[" * 100_000, b"\xff\xfe", b'{"NetworkID": 7}')
+
+
+def say(world: World, method: str, body: bytes, patience: float) -> None:
+    """Send a request, and hang up after some seconds, answered or not."""
+    stranger = world.reactor.spawn("stranger")
+    transport = Transport(stranger, _SOCKET, lambda _data: None)
+    head = f"POST /NetworkDriver.{method} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    asked: Deferred[Answer] = Deferred.fromCoroutine(transport.ask(head.encode() + body))
+    asked.addCallbacks(lambda answer: _judge(world, method, body, answer), _unanswered)
+    world.reactor.callLater(patience, stranger.kill)
+
+
+def _judge(world: World, method: str, body: bytes, answer: Answer) -> None:
+    """See whether an answer is one: the daemon knows what it was asked, or says what is wrong with it."""
+    if answer.status >= 500 or not answer.whole or not isinstance(json.loads(answer.body), dict):
+        world.history.violate(
+            world.reactor.seconds(), "stranger", f"{method} {body[:200]!r} is answered with {answer.status}"
+        )
+
+
+def _unanswered(failure: Failure) -> None:
+    """Take it: the daemon may be away, or end meanwhile."""
+    failure.trap(BrokenConnection)
+
+
+def _draw(chance: Chance) -> tuple[str, bytes, float]:
+    method = chance.pick(tuple(_METHODS))
+    if chance.happens(0.3):
+        return method, chance.pick(_ANYWHERE), chance.delay(0, 30)
+    return method, json.dumps(chance.pick(_METHODS[method])).encode(), chance.delay(0, chance.pick((0.01, 30)))
+
+
+FAULTS: Mapping[str, Fault] = {"nonsense": Fault(do=say, draw=_draw, weight=4)}
