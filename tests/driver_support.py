@@ -17,6 +17,7 @@ from nuage.driver.turns import Turns
 from nuage.errors import DockerUnavailable, LinkError
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
+from nuage.links.veth import GROUP, Link
 from nuage.model import Container, Endpoint, NetworkRequest
 from nuage.ovsdb.client import OvsdbClient
 from nuage.vrs.switch import Switch
@@ -60,11 +61,13 @@ def endpoint_body(**changes: Any) -> dict[str, Any]:
 class NotedLinks:
     """Links that are not made: ``made`` holds those that would be there, by the host end's name.
 
-    Those that an earlier daemon made would be there as well, unless they are ``removed``.
+    Those that an earlier daemon made would be there as well, unless they are ``removed``. Those that are ``used`` carry
+    traffic.
     """
 
     made: dict[str, Mapping[str, Any]] = attrs.field(factory=dict)
     removed: set[str] = attrs.field(factory=set)
+    used: set[str] = attrs.field(factory=set)
     failure: LinkError | None = None
 
     async def create_pair(self, host_name: str, container_name: str, *, mac: str, mtu: int, alias: str) -> None:
@@ -74,9 +77,14 @@ class NotedLinks:
         self.removed.discard(host_name)
         self.made[host_name] = {"container_name": container_name, "mac": mac, "mtu": mtu, "alias": alias}
 
-    async def has_pair(self, host_name: str, _alias: str) -> bool:
-        """Tell whether a pair was not removed."""
-        return host_name not in self.removed
+    async def pair(self, host_name: str, alias: str) -> Link | None:
+        """Return a pair that was not removed."""
+        if host_name in self.removed:
+            return None
+        carrier = host_name in self.used
+        return Link(
+            name=host_name, index=7, alias=alias, group=GROUP, mac="", mtu=1450, up=True, carrier=carrier, peer=8
+        )
 
     def remove_soon(self, host_name: str, alias: str) -> None:
         """Note that a pair is gone."""

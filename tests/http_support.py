@@ -280,6 +280,10 @@ class MemorySwitch:
         endpoints = filter(None, map(self.endpoint, self.endpoints_of(network.id)))
         return {each.id for each in endpoints if each.address and each.address.ip in addresses}
 
+    def strays(self, _network: Network, _addresses: Addresses) -> set[str]:
+        """Return none."""
+        return set()
+
     async def remember_endpoint(self, endpoint: Endpoint) -> None:
         """See nuage.vrs.switch.Switch."""
         for text in (endpoint.mac, *endpoint.options, *endpoint.options.values()):

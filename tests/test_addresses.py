@@ -139,6 +139,16 @@ class Reassigned(DriverTestCase):
         await self.attached(_create(NEW, "10.21.59.2", "fd00:59::2"))
         assert self.known() == {"b" * 64, "c" * 64, "e" * 64, NEW}
 
+    async def test_of_one_whose_network_is_gone(self) -> None:
+        """Docker lost all that it had, and the network was made anew. A container that runs all the same stays."""
+        await self.attached(_create(OLD))
+        await self.attached(_create("b" * 64, "10.21.59.3"))
+        self.plugin.links.used.add(names.port_name("b" * 64))
+        await self.plugin.driver.create_network(network_request(NetworkID=OTHER_NETWORK, IPv6Data=POOL_V6))
+        await self.plugin.driver.create_endpoint(_create(NEW, network_id=OTHER_NETWORK))
+        await self.plugin.driver.create_endpoint(_create("c" * 64, "10.21.59.3", network_id=OTHER_NETWORK))
+        assert self.known() == {"b" * 64, NEW, "c" * 64}
+
     async def test_its_own_repetition(self) -> None:
         """A CreateEndpoint that comes again after the Join changes nothing."""
         await self.attached(_create(NEW))

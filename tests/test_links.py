@@ -314,14 +314,14 @@ class RealKernel(TestCase):
         self.assertIsNone(self.find(HOST))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    async def test_whether_a_pair_is_there(self) -> None:
+    async def test_one_pair(self) -> None:
         """One that is about to be removed is not, nor is another's."""
-        self.assertFalse(await self.links.has_pair(HOST, ALIAS))
+        self.assertIsNone(await self.links.pair(HOST, ALIAS))
         await self.create()
-        self.assertTrue(await self.links.has_pair(HOST, ALIAS))
-        self.assertFalse(await self.links.has_pair(HOST, OTHER))
+        self.assertEqual(await self.links.pair(HOST, ALIAS), self.found(HOST))
+        self.assertIsNone(await self.links.pair(HOST, OTHER))
         self.links.remove_soon(HOST, ALIAS)
-        self.assertFalse(await self.links.has_pair(HOST, ALIAS))
+        self.assertIsNone(await self.links.pair(HOST, ALIAS))
         await self.links.drained()
 
     async def test_creation_waits_for_a_removal_of_the_same_link(self) -> None:

@@ -41,6 +41,17 @@ class PlansTest(SynchronousTestCase):
         )
         self.assertEqual(announced, [])
 
+    def test_networks_that_are_made_anew(self) -> None:
+        """What is left of containers that Docker has lost stands in nobody's way."""
+        self.carry_out(
+            Step(1, "network create", ("n1",)),
+            Step(5, "run", ("c1", "n1", "no", "web")),
+            Step(30, "Docker's data lost", (1.0,)),
+            # Before an audit may act upon it.
+            Step(33, "network create", ("n1",)),
+            Step(35, "run", ("c2", "n1", "no", "web")),
+        )
+
     def announced_without_docker(self) -> list[str]:
         """Return the list of ports that will be announced of endpoints which Docker does not have."""
         announced: list[str] = []

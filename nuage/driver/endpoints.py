@@ -42,6 +42,7 @@ from nuage.driver.resolution import check_resolution, unresolved
 from nuage.driver.turns import Turns
 from nuage.errors import NuageError, Refused, SwitchError, VsdUnavailable
 from nuage.libnetwork.payloads import CreateEndpoint
+from nuage.links.veth import Link
 from nuage.model import Container, Endpoint, Network
 from nuage.vrs.errors import NotConnected, NotResolved
 from nuage.vrs.policy import ORCHESTRATION_ID, check_labels, named_policy
@@ -55,8 +56,8 @@ class LinkMaker(Protocol):
     async def create_pair(self, host_name: str, container_name: str, *, mac: str, mtu: int, alias: str) -> None:
         """Make a pair, or see that it is there."""
 
-    async def has_pair(self, host_name: str, alias: str) -> bool:
-        """Tell whether a pair is there, and is not about to be removed."""
+    async def pair(self, host_name: str, alias: str) -> Link | None:
+        """Return the host end of a pair, None if it is not there or is about to be removed."""
 
     def remove_soon(self, host_name: str, alias: str) -> None:
         """Remove a pair in the background."""
@@ -177,8 +178,7 @@ class Endpoints:
         link, even if the switch did not know the endpoint any more.
         """
         async with self._turns.turn(endpoint.id):
-            has_link = await self._links.has_pair(names.port_name(endpoint.id), names.link_alias(endpoint.id))
-            if not has_link or self._switch.trace(endpoint.id).waiting:
+            if await self._link(endpoint.id) is None or self._switch.trace(endpoint.id).waiting:
                 return False
             known = container or self._containers.known(endpoint.id)
             endpoint = await self._bound_again(network, endpoint)
@@ -364,9 +364,17 @@ class Endpoints:
         Docker would not give it away if they were alive: it lost them in a crash, and tells nobody. Their ports would
         keep the VRS from resolving the new one. Each is removed in its own turn, before the new endpoint's turn: a call
         that waits for one turn while it holds another could wait forever.
+
+        Endpoints of a network that is gone, where this one is now, are removed unless a container uses them: a Docker
+        that lost its cluster store still runs them.
         """
         addresses = [interface.ip for interface in (request.address, request.address_v6) if interface]
-        for older in sorted(self._switch.holders(network, addresses) - {request.endpoint_id}):
+        older_ones = self._switch.holders(network, addresses) - {request.endpoint_id}
+        for stray in sorted(self._switch.strays(network, addresses)):
+            link = await self._link(stray)
+            if link is None or not link.carrier:
+                older_ones.add(stray)
+        for older in sorted(older_ones):
             self._log.info(
                 "endpoint={older} is removed: Docker gives its address to endpoint={newer}",
                 older=older[:12],
@@ -385,6 +393,9 @@ class Endpoints:
             await self._switch.unplug(endpoint_id)
         finally:
             self._remove_link(endpoint_id)
+
+    async def _link(self, endpoint_id: str) -> Link | None:
+        return await self._links.pair(names.port_name(endpoint_id), names.link_alias(endpoint_id))
 
     def _remove_link(self, endpoint_id: str) -> None:
         self._links.remove_soon(names.port_name(endpoint_id), names.link_alias(endpoint_id))

@@ -222,16 +222,16 @@ class Links:
         """
         await self._making.run(partial(veth.mend, name=name, host_name=host_name, alias=alias))
 
-    async def has_pair(self, host_name: str, alias: str) -> bool:
-        """Tell whether there is a pair with this host end that ``alias`` owns and that is not about to be removed.
+    async def pair(self, host_name: str, alias: str) -> Link | None:
+        """Return this host end if ``alias`` owns it; None if there is none, or if it is about to be removed.
 
         Raises:
             LinkError: The kernel refused.
         """
         if host_name in self._removals:
-            return False
+            return None
         link = await self._listing.run(lambda netlink: netlink.find(host_name))
-        return link is not None and link.alias == alias
+        return link if link is not None and link.alias == alias else None
 
     async def owned(self, mark: str) -> Mapping[str, Link]:
         """Return each link in this namespace whose alias starts with ``mark``, by its name.

@@ -33,7 +33,25 @@ def holders(cache: Cache, bridge_ids: Mapping[str, str], network: Network, addre
         for endpoint_id, record in _records(cache, bridge_ids, network.id)
         if any(text in record for text in texts) and _tells_one_of(addresses, record, network.id)
     }
-    return recorded | {found for address in addresses for found in _left_at_vrs(cache, network, address)}
+    return recorded | {found for found, network_id in _left_at_vrs(cache, network, addresses) if network_id is None}
+
+
+def strays(cache: Cache, bridge_ids: Mapping[str, str], network: Network, addresses: Addresses) -> set[str]:
+    """Return the ids of endpoints that have one of some addresses at the network's place, and whose network is gone.
+
+    Docker lost that network with all its data, and somebody made it anew.
+
+    Args:
+        cache: The mirrored tables.
+        bridge_ids: What is kept at the bridge.
+        network: The network that is there now.
+        addresses: IPv4 and IPv6 addresses.
+    """
+    return {
+        found
+        for found, network_id in _left_at_vrs(cache, network, addresses)
+        if network_id is not None and tables.NETWORK_RECORD + network_id not in bridge_ids
+    }
 
 
 def _records(cache: Cache, bridge_ids: Mapping[str, str], network_id: str) -> Iterator[tuple[str, str]]:
@@ -56,11 +74,15 @@ def _tells_one_of(addresses: Addresses, record: str, network_id: str) -> bool:
     return endpoint.network_id == network_id and not told.isdisjoint(addresses)
 
 
-def _left_at_vrs(cache: Cache, network: Network, address: IPv4Address | IPv6Address) -> Iterator[str]:
-    """Yield endpoints whose port or marks somebody removed by hand. The place told to the VRS shows the network."""
-    for port in cache[tables.NUAGE_PORT].where("metadata", str(address), tables.STATIC_IP):
-        interface = cache[tables.INTERFACE].find("name", port["name"])
-        if interface is None or tables.NETWORK not in ids_of(interface):
+def _left_at_vrs(cache: Cache, network: Network, addresses: Addresses) -> Iterator[tuple[str, str | None]]:
+    """Yield the endpoints that the VRS was told of at the network's place, each with the network that its marks name.
+
+    That is None if somebody removed its port or its marks by hand.
+    """
+    for address in addresses:
+        for port in cache[tables.NUAGE_PORT].where("metadata", str(address), tables.STATIC_IP):
+            interface = cache[tables.INTERFACE].find("name", port["name"])
+            network_id = None if interface is None else ids_of(interface).get(tables.NETWORK)
             for entity in cache[tables.NUAGE_VM].where("ports", frozenset({str(port["name"])})):
                 if is_ours(entity) and location_of(port, entity) == network.location():
-                    yield str(entity["vm_uuid"])
+                    yield str(entity["vm_uuid"]), network_id

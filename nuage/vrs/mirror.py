@@ -13,7 +13,7 @@ from nuage.model import Endpoint, Network
 from nuage.names import port_name
 from nuage.ovsdb.client import Cache, OvsdbClient, Row
 from nuage.vrs import tables
-from nuage.vrs.addresses import Addresses, holders
+from nuage.vrs.addresses import Addresses, holders, strays
 from nuage.vrs.records import Records
 from nuage.vrs.views import (
     Attachment,
@@ -90,6 +90,10 @@ class Mirror:
     def holders(self, network: Network, addresses: Addresses) -> set[str]:
         """Return the ids of the network's endpoints that have one of some addresses, whatever is left of them."""
         return holders(self.cache, self._bridge_ids(), network, addresses)
+
+    def strays(self, network: Network, addresses: Addresses) -> set[str]:
+        """Return the ids of endpoints that have one of some addresses where the network is, and whose own is gone."""
+        return strays(self.cache, self._bridge_ids(), network, addresses)
 
     def attachment(self, endpoint_id: str) -> Attachment | None:
         """Return where the endpoint is attached, None if it is not."""
