@@ -99,7 +99,7 @@ class Attaching:
         """Take a running container out of a network.
 
         Raises:
-            DockerError: It is not in it, or another one cannot become its gateway.
+            DockerError: It is not in it, or the driver is not to be had.
         """
         sandbox = container.sandbox
         ours = (each for each in network.endpoints.values() if each.sandbox is not None and each.sandbox is sandbox)

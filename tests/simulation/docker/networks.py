@@ -127,8 +127,8 @@ class Networks:
                 raise DockerError(
                     f"error while removing network: network {network.name} id {network.id} has active endpoints", 403
                 )
-            await self._told("deleting network", network.name, (await self.driver(network)).delete_network(network))
             await self._leases.give_back_pools(network)
+            await self._told("deleting network", network.name, (await self.driver(network)).delete_network(network))
             del self._store.networks[network.id]
         self._locks.forget(network.id)
 

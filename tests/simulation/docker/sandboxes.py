@@ -67,10 +67,10 @@ class Sandboxes:
                 raise
 
     async def leave(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
-        """Detach a sandbox from an endpoint.
+        """Detach a sandbox from an endpoint. What drivers say against it is only logged.
 
         Raises:
-            DockerError: Another endpoint cannot become the gateway.
+            DockerError: The driver of the endpoint is not to be had.
         """
         async with self._locks[sandbox.id]:
             driver = await self._networks.driver(endpoint.network)
@@ -84,7 +84,7 @@ class Sandboxes:
             await self._told(f"driver error disconnecting container {endpoint.name}", driver, endpoint)
             self._take_out(endpoint, sandbox)
             if was_gateway and sandbox.gateway is not None:
-                await self._program(sandbox.gateway, sandbox)
+                await self._program_again(sandbox.gateway, sandbox, "no other gateway")
 
     def enter(self, sandbox: Sandbox) -> None:
         """Move all links into the namespace, which the container's process has made now.
@@ -144,7 +144,7 @@ class Sandboxes:
                 await self._program(endpoint, sandbox)
             except DockerError:
                 if former is not None:
-                    await self._program_again(former, sandbox)
+                    await self._program_again(former, sandbox, "failed to roll back")
                 raise
 
     async def _program(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
@@ -156,11 +156,12 @@ class Sandboxes:
                 f"{problem}"
             ) from None
 
-    async def _program_again(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
+    async def _program_again(self, endpoint: Endpoint, sandbox: Sandbox, what: str) -> None:
+        """Give the way out to an endpoint that was there before."""
         try:
             await self._program(endpoint, sandbox)
         except DockerError as problem:
-            self._warn(f"failed to roll back: {problem}")
+            self._warn(f"{what}: {problem}")
 
     async def _told(self, what: str, driver: Driver, endpoint: Endpoint) -> None:
         try:
