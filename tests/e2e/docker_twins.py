@@ -1,0 +1,201 @@
+"""The simulated Docker host and a real one, which are given the same commands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from lab.shell import NeverHappened, wait_until
+from tests.e2e.bare_host import DRIVER, BareHost
+from tests.e2e.host_support import ROOT, demand_programs, of_this_run
+from tests.simulation.chance import Chance
+from tests.simulation.docker.cli import carry_out
+from tests.simulation.docker.commands import Outcome
+from tests.simulation.docker.docker import Docker
+from tests.simulation.docker.dockerd import Settings
+from tests.simulation.docker.releases import RELEASES
+from tests.simulation.docker.small_plugin import SmallPlugin, SmallPluginFactory
+from tests.simulation.history import History
+from tests.simulation.reactor import SimReactor
+
+#: The fields of a call whose values are drawn.
+_IDS = ("NetworkID", "EndpointID", "SandboxKey")
+#: Seconds in which the real one's last calls come, after a command has ended.
+_LATE = 5.0
+
+Calls = Sequence[tuple[str, Any]]
+
+
+@attrs.frozen
+class Seen:
+    """What a command led to: how it ended, and the calls of the plugin as lines of text."""
+
+    code: int
+    message: str
+    calls: str
+
+
+class _Ordered(Chance):
+    """Draws the networks of a container in the order in which the real Docker took them."""
+
+    order: Sequence[str] = ()
+
+    def shuffled(self, items: Sequence[Any]) -> list[Any]:
+        """See Chance."""
+        return sorted(items, key=lambda each: self.order.index(each) if each in self.order else len(self.order))
+
+
+class Simulated:
+    """The simulated Docker host."""
+
+    def __init__(self) -> None:
+        self.reactor = SimReactor(Chance(1))
+        self.chance = _Ordered(1)
+        release = RELEASES[os.environ.get("LAB_DOCKER", "")]
+        self.docker = Docker(self.reactor, self.chance, History(), Settings(release=release, plugin=DRIVER))
+        self.heard: list[tuple[str, Any]] = []
+        plugin = SmallPlugin(lambda method, request: self.heard.append((method, request)))
+        self.reactor.spawn("plugin").listenUNIX(self.docker.settings.plugin_socket, SmallPluginFactory(plugin))
+        self.docker.start_dockerd()
+
+    def command(self, words: Sequence[str]) -> Outcome:
+        """Carry a command out."""
+        outcomes: list[Outcome] = []
+        carry_out(self.docker, words).addCallback(outcomes.append)
+        assert self.reactor.run_until(lambda: bool(outcomes), 600), f"{words} does not end"
+        # Some commands come back before their last call.
+        self.reactor.run_for(10)
+        return outcomes[0]
+
+    def end(self) -> None:
+        """End dockerd with SIGTERM, and wait until it has ended."""
+        self.docker.stop_dockerd()
+        assert self.reactor.run_until(lambda: self.docker.dockerd is None, 60)
+
+
+class _Names:
+    """Gives networks and endpoints names that are the same in both Dockers."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def readable(self, calls: Calls) -> str:
+        """Return calls as lines of text."""
+        return "\n".join(self._line(*call) for call in calls)
+
+    def _line(self, method: str, request: Any) -> str:
+        if request is None:
+            return method
+        told = {key: self._name(key, value) if key in _IDS else value for key, value in request.items()}
+        return f"{method} {json.dumps(told, sort_keys=True)}"
+
+    def _name(self, key: str, value: str) -> str:
+        count = sum(name.startswith(key) for name in self._names.values())
+        return self._names.setdefault(value, f"{key} {count}")
+
+
+class Twins:
+    """Both hosts. The real one is started, and removed when the tests are over.
+
+    Attributes:
+        agree: Whether they have done the same so far. Later commands to those that do not would tell nothing.
+    """
+
+    def __init__(self) -> None:
+        self.real = of_this_run(ROOT, "e2e-bare-", lambda name: BareHost(name, ROOT))
+        self.real.start()
+        self.simulated = Simulated()
+        self.agree = True
+        self._names = (_Names(), _Names())
+        self._compared = 0
+
+    def command(self, words: Sequence[str]) -> tuple[Seen, Seen]:
+        """Give both a command; return what it led to in the simulated one and in the real one."""
+        real = self.real.command(words)
+        self.simulated.chance.order = self._order()
+        simulated = self.simulated.command(words)
+        ours, theirs = self.calls()
+        names, other_names = self._names
+        return (
+            Seen(simulated.code, simulated.message, names.readable(ours)),
+            Seen(real.returncode, real.stderr, other_names.readable(theirs)),
+        )
+
+    def calls(self) -> tuple[Calls, Calls]:
+        """Return the calls of the simulated one and of the real one since the last time."""
+        ours = self.simulated.heard[self._compared :]
+        with contextlib.suppress(NeverHappened):
+            wait_until("the calls are there", lambda: len(self.real.calls()) >= self._compared + len(ours), _LATE)
+        theirs = self.real.calls()[self._compared :]
+        self._compared += len(ours)
+        return ours, theirs
+
+    def _order(self) -> list[str]:
+        """Return the names of networks in which the real one has just made endpoints, in order."""
+        networks = self.simulated.docker.store.networks.values()
+        by_pool = {str(network.pools[0].pool.subnet): network.name for network in networks}
+        calls = self.real.calls()
+        pools = {
+            request["NetworkID"]: request["IPv4Data"][0]["Pool"]
+            for method, request in calls
+            if method.endswith(".CreateNetwork")
+        }
+        made = [request for method, request in calls[self._compared :] if method.endswith(".CreateEndpoint")]
+        return [by_pool[pools[request["NetworkID"]]] for request in made]
+
+
+class TwinsTestCase(SynchronousTestCase):
+    """A test of both, which all tests share. It removes what it has made."""
+
+    timeout = 300
+    maxDiff = None
+
+    def setUp(self) -> None:
+        """Start both, unless they run."""
+        demand_programs()
+        self.twins = _twins()
+        self.story: list[str] = []
+
+    def tearDown(self) -> None:
+        """Remove all containers and networks, which is compared as well."""
+        store = self.twins.simulated.docker.store
+        if self.twins.agree:
+            for container in list(store.containers.values()):
+                self.compare("rm", "-f", container.name)
+            for network in list(store.networks.values()):
+                self.compare("network", "rm", network.name)
+
+    def compare(self, *words: str) -> None:
+        """Give both a command, and assert that it leads to the same."""
+        self.twins.agree = False
+        self.story.append(" ".join(words))
+        ours, theirs = self.twins.command(words)
+        told = "\n".join(("after", *self.story, "real:", theirs.message, "simulated:", ours.message))
+        self.assertEqual(ours.calls, theirs.calls, told)
+        self.assertEqual(ours.code, theirs.code, told)
+        if ours.code:
+            self._same_reason(ours.message, theirs.message, told)
+        self.twins.agree = True
+
+    def _same_reason(self, ours: str, theirs: str, told: str) -> None:
+        """Assert that what the plugin said is in both messages, or in none."""
+        for remark in (" here", "not found"):
+            self.assertEqual(remark in ours, remark in theirs, told)
+
+
+_running: list[Twins] = []
+
+
+def _twins() -> Twins:
+    """Return those that run, or new ones once they do not agree any more."""
+    if _running and not _running[0].agree:
+        _running.pop().real.remove()
+    if not _running:
+        _running.append(Twins())
+    return _running[0]
