@@ -146,12 +146,17 @@ class Owners:
         return subnet.id, endpoint.address.partition("/")[0]
 
     def _moved(self) -> Iterator[tuple[World, str]]:
-        """Yield the vPorts that are not in the policy group that an administrator has put them into."""
-        for identity, group in self._vsd.moved.items():
-            port = self._vsd.parts.directory.get(identity)
-            groups = [] if port is None else [each.name for each in port.members["policygroups"].values()]
-            if port is not None and groups != [group]:
-                yield self._worlds[0], f"vPort {port.name} was moved to {group}, and is in {groups}"
+        """Yield the containers whose vPort is not in their policy group, or in that which an administrator chose."""
+        for world in self._worlds:
+            for endpoint, container in world.docker.attached().items():
+                port = self._port(endpoint) if endpoint.address else None
+                if port is None:
+                    yield world, f"{container.name} has no vPort at the VSD"
+                    continue
+                wanted = self._vsd.moved.get(port.id, group_of(endpoint, container))
+                groups = [each.name for each in port.members["policygroups"].values()]
+                if groups != ([wanted] if wanted else []):
+                    yield world, f"the vPort of {container.name} is to be in {wanted}, and is in {groups}"
 
     def _violate(self, world: World, what: str) -> None:
         world.history.violate(world.reactor.seconds(), "invariant", what)
