@@ -55,6 +55,19 @@ def create_network(world: World, name: str) -> object:
         world.docker.create_network(name, pools=pools, ipam=plugin, ipam_options=place.options())
 
 
+def create_network_with(world: World, name: str, what: str) -> object:
+    """``docker network create`` with something that not each network has, where Docker's IPAM gives the addresses."""
+    if world.vsd is not None:
+        return create_network(world, name)
+    place = PLACES[name]
+    pools = [PoolRequest(subnet=place.pool, gateway=place.gateway)]
+    if what == "ipv6":
+        pools.append(PoolRequest(subnet=f"fd00:{name[1:]}::/64"))
+    options = place.options() | ({"com.docker.network.driver.mtu": "1400"} if what == "mtu" else {})
+    internal = what == "internal"
+    return world.docker.create_network(name, options=options, pools=pools, internal=internal, ipv6=what == "ipv6")
+
+
 def run(world: World, container: str, network: str, restart: str, group: str) -> object:
     """``docker run``. A group is a label, or with a plus an option of the endpoint."""
     group, _, as_option = group.partition("+")
@@ -78,6 +91,7 @@ def crash(world: World, container: str) -> None:
 
 DEEDS: Mapping[str, Callable[..., Any]] = {
     "network create": create_network,
+    "network create with": create_network_with,
     "network rm": lambda world, name: world.docker.remove_network(name),
     "run": run,
     "run with an address": run_with_address,

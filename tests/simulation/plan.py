@@ -72,6 +72,8 @@ _COMMANDS: Mapping[str, tuple[int, _Draw]] = {
 _NETWORK_COMMANDS = ("network rm", "network create", "network create")
 #: Part of the commands that are about networks.
 _ABOUT_NETWORKS = 0.04
+#: Part of the networks that have something special.
+_SPECIAL = 0.3
 
 
 def draw_plan(chance: Chance, faults: Callable[[Chance, Sequence[float]], Sequence[Step]]) -> list[Step]:
@@ -86,12 +88,20 @@ def draw_plan(chance: Chance, faults: Callable[[Chance, Sequence[float]], Sequen
         networks=[f"n{number}" for number in range(1, chance.number(1, 3) + 1)],
         containers=[f"c{number}" for number in range(1, chance.number(1, 12) + 1)],
     )
-    steps = [Step(chance.delay(0, 5), "network create", (name,)) for name in names.networks]
+    steps = [_network_step(chance, name) for name in names.networks]
     # Much at once, or little in a long time.
     times = sorted(chance.delay(2, horizon) for _ in range(chance.number(3, 120)))
     steps += _commands(chance, names, times)
     steps += faults(chance.part("faults"), [step.time for step in steps])
     return sorted(steps, key=lambda step: step.time)
+
+
+def _network_step(chance: Chance, name: str) -> Step:
+    """Draw the making of a network at the beginning."""
+    time = chance.delay(0, 5)
+    if chance.happens(_SPECIAL):
+        return Step(time, "network create with", (name, chance.pick(("ipv6", "internal", "mtu"))))
+    return Step(time, "network create", (name,))
 
 
 def _commands(chance: Chance, names: Names, times: Sequence[float]) -> Iterator[Step]:

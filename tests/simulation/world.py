@@ -46,6 +46,8 @@ _AUDITS, _QUIET = 4, 70.0
 _CLEARING = 300.0
 #: Part of the worlds whose containers outlive dockerd.
 _LIVE_RESTORE = 0.4
+#: What a database server may not know: the newer forms of monitors.
+_UNKNOWN = ((), (), ("monitor_cond_since",), ("monitor_cond_since", "monitor_cond"))
 _TOPOLOGY = load(Path(lab.__file__).with_name("topology.yaml"))
 
 
@@ -89,6 +91,7 @@ class World:
             scope="local",
             label_policy=settings.pick(("strict", "strict", "late")),
             audit_interval=settings.pick((1.0, 5.0, 30.0)),
+            resolve_timeout=settings.pick((10.0, 10.0, 10.0, 0.0)),
         )
         self.config = config if vsd is None else attrs.evolve(config, **vsd.configuration)
         self.faults_end = self.clock_error = 0.0
@@ -103,6 +106,7 @@ class World:
             self.database,
             lambda name: self.kernel.find(name) is not None,
         )
+        self.database.unknown = settings.pick(_UNKNOWN)
         self.kernel.watch(self.switch_daemon.device_changed)
         policy = Places(_TOPOLOGY) if vsd is None else vsd.controller
         self.vrs_agent = VrsAgent(self.reactor, chance.part("vrs"), self.history, self.database, policy, name)

@@ -54,6 +54,8 @@ class Database:
         self._hanging = False
         #: Seconds, from and to, until a client is told what somebody else has changed.
         self.telling_delay = (0.0, 0.002)
+        #: Methods that it does not know, as an older one does not.
+        self.unknown: Sequence[str] = ()
         self.store = self._empty()
         #: Tells one run of the server from another.
         self.server_id = ""

@@ -25,6 +25,7 @@ class Owner(Protocol):
 
     store: Store
     server_id: str
+    unknown: Sequence[str]
 
     def joined(self, session: Session) -> None:
         """A connection stands."""
@@ -121,7 +122,7 @@ class Session(TwistedProtocol):
             self._answer(id_, method, params)
 
     def _answer(self, id_: Any, method: str, params: list[Any]) -> None:
-        answer = _METHODS.get(method)
+        answer = None if method in self._owner.unknown else _METHODS.get(method)
         try:
             if answer is None:
                 raise Refused("unknown method")

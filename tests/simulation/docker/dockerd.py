@@ -175,7 +175,7 @@ class Dockerd:
 
     async def _look_at_the_living(self) -> None:
         if self._settings.release.looks_when_restored:
-            for sandbox in self._store.sandboxes.values():
+            for sandbox in list(self._store.sandboxes.values()):
                 await self.sandboxes.look(sandbox)
 
     def _end(self, container: Container) -> None:

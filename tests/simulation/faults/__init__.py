@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tests.simulation.chance import Chance
-from tests.simulation.faults import daemon, hands, host, links, nonsense, power, servers
+from tests.simulation.faults import daemon, garbage, hands, host, links, nonsense, power, servers
 from tests.simulation.faults.fault import Fault
 from tests.simulation.faults.vsd import VSD_FAULTS
 from tests.simulation.plan import Step
@@ -16,6 +16,7 @@ _ALL: Mapping[str, Fault] = {
     **host.FAULTS,
     **hands.FAULTS,
     **links.FAULTS,
+    **garbage.FAULTS,
     **nonsense.FAULTS,
     **power.FAULTS,
 }

@@ -11,6 +11,8 @@ from twisted.python.failure import Failure
 
 from tests.simulation.chance import Chance
 from tests.simulation.docker.answer import Answer
+from tests.simulation.docker.commands import Outcome
+from tests.simulation.docker.store import PoolRequest
 from tests.simulation.docker.transport import BrokenConnection, Transport
 from tests.simulation.faults.fault import Fault
 
@@ -106,4 +108,31 @@ def _draw(chance: Chance) -> tuple[str, bytes, float]:
     return method, json.dumps(chance.pick(_METHODS[method])).encode(), chance.delay(0, chance.pick((0.01, 30)))
 
 
-FAULTS: Mapping[str, Fault] = {"nonsense": Fault(do=say, draw=_draw, weight=4)}
+#: Options with which no network is made: one is wrong, or one is missing.
+_WRONG: Sequence[Mapping[str, str]] = (
+    {},
+    {"organisation": "Enterprise", "domain": "Domain"},
+    {"organization": "Enterprise", "user": "admin", "domain": "Domain", "zone": "Zone"},
+    {"organization": "Enterprise", "user": "admin", "domain": "Domain", "Domain": "Other"},
+    {"organization": "Enterprise", "user": "admin", "domain": "a\nb", "zonne": "Zone", "subnet": ""},
+    {"organization": "Enterprise", "user": "admin", "domain": "Domain", "com.docker.network.driver.mtu": "60"},
+    {f"option{number}": "x" for number in range(200)},
+)
+
+
+def misspell(world: World, which: int) -> None:
+    """``docker network create`` with options that do not make a network."""
+    pool = PoolRequest(subnet="10.99.0.0/24")
+    creation = world.docker.create_network("misspelt", options=_WRONG[which], pools=[pool])
+    creation.addCallback(lambda outcome: _refused(world, outcome))
+
+
+def _refused(world: World, outcome: Outcome) -> None:
+    if outcome.ok:
+        world.history.violate(world.reactor.seconds(), "user", "a network is made with options that are wrong")
+
+
+FAULTS: Mapping[str, Fault] = {
+    "nonsense": Fault(do=say, draw=_draw, weight=4),
+    "network misspelt": Fault(do=misspell, draw=lambda chance: (chance.number(0, len(_WRONG) - 1),)),
+}
