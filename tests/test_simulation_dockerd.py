@@ -64,6 +64,36 @@ class DaemonTests(SynchronousTestCase):
         self.assertEqual(world.heard[since:], [])
         self.assertEqual(world.result(world.client().networks(bool)), [])
 
+    def test_the_removal_of_a_network_that_a_kill_cuts_off(self) -> None:
+        """Is done by the next daemon; only the oldest release knows that the pool was given back."""
+        again = ["ReleaseAddress", "ReleasePool", "DeleteNetwork"]
+        for release, expected in ((DOCKER_20_10, again[2:]), (DOCKER_26_1, again), (DOCKER_28_5, again)):
+            world = World(release=release)
+            world.ok(world.docker.create_network("net", ipam="nuage"))
+            world.instead["DeleteNetwork"] = hang
+            world.docker.remove_network("net")
+            world.until("DeleteNetwork")
+            world.docker.kill_dockerd()
+            since = len(world.heard)
+            world.docker.start_dockerd()
+            world.reactor.run_for(10)
+            methods = [each for each in world.methods(since) if each in again]
+            self.assertEqual((methods, world.docker.store.networks), (expected, {}), release.version)
+
+    def test_a_network_is_removed_whose_plugin_is_away(self) -> None:
+        """A daemon that has not met the plugin yet forgets the network, and the plugin is never told."""
+        world = World()
+        world.ok(world.docker.create_network("net", ipam="nuage"))
+        world.process.kill()
+        for _ in range(2):
+            world.docker.kill_dockerd()
+            world.docker.start_dockerd()
+            (outcome,) = world.done(world.docker.remove_network("net"))
+            self.assertFalse(outcome.ok)
+            self.assertIsNone(world.docker.network("net"))
+        self.assertEqual(world.docker.store.networks, {})
+        self.assertNotIn("DeleteNetwork", world.methods())
+
     def test_containers_outlive_it(self) -> None:
         """With live-restore."""
         for end in ("kill", "stop"):
@@ -238,6 +268,20 @@ class ApiTests(SynchronousTestCase):
         self.assertEqual(
             (network.name, network.ipv4[0].subnet, network.ipv4[0].gateway), ("net", "10.0.0.0/24", "10.0.0.254")
         )
+
+    def test_a_network_that_is_being_removed(self) -> None:
+        """Is not there any more, and another one may have its name and its pool."""
+        self.world.ok(self.docker.remove("first"))
+        self.world.instead["DeleteNetwork"] = hang
+        self.docker.remove_network("net")
+        self.world.until("DeleteNetwork")
+        self.assertEqual(self.world.result(self.engine.networks(bool)), [])
+        pool = PoolRequest(subnet="10.0.0.0/24")
+        self.world.ok(self.docker.create_network("net", pools=[pool]))
+        (network,) = self.world.result(self.engine.networks(bool))
+        self.assertNotEqual(network.id, self.network_id)
+        found = self.docker.network("net")
+        self.assertEqual(found and found.id, network.id)
 
     def test_an_endpoint_during_its_join(self) -> None:
         endpoint_id = self.joining()

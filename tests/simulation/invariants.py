@@ -108,10 +108,11 @@ def _group_of(endpoint: Endpoint, container: Container) -> object:
 
 def _check_records(world: World, ports: Collection[str]) -> None:
     """Check that nothing is remembered of networks and endpoints that are not there."""
+    networks = [each.id for each in world.docker.store.known_networks]
     for row in world.database.rows("Bridge"):
         for key in sorted(row["external_ids"]):
             network, endpoint = key.removeprefix(NETWORK_RECORD), key.removeprefix(ENDPOINT_RECORD)
-            if network != key and network not in world.docker.store.networks:
+            if network != key and network not in networks:
                 _violate(world, f"network {network[:12]} is remembered, and there is none")
             if endpoint != key and port_name(endpoint) not in ports:
                 _violate(world, f"endpoint {endpoint[:12]} is remembered, and there is none")
@@ -140,9 +141,9 @@ def _is_inside(world: World, endpoint: Endpoint) -> bool:
 
 def check_cleared(world: World, before: _State) -> None:
     """Check that nothing is left after all containers and networks are gone."""
-    if world.docker.store.containers or world.docker.store.networks:
+    if world.docker.store.containers or world.docker.store.known_networks:
         left = [each.name for each in world.docker.store.containers.values()]
-        left += [each.name for each in world.docker.store.networks.values()]
+        left += [each.name for each in world.docker.store.known_networks]
         _violate(world, f"Docker does not remove {', '.join(left)}")
     now = state(world)
     for part in sorted({*before, *now}):

@@ -168,7 +168,7 @@ class World:
     def probe(self) -> None:
         """Start a container in each network."""
         self.note("a container is started in each network")
-        for network in list(self.docker.store.networks.values()):
+        for network in self.docker.store.known_networks:
             probe = self.docker.run(f"probe-{network.name}", network.name)
             probe.addCallback(partial(invariants.check_probe, self, network.name))
         self._finish_commands()
@@ -179,7 +179,7 @@ class World:
         for container in list(self.docker.store.containers.values()):
             self.docker.remove(container.name)
         self._finish_commands()
-        for network in list(self.docker.store.networks.values()):
+        for network in self.docker.store.known_networks:
             self.docker.remove_network(network.name)
         self._finish_commands()
         self._keep_quiet()

@@ -156,7 +156,7 @@ class Docker:
 
     def network(self, name: str) -> Network | None:
         """Return a network by its name."""
-        return next((each for each in self.store.networks.values() if each.name == name), None)
+        return next((each for each in self.store.known_networks if each.name == name), None)
 
     def attached(self) -> dict[Endpoint, Container]:
         """Return the endpoints of running containers, as Docker sees them."""

@@ -98,7 +98,9 @@ class Dockerd:
         self._waiting: list[Deferred[None]] | None = []
         self._serving: Any = None
         self.plugin = Plugin(reactor, settings.plugin_socket, settings.release, history, settings.deadline, calls)
-        self.networks = Networks(store, self._driver, Leases(self._ipam, self._warn), new_id, self._warn)
+        self.networks = Networks(
+            settings.release, store, self._driver, Leases(self._ipam, self._warn), new_id, self._warn
+        )
         self.sandboxes = Sandboxes(store, self.networks, namespaces, new_id, self._warn)
         release = settings.release
         surroundings = Surroundings(
@@ -143,6 +145,7 @@ class Dockerd:
 
     async def _restore(self) -> None:
         await self._forget_the_dead()
+        await self.networks.finish_removals()
         await self._look_at_the_living()
         again = [each for each in self._store.containers.values() if self._starts(each)]
         await gatherResults([Deferred.fromCoroutine(self.containers.autostart(each)) for each in again])

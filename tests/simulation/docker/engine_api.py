@@ -71,7 +71,7 @@ class EngineApi:
         if words == ["plugins"]:
             return self._plugins
         if words == ["networks"]:
-            return [descriptions.network(each, endpoints=False) for each in self._store.networks.values()]
+            return [descriptions.network(each, endpoints=False) for each in self._store.known_networks]
         if words[0] == "networks" and len(words) == 2:
             return descriptions.network(self._networks.find(words[1]), endpoints=True)
         if words == ["containers", "json"]:

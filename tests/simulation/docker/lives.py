@@ -66,7 +66,7 @@ class Life:
         return ("network", "create", f"--driver={self._driver}", *NETWORKS[name], *refused, name)
 
     def _remove_network(self) -> Sequence[str] | None:
-        empty = [each.name for each in self._docker.store.networks.values() if not each.endpoints]
+        empty = [each.name for each in self._docker.store.known_networks if not each.endpoints]
         name = self._one(empty, list(NETWORKS))
         return None if name is None else ("network", "rm", name)
 
@@ -125,7 +125,7 @@ class Life:
         return None if name is None else (*command, name)
 
     def _network(self) -> str | None:
-        return self._one([each.name for each in self._docker.store.networks.values()], list(NETWORKS))
+        return self._one([each.name for each in self._docker.store.known_networks], list(NETWORKS))
 
     def _address(self, network: str) -> Sequence[str]:
         subnets = [each for each in NETWORKS[network] if each.startswith("--subnet=10.")]

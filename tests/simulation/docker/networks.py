@@ -12,6 +12,7 @@ from tests.simulation.docker.driver import Driver
 from tests.simulation.docker.errors import DockerError
 from tests.simulation.docker.leases import Leases
 from tests.simulation.docker.locks import Locks
+from tests.simulation.docker.releases import Release
 from tests.simulation.docker.store import Attachment, Container, Endpoint, Network, PoolRequest, Store
 
 _MAC_OPTION = "com.docker.network.endpoint.macaddress"
@@ -39,6 +40,7 @@ class Networks:
     """The networks of one process of dockerd.
 
     Args:
+        release: Which Docker this is.
         store: What is on the disk.
         driver_of: Returns the driver of a name, after asking a plugin what it is. It raises DockerError.
         leases: Takes pools and addresses.
@@ -48,12 +50,14 @@ class Networks:
 
     def __init__(
         self,
+        release: Release,
         store: Store,
         driver_of: Callable[[str], Awaitable[Driver]],
         leases: Leases,
         new_id: Callable[[], str],
         warn: Callable[[str], None],
     ) -> None:
+        self._release = release
         self._store = store
         self._driver_of = driver_of
         self._leases = leases
@@ -74,8 +78,9 @@ class Networks:
 
     def known(self, name: str) -> Network | None:
         """Return a network by its id, or by its name, if there is one."""
-        networks = self._store.networks
-        return networks.get(name) or next((each for each in networks.values() if each.name == name), None)
+        networks = self._store.known_networks
+        by_id = (each for each in networks if each.id == name)
+        return next(by_id, None) or next((each for each in networks if each.name == name), None)
 
     async def driver(self, network: Network) -> Driver:
         """Return a network's driver."""
@@ -87,7 +92,7 @@ class Networks:
         Raises:
             DockerError: The driver refuses it, or there are no such addresses.
         """
-        if any(each.name == request.name for each in self._store.networks.values()):
+        if any(each.name == request.name for each in self._store.known_networks):
             raise DockerError(f"network with name {request.name} already exists", 409)
         driver = await self._driver_of(request.driver)
         network = Network(
@@ -127,10 +132,18 @@ class Networks:
                 raise DockerError(
                     f"error while removing network: network {network.name} id {network.id} has active endpoints", 403
                 )
-            await self._leases.give_back_pools(network)
-            await self._told("deleting network", network.name, (await self.driver(network)).delete_network(network))
-            del self._store.networks[network.id]
+            await self._remove(network)
         self._locks.forget(network.id)
+
+    async def finish_removals(self) -> None:
+        """Remove the networks whose removal a killed daemon had begun (libnetwork's networkCleanup)."""
+        for network in list(self._store.networks.values()):
+            if network.removing:
+                try:
+                    await self._remove(network)
+                except DockerError as problem:
+                    self._warn(f"error while removing stale network {network.name}: {problem}")
+                    del self._store.networks[network.id]
 
     async def create_endpoint(self, network: Network, container: Container, attachment: Attachment) -> Endpoint:
         """Make an endpoint for a container. Others of the same network wait meanwhile.
@@ -173,6 +186,14 @@ class Networks:
         """Remove an endpoint without a word to its driver."""
         endpoint.network.endpoints.pop(endpoint.id, None)
         await self._leases.give_back_addresses(endpoint)
+
+    async def _remove(self, network: Network) -> None:
+        network.removing = True
+        await self._leases.give_back_pools(network)
+        if self._release.notes_released_pools:
+            network.pools = network.pools_v6 = ()
+        await self._told("deleting network", network.name, (await self.driver(network)).delete_network(network))
+        del self._store.networks[network.id]
 
     async def _told(self, what: str, name: str, told: Awaitable[None]) -> None:
         try:

@@ -28,6 +28,7 @@ class Release:
         rotates_pools: Whether networks for which nobody named a subnet get the next default pool, even if one before
             it is free.
         needs_main_network: Whether a container gets no other network once the one is gone that it was created with.
+        notes_released_pools: Whether the removal of a network that a kill cuts off gives its pools back only once.
         blames_network: Whether the message of a failed start says that it was the network.
     """
 
@@ -45,6 +46,7 @@ class Release:
     tells_proxy: bool = False
     rotates_pools: bool = True
     needs_main_network: bool = True
+    notes_released_pools: bool = False
     blames_network: bool = False
 
 
@@ -56,6 +58,7 @@ DOCKER_20_10 = Release(
     looks_always=True,
     stops_early=True,
     needs_main_network=False,
+    notes_released_pools=True,
 )
 DOCKER_26_1 = Release(version="26.1.5", api="1.45")
 DOCKER_28_5 = Release(

@@ -63,7 +63,12 @@ class Endpoint:
 
 @attrs.define(kw_only=True, eq=False)
 class Network:
-    """A network. ``driver`` is the plugin's name, or "bridge" for one of Docker's own."""
+    """A network.
+
+    Attributes:
+        driver: The plugin's name, or "bridge" for one of Docker's own.
+        removing: Whether its removal has begun: nobody sees it any more, and its name is free.
+    """
 
     id: str
     name: str
@@ -80,6 +85,7 @@ class Network:
     pools: tuple[GivenPool, ...] = ()
     pools_v6: tuple[GivenPool, ...] = ()
     endpoints: dict[str, Endpoint] = attrs.field(factory=dict)
+    removing: bool = False
 
     def pool_of(self, address: str) -> Pool | None:
         """Return the pool that an address belongs to."""
@@ -195,6 +201,11 @@ class Store:
     networks: dict[str, Network] = attrs.field(factory=dict)
     sandboxes: dict[str, Sandbox] = attrs.field(factory=dict)
     containers: dict[str, Container] = attrs.field(factory=dict)
+
+    @property
+    def known_networks(self) -> list[Network]:
+        """The networks whose removal has not begun."""
+        return [each for each in self.networks.values() if not each.removing]
 
     def count_addresses(self) -> None:
         """Find out anew which pools and addresses are taken: what a killed process was just taking is free again.
