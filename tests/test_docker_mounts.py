@@ -30,6 +30,8 @@ class MountsTests(SynchronousTestCase):
             ("/run/docker.sock", "/docker.sock//deleted /run/docker.sock2", False),
             ("/run/a b/docker.sock", r"/docker.sock//deleted /run/a\040b/docker.sock", True),
             ("/run/other", "", False),
+            # Only an ASCII space separates the words, and only a newline ends the line.
+            ("/run/a\u00a0b\u2028c", "/docker.sock//deleted /run/a\u00a0b\u2028c", True),
         ):
             mounts = f"{OTHERS}{HEAD}{line}{TAIL}" if line else OTHERS
             self.assertEqual(is_removed(Path(path), mounts), expected, line)
@@ -50,11 +52,11 @@ class MountsTests(SynchronousTestCase):
 class ExchangeTests(SynchronousTestCase):
     """What is said of a Docker that does not answer there."""
 
-    def ask(self, address: str, mounts: str | None) -> Exception:
+    def ask(self, address: str, mounts: str | bytes | None) -> Exception:
         """Ask a Docker that nobody listens for; return the error. There may be no /proc."""
         path = Path(self.mktemp())
         if mounts is not None:
-            path.write_text(mounts)
+            path.write_bytes(mounts.encode() if isinstance(mounts, str) else mounts)
         reactor = MemoryReactorClock()
         exchange = Exchange(reactor, address, reactor, 2, 1000, path)
         asked = Deferred.fromCoroutine(exchange.get("/networks", {}, 0))
@@ -77,6 +79,13 @@ class ExchangeTests(SynchronousTestCase):
 
     def test_there(self) -> None:
         """A Docker that is away for a moment is no more than that."""
-        for mounts in (OTHERS, None):
+        for mounts in (OTHERS, None, b"/srv/caf\xe9"):
             error = self.ask("unix:///run/docker.sock", mounts)
             self.assertIs(type(error), DockerUnreachable, error)
+
+    def test_a_loop(self) -> None:
+        """A symbolic link that leads to itself leads to no Docker."""
+        path = Path(self.mktemp()).absolute()
+        path.symlink_to(path)
+        error = self.ask(f"unix://{path}", OTHERS)
+        self.assertIs(type(error), DockerUnreachable, error)

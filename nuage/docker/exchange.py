@@ -13,6 +13,7 @@ message says which it was:
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,8 @@ class Exchange:
         if problem.connected:
             return self.unavailable(path, str(problem))
         scheme, _, place = self.address.partition("://")
-        if scheme == "unix" and is_removed(Path(place).resolve(), read(self._mounts)):
+        # Path.resolve would fail for a symbolic link that leads to itself.
+        if scheme == "unix" and is_removed(Path(os.path.realpath(place)), read(self._mounts)):
             return self.unavailable(path, joined(str(problem), _REMOVED), DockerRemoved)
         return self.unavailable(path, str(problem), DockerUnreachable)
 

@@ -7,6 +7,7 @@ more.
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +19,9 @@ _GONE = "//deleted"
 
 
 def read(path: Path) -> str:
-    """Return what the kernel tells, nothing where it tells nothing."""
+    """Return what the kernel tells, nothing where it tells nothing. The name of a folder may be any bytes."""
     with suppress(OSError):
-        return path.read_text()
+        return os.fsdecode(path.read_bytes())
     return ""
 
 
@@ -31,7 +32,9 @@ def is_removed(path: Path, mounts: str) -> bool:
         path: The path, as this process sees it.
         mounts: What :data:`MOUNTS` says.
     """
-    found = [words for words in map(str.split, mounts.splitlines()) if len(words) > 4 and _plain(words[4]) == str(path)]
+    # Other white space than these two is a part of a name.
+    mounted = (line.split(" ") for line in mounts.split("\n"))
+    found = [words for words in mounted if len(words) > 4 and _plain(words[4]) == str(path)]
     # The last one hides those before it.
     return bool(found) and found[-1][3].endswith(_GONE)
 
