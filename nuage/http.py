@@ -64,6 +64,14 @@ class Response:
     body: bytes
     headers: Headers = attrs.field(factory=Headers)
 
+    def header(self, name: str) -> str:
+        """Return the value of a header, of the first one if there are several, empty if there is none.
+
+        It may be any bytes: what is not UTF-8 in it is replaced.
+        """
+        (first, *_) = self.headers.getRawHeaders(name.encode()) or [b""]
+        return first.decode(errors="replace")
+
 
 class Requests:
     """Sends requests.

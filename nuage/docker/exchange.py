@@ -27,7 +27,7 @@ from zope.interface import implementer
 
 from nuage.docker.mounts import MOUNTS, is_removed, read
 from nuage.errors import DockerRefused, DockerRemoved, DockerUnavailable, DockerUnreachable
-from nuage.http import Late, NoAnswer, Requests, Response, excerpt
+from nuage.http import Late, NoAnswer, Requests, excerpt
 from nuage.text import joined
 
 #: Bytes that an answer may have. A list of 10,000 containers has some 20 MB.
@@ -132,9 +132,9 @@ class Exchange:
             response.status,
             response.phrase,
             response.body,
-            server=_header(response, "server"),
+            server=excerpt(response.header("Server")),
             seconds=self.now() - began,
-            api_version=_header(response, "api-version"),
+            api_version=excerpt(response.header("Api-Version")),
             path=path,
         )
 
@@ -156,12 +156,6 @@ class Exchange:
     ) -> DockerUnavailable:
         """Return the error of a question about ``path``."""
         return kind(f"Docker at {self.address} (DockerEndpoint): GET {path}: {reason}")
-
-
-def _header(response: Response, name: str) -> str:
-    """Return a header of an answer, empty if it has none."""
-    (first, *_) = response.headers.getRawHeaders(name) or [""]
-    return excerpt(first)
 
 
 @implementer(IAgentEndpointFactory)

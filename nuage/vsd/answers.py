@@ -61,7 +61,7 @@ def is_id(value: object) -> bool:
 
 def total(response: Response) -> int | None:
     """Return how many objects a list has on all of its pages, None if the answer does not tell."""
-    text = (response.headers.getRawHeaders("X-Nuage-Count") or [""])[0]
+    text = response.header("X-Nuage-Count")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 

@@ -173,7 +173,6 @@ class Login:
 
 def _server_time(response: Response) -> float:
     """Return the seconds since the epoch by the VSD's clock, infinity if its answer has no date."""
-    values = response.headers.getRawHeaders("Date") or [""]
     with suppress(ValueError, TypeError, OverflowError):
-        return parsedate_to_datetime(values[0]).timestamp()
+        return parsedate_to_datetime(response.header("Date")).timestamp()
     return float("inf")
