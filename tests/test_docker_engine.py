@@ -134,6 +134,8 @@ class Daemon(Factory):
     def __init__(self, answer: Callable[[str], bytes | None], versions: tuple[str, str] = ("1.12", "1.41")) -> None:
         self.answer = answer
         self.versions = versions
+        #: Answers what is asked without a version, None if ``answer`` does.
+        self.answer_without_version: Callable[[], bytes] | None = None
         self.ping = lambda: http(b"OK", headers=f"Api-Version: {self.versions[1]}\r\n")
         self.requests: list[str] = []
         self.paths: list[str] = []
@@ -161,6 +163,8 @@ class Daemon(Factory):
         if version and _number(version) > _number(highest):
             wanted = f"Maximum supported API version is {highest}"
             return http({"message": f"client version {version} is too new. {wanted}"}, 400)
+        if not version and self.answer_without_version:
+            return self.answer_without_version()
         return self.answer(target)
 
 

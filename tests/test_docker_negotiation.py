@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -31,7 +32,8 @@ class VersionTests(SynchronousTestCase):
         self.assertEqual(str(Version.parse("1.41")), "1.41")
 
     def test_not_a_version(self) -> None:
-        for text in ("", "1", "1.x", "1.4.1", "v1.41"):
+        not_versions = ("", "1", "1.x", "1.4.1", "v1.41", "1.-5", "+1.41", "1.4_1", " 1.41", "1.41\n", "1.٤١")
+        for text in (*not_versions, "1." + "9" * 10):
             with self.subTest(text):
                 self.assertRaises(ValueError, Version.parse, text)
 
@@ -142,6 +144,33 @@ class NegotiationTests(DaemonCase):
             self.assertIn("has to allow GET /_ping and paths with a version", line)
             self.assertTrue(self.engine.presence.there)
 
+    async def test_a_header_that_is_not_text(self) -> None:
+        """It names no version, and does no other harm."""
+        daemon = self.listen(docker)
+        for header in (b"Api-Version: \xff1.41\r\n", b"Server: Docker/\xff\r\nApi-Version: one\r\n"):
+            self.engine = connect(reactor, self.address, 2.0, clock=self.clock)
+            pong = http(b"OK").replace(b"Content-Type", header + b"Content-Type")
+            daemon.ping, daemon.paths = partial(bytes, pong), []
+            await self.ask()
+            self.assertEqual(daemon.paths, ["/_ping", "/networks"])
+
+    async def test_a_header_without_end(self) -> None:
+        """The connection is cut, and the message says what was asked."""
+        daemon = self.listen(docker)
+        daemon.ping = partial(http, b"OK", headers=f"Api-Version: {'1' * 70000}\r\n")
+        problem = await failure_of(self.engine.networks(bool), DockerUnavailable)
+        self.assertIn("GET /_ping: no answer", str(problem))
+
+    async def test_a_proxy_that_is_put_right(self) -> None:
+        """It refused ``/_ping``. Now it takes that, and only paths with a version."""
+        daemon = self.listen(docker)
+        good, daemon.ping = daemon.ping, partial(http, b"<html>", 403)
+        await self.ask()
+        daemon.ping, daemon.paths = good, []
+        daemon.answer_without_version = partial(http, b"<html>", 403)
+        await self.ask()
+        self.assertEqual(daemon.paths, ["/networks", "/_ping", "/v1.41/networks"])
+
     async def test_an_error_of_the_daemon(self) -> None:
         """It is no answer: the question is not asked, and the next one begins anew."""
         daemon = self.listen(docker)
@@ -170,3 +199,20 @@ class NegotiationTests(DaemonCase):
         self.clock.advance(0.2)
         problem = str(await failure_of(outcome, DockerUnavailable))
         self.assertTrue(re.search("GET /v1.41/networks: late: .* docker_timeout, 2 seconds", problem), problem)
+
+    async def test_slow_answers(self) -> None:
+        """If agreeing and the question together take too long, what was agreed holds for the next question."""
+        daemon = self.listen(docker)
+
+        def slow(good: Callable[..., bytes]) -> Callable[..., bytes]:
+            def answer(*arguments: str) -> bytes:
+                self.clock.advance(1.5)
+                return good(*arguments)
+
+            return answer
+
+        daemon.ping, daemon.answer = slow(daemon.ping), slow(docker)
+        await failure_of(self.engine.networks(bool), DockerUnavailable)
+        daemon.paths = []
+        await self.ask()
+        self.assertEqual(daemon.paths, ["/v1.41/networks"])

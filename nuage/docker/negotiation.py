@@ -10,10 +10,12 @@ what was agreed holds until a question fails::
 
 A proxy in front of Docker may refuse ``/_ping``, because it has a list of paths that it lets through. If that list was
 made for a release of this plugin that asked without a version, so are its paths. So Docker is asked without one then.
+A refusal may then mean that the proxy has a new list: what is to be done is as after a 400.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import attrs
@@ -23,6 +25,7 @@ from nuage.docker.presence import Presence
 from nuage.errors import DockerRefused, DockerUnavailable
 
 _PING = "/_ping"
+_VERSION = re.compile("([0-9]{1,9})[.]([0-9]{1,9})")
 
 
 @attrs.frozen(order=True)
@@ -39,8 +42,10 @@ class Version:
         Raises:
             ValueError: The text is no version.
         """
-        major, minor = text.split(".")
-        return cls(int(major), int(minor))
+        found = _VERSION.fullmatch(text)
+        if found is None:
+            raise ValueError(f"{text!r} is no version")
+        return cls(*map(int, found.groups()))
 
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}"
@@ -80,11 +85,13 @@ class Negotiation:
             DockerRefused: The daemon knows only versions that are too old.
             DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
-        began = self._exchange.now()
+        began, before = self._exchange.now(), self._prefix
         try:
             return await self._get(path, query, began)
         except DockerUnavailable:
-            self._prefix = None
+            # What was agreed meanwhile holds: if it is agreed for each question, a slow daemon answers none in time.
+            if self._prefix == before:
+                self._prefix = None
             raise
 
     def refusal(self, answer: Answer) -> DockerUnavailable:
@@ -99,7 +106,7 @@ class Negotiation:
             self._prefix = await self._agreed(began)
         prefix = self._prefix
         answer = await self._exchange.get(prefix + path, query, began)
-        if answer.status == 400 and prefix:
+        if answer.status == 400 or (answer.refused and not prefix):
             self._prefix = await self._agreed(began)
             if self._prefix != prefix:
                 return await self._exchange.get(self._prefix + path, query, began)
