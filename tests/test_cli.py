@@ -272,6 +272,11 @@ class Command(CommandCase):
             0,
             [NETWORK[:12], NETWORK_SEEN.organization],
         )
+        assert "10.21.59.1" in done.stdout
+        self.report = report(networks=(attrs.evolve(NETWORK_SEEN, gwbridge=True),))
+        done = await self.asked("networks")
+        assert "docker_gwbridge" in done.stdout
+        assert "10.21.59.1" not in done.stdout
 
     @asynchronous
     async def test_audit(self) -> None:

@@ -130,6 +130,16 @@ class ChainTests(SynchronousTestCase):
         for part in ('container "web" runs, with 10.21.59.2/24', 'network "mynet"', "MTU 1450", "ofport 5", "vrf 1"):
             self.assertIn(part, told)
 
+    def test_the_way_out(self) -> None:
+        """It is told where it is not the gateway."""
+        for network, told in (
+            (attrs.evolve(NETWORK, gwbridge=True), "containers get out by docker_gwbridge, past the VRS"),
+            (attrs.evolve(NETWORK, internal=True), "containers have no way out (--internal)"),
+        ):
+            (_, stage, *_) = chain(attrs.evolve(WELL, network=network))
+            self.assertEqual(stage.verdict, Verdict.OK)
+            self.assertIn(told, stage.text)
+
     def test_the_first_broken_stage_is_the_answer(self) -> None:
         """What waits or is not known before it is not, and what is broken after it follows from it."""
         docker = DockerView(problem="Docker at unix:///x (DockerEndpoint): GET /networks: no answer")

@@ -85,7 +85,7 @@ def _networks(rows: Rows) -> RenderableType:
                 each["zone"],
                 each["subnet"],
                 each["pool"],
-                each["gateway"],
+                "docker_gwbridge" if each.get("gwbridge") else each["gateway"],
                 each["policy_group"],
                 ", ".join(f"{count} {state}" for state, count in each["endpoints"].items()) or "none",
             )

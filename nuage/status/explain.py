@@ -16,7 +16,7 @@ from nuage.links.veth import Link
 from nuage.model import Container, Endpoint, Network
 from nuage.names import link_alias
 from nuage.status.facts import DockerView, Facts, Stage, Verdict
-from nuage.text import age
+from nuage.text import age, joined
 from nuage.vrs import policy, tables
 from nuage.vrs.views import ToldEntity, ToldPort
 
@@ -88,7 +88,15 @@ def _of_network(facts: Facts) -> Stage:
     name = f'network "{facts.docker.network}"' if facts.docker.network else f"network {facts.trace.network_id}"
     if facts.network is None:
         return Stage("network", Verdict.BROKEN, f"the switch has no record of {name}", _AUDITED)
-    return Stage("network", Verdict.OK, f"{name}: {facts.network.place()}, {facts.network.pool}")
+    text = f"{name}: {facts.network.place()}, {facts.network.pool}"
+    return Stage("network", Verdict.OK, joined(text, _way_out(facts.network)))
+
+
+def _way_out(network: Network) -> str:
+    """Tell how containers get out of a network, if it is not by its gateway."""
+    if network.gwbridge:
+        return "containers get out by docker_gwbridge, past the VRS and its policy (external=gwbridge)"
+    return "containers have no way out (--internal)" if network.internal else ""
 
 
 def _of_link(facts: Facts) -> _Judgement:
