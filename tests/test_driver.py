@@ -309,6 +309,17 @@ class Attaching(DriverTestCase):
         joined = (await self.restarted().driver.join(_join())).to_json()
         assert joined["InterfaceName"] == {"SrcName": "nca31e991e80064", "DstPrefix": "web", "DstName": "web0"}
 
+    async def test_a_refused_endpoint_changes_nothing(self) -> None:
+        """An older one with its address, which Docker has lost, is removed for one that is made."""
+        driver = self.plugin.driver
+        await driver.create_endpoint(_endpoint())
+        for options in ({INTERFACE_NAME: "a/b"}, {"nuage.policy-group": ""}, {"policy-group": "web"}):
+            with self.assertRaises(Refused):
+                await driver.create_endpoint(_endpoint(EndpointID="b" * 64, Options=options))
+            assert self.plugin.switch.endpoint(ENDPOINT) is not None, options
+        await driver.create_endpoint(_endpoint(EndpointID="b" * 64))
+        assert self.plugin.switch.endpoint(ENDPOINT) is None
+
     async def test_a_network_without_a_gateway(self) -> None:
         """Docker is kept from adding an interface of its own, which a gateway of IPv6 does not do."""
         link = {"SrcName": "nca31e991e80064", "DstPrefix": "eth"}

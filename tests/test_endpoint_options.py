@@ -41,9 +41,15 @@ class Spelling(SynchronousTestCase):
             ("nuage-policy-group", "nuage.policy-group"),
             ("nuage_redirection_target", "nuage.redirection-target"),
             ("redirection-target", "nuage.redirection-target"),
+            ("policy group", "nuage.policy-group"),
+            ("nuage:policy-group", "nuage.policy-group"),
+            # As it is printed in a document.
+            ("nuage\u2013policy\u2010group", "nuage.policy-group"),
         ):
-            with self.assertRaisesRegex(Refused, f'^unknown driver-opt "{key}"; did you mean "{meant}"'):
-                check_spelling({"com.docker.network.portmap": [], key: "web"})
+            with self.subTest(key):
+                problem = self.assertRaises(Refused, check_spelling, {"com.docker.network.portmap": [], key: "web"})
+                expected = f'unknown driver-opt {json.dumps(key)}; did you mean "{meant}"?'
+                self.assertEqual(str(problem), expected)
 
     def test_others(self) -> None:
         """What is Docker's or somebody else's is passed over, and so is what is spelt well."""
@@ -69,6 +75,9 @@ class InterfaceName(SynchronousTestCase):
             "x" * 16,
             ".",
             "..",
+            "lo",
+            "all",
+            "default",
             "a/b",
             "a b",
             "a\tb",

@@ -22,6 +22,8 @@ INTERFACE_NAME = "com.docker.network.endpoint.ifname"
 #: What Linux takes in the name of a device (``dev_valid_name`` in ``net/core/dev.c``), as far as it can be printed. It
 #: takes "%" for a place to put a number.
 _IN_NAMES = frozenset(string.ascii_letters + string.digits + string.punctuation) - frozenset("/:%")
+#: Names that stand for something else: folders, the loopback, and in /proc/sys/net all devices and future ones.
+_TAKEN = (".", "..", "lo", "all", "default")
 
 
 def endpoint_options(options: Mapping[str, object]) -> dict[str, str]:
@@ -51,8 +53,8 @@ def check_spelling(options: Mapping[str, object]) -> None:
 
 
 def _bare(key: str) -> str:
-    """Return what is left of a key without its prefix, capitals and what separates its words."""
-    return re.sub("[-_.]", "", key.lower()).removeprefix("nuage")
+    """Return what is left of a key without its prefix, capitals and what separates its words, whatever that is."""
+    return re.sub("[^a-z]", "", key.lower()).removeprefix("nuage")
 
 
 def interface_name(options: Mapping[str, object]) -> str | None:
@@ -67,10 +69,10 @@ def interface_name(options: Mapping[str, object]) -> str | None:
     if not isinstance(name, str) or not _can_name_a_device(name):
         raise Refused(
             f'driver-opt "{INTERFACE_NAME}" is {shown(name)}; give a name of 1 to {DEVICE_NAME_LENGTH} printable ASCII '
-            'characters without space, "/", ":" and "%", other than "." and ".."'
+            f'characters without space, "/", ":" and "%", other than {", ".join(map(shown, _TAKEN))}'
         )
     return name
 
 
 def _can_name_a_device(name: str) -> bool:
-    return 1 <= len(name) <= DEVICE_NAME_LENGTH and _IN_NAMES.issuperset(name) and name not in (".", "..")
+    return 1 <= len(name) <= DEVICE_NAME_LENGTH and _IN_NAMES.issuperset(name) and name not in _TAKEN

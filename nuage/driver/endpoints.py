@@ -131,6 +131,7 @@ class Endpoints:
         """Check an endpoint and keep it."""
         address = _checked_address(request, network)
         check_spelling(request.options)
+        options, name = endpoint_options(request.options), interface_name(request.options)
         await self._free_addresses(request, network)
         async with self._turns.turn(request.endpoint_id):
             self._cleanup.cancel(request.endpoint_id)
@@ -141,8 +142,8 @@ class Endpoints:
                 mac=request.mac or (known.mac if known else mac_of(network, address.ip)),
                 address=address,
                 address_v6=request.address_v6,
-                options=endpoint_options(request.options),
-                interface_name=interface_name(request.options),
+                options=options,
+                interface_name=name,
             )
             endpoint = await self._bound(network, endpoint)
             undo = partial(self._forget_endpoint, endpoint.id)

@@ -56,8 +56,7 @@ def unresolved(
 def check_resolution(network: Network, endpoint: Endpoint, resolved: Resolution) -> IPv4Address | None:
     """Return the gateway that the VRS resolved.
 
-    An L2 domain need not have one. Docker assigns one in any case, which then stays: there may be a router that Nuage
-    does not know, and a container without a gateway would be connected to a bridge of Docker's own, past the VRS.
+    An L2 domain need not have one. If Docker assigned one, it stays: there may be a router that Nuage does not know.
 
     Raises:
         Refused: The VRS's address, mask or gateway is not the one that Docker assigned.
