@@ -10,10 +10,11 @@ import attrs
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.containers import Containers
 from nuage.driver.driver import Driver
-from nuage.driver.endpoints import Endpoints, VsdPorts
+from nuage.driver.endpoints import Endpoints
 from nuage.driver.networks import Networks
 from nuage.driver.places import Places
 from nuage.driver.turns import Turns
+from nuage.driver.vports import VsdPorts
 from nuage.errors import DockerUnavailable, LinkError
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body

@@ -37,7 +37,7 @@ class Keeper:
     no_such_group: Refused | None = None
 
     async def bind(self, network: Network, address: IPv4Address, *, mac: str, endpoint_id: str) -> bool:
-        """See nuage.driver.endpoints.VsdPorts."""
+        """See nuage.driver.vports.VsdPorts."""
         if self.failure is not None:
             raise self.failure
         assert network.ipam
@@ -45,13 +45,13 @@ class Keeper:
         return self.split
 
     async def assign(self, network: Network, address: IPv4Address, group: str | None, target: str | None) -> None:
-        """See nuage.driver.endpoints.VsdPorts."""
+        """See nuage.driver.vports.VsdPorts."""
         if self.no_such_group is not None:
             raise self.no_such_group
         self.assigned.append((str(address), group, target))
 
     async def name(self, network: Network, address: IPv4Address, *, name: str, orchestration_id: str) -> None:
-        """See nuage.driver.endpoints.VsdPorts."""
+        """See nuage.driver.vports.VsdPorts."""
         self.named.append((name, orchestration_id))
         raise Refused("gone")
 

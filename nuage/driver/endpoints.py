@@ -27,10 +27,8 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from nuage import names
 from nuage.driver.cleanup import Cleanup
@@ -38,16 +36,15 @@ from nuage.driver.containers import Containers
 from nuage.driver.endpoint_options import check_spelling, endpoint_options, interface_name
 from nuage.driver.mac import mac_of
 from nuage.driver.places import Places
-from nuage.driver.resolution import check_resolution, unresolved
+from nuage.driver.resolving import Resolving
 from nuage.driver.turns import Turns
-from nuage.errors import NuageError, Refused, SwitchError, VsdUnavailable
+from nuage.driver.vports import Vports, VsdPorts
+from nuage.errors import Refused
 from nuage.libnetwork.payloads import CreateEndpoint
 from nuage.links.veth import Link
 from nuage.model import Container, Endpoint, Network
-from nuage.vrs.errors import NotConnected, NotResolved
-from nuage.vrs.policy import ORCHESTRATION_ID, check_labels, named_policy
+from nuage.vrs.policy import check_labels
 from nuage.vrs.switch import Switch
-from nuage.watchers import Watchers
 
 
 class LinkMaker(Protocol):
@@ -61,19 +58,6 @@ class LinkMaker(Protocol):
 
     def remove_soon(self, host_name: str, alias: str) -> None:
         """Remove a pair in the background."""
-
-
-class VsdPorts(Protocol):
-    """What tells the VSD of ports whose addresses are from Nuage: :class:`nuage.ipam.ports.Ports`."""
-
-    async def bind(self, network: Network, address: IPv4Address, *, mac: str, endpoint_id: str) -> bool:
-        """Tell which endpoint has an address; return whether the VRS is to be told in the split way."""
-
-    async def assign(self, network: Network, address: IPv4Address, group: str | None, target: str | None) -> None:
-        """Assign a policy to the vPort of an address; this replaces what is assigned."""
-
-    async def name(self, network: Network, address: IPv4Address, *, name: str, orchestration_id: str) -> None:
-        """Tell the name of the container that has an address."""
 
 
 class Endpoints:
@@ -115,17 +99,15 @@ class Endpoints:
         places: Places | None = None,
     ) -> None:
         self._mtu = mtu
-        self._resolve_timeout = resolve_timeout
         self._label_policy = label_policy
         self._switch = switch
         self._links = links
         self._containers = containers
         self._cleanup = cleanup
         self._turns = turns
-        self._ports = ports
-        self._places = places
-        self._clock = clock
-        self.resolutions: Watchers[float] = Watchers("answers of the VRS")
+        self._vports = Vports(ports, switch)
+        self._resolving = Resolving(switch, containers, clock, resolve_timeout, places)
+        self.resolutions = self._resolving.answers
 
     async def create_endpoint(self, network: Network, request: CreateEndpoint) -> Endpoint:
         """Check an endpoint and keep it."""
@@ -145,7 +127,7 @@ class Endpoints:
                 options=options,
                 interface_name=name,
             )
-            endpoint = await self._bound(network, endpoint)
+            endpoint = await self._vports.bound(network, endpoint)
             undo = partial(self._forget_endpoint, endpoint.id)
             async with self._cleanup.undone_by(endpoint.id, undo, new=known is None):
                 await self._switch.remember_endpoint(endpoint)
@@ -179,13 +161,11 @@ class Endpoints:
         link, even if the switch did not know the endpoint any more.
         """
         async with self._turns.turn(endpoint.id):
-            if await self._link(endpoint.id) is None or self._switch.trace(endpoint.id).waiting:
-                return False
-            known = container or self._containers.known(endpoint.id)
-            endpoint = await self._bound_again(network, endpoint)
-            await self._switch.adopt(endpoint, known)
-            await self._open(network, endpoint, known)
-            return True
+            if not self._switch.trace(endpoint.id).waiting:
+                known = container or self._containers.known(endpoint.id)
+                endpoint = await self._vports.bound_again(network, endpoint)
+                await self._switch.adopt(endpoint, known)
+                await self._open(network, endpoint, known)
 
     async def name_endpoint(self, endpoint_id: str, container: Container | None) -> None:
         """Tell the VRS the container of an endpoint that was attached without it.
@@ -200,12 +180,12 @@ class Endpoints:
             container = self._accepted(container, running=trace.announced)
             if not trace.announced or (container is not None and trace.container_id is None):
                 # Later the administrator may have assigned another policy.
-                await self._assign(network, endpoint, container)
+                await self._vports.assign(network, endpoint, container)
             if not trace.announced:
                 await self._open(network, endpoint, container)
             elif container is not None:
                 await self._switch.rename(network, endpoint, container)
-            self._tell_name(network, endpoint, container)
+            self._vports.name(network, endpoint, container)
 
     def seek_containers(self) -> None:
         """Ask for the containers of endpoints that were attached without one, perhaps shut, by an earlier daemon."""
@@ -213,63 +193,12 @@ class Endpoints:
             if trace.attached and trace.container_id is None and trace.network_id:
                 self._containers.expect(trace.network_id, endpoint_id)
 
-    async def _bound(self, network: Network, endpoint: Endpoint) -> Endpoint:
-        """Have the VSD know whose an address of Nuage's is, and return the endpoint as the VRS is to be told of it."""
-        if self._ports is None or not network.ipam or endpoint.address is None:
-            return endpoint
-        address = endpoint.address.ip
-        split = await self._ports.bind(network, address, mac=endpoint.mac, endpoint_id=endpoint.id)
-        return attrs.evolve(endpoint, split=split)
-
-    async def _bound_again(self, network: Network, endpoint: Endpoint) -> Endpoint:
-        """Bind an endpoint that is in use. While the VSD is away, its record tells how the VRS was told of it."""
-        try:
-            return await self._bound(network, endpoint)
-        except VsdUnavailable:
-            known = self._switch.endpoint(endpoint.id)
-            if known is None:
-                raise
-            return attrs.evolve(endpoint, split=known.split)
-
-    async def _assign(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
-        """Have the VSD assign the policy of an endpoint, if it does not take it from the VRS."""
-        policy = named_policy(network, endpoint, container)
-        if policy and endpoint.split and self._ports is not None and endpoint.address is not None:
-            group, target = policy.get("nuage-policy-group"), policy.get("nuage-redirection-target")
-            await self._ports.assign(network, endpoint.address.ip, group, target)
-
-    def _tell_name(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
-        """Have the VSD know the name of an endpoint's container, if it does not learn it from the VRS. Nobody waits."""
-        if container is None or not endpoint.split or self._ports is None or endpoint.address is None:
-            return
-        orchestration_id = container.labels.get(ORCHESTRATION_ID, container.name)
-        telling = self._ports.name(network, endpoint.address.ip, name=container.name, orchestration_id=orchestration_id)
-        Deferred.fromCoroutine(telling).addErrback(self._untold, container.name)
-
-    def _untold(self, failure: Failure, name: str) -> None:
-        failure.trap(NuageError, CancelledError)
-        problem = failure.getErrorMessage()
-        self._log.info("the VSD does not know the name of container {name}: {problem}", name=name, problem=problem)
-
     async def _open(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
         """Attach an endpoint whose container has been started. It is attached with its policy, or not at all."""
         container = self._accepted(container, running=False)
         await self._switch.attach(network, endpoint, container)
         # Nobody waits for the VRS's answer, and it must not hold up the endpoint's turn.
-        Deferred.fromCoroutine(self._watch(network, endpoint, container)).addErrback(
-            lambda failure: self._log.failure("watching endpoint {endpoint}", failure, endpoint=endpoint.id)
-        )
-
-    async def _watch(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
-        """Log it if the VRS does not resolve an endpoint as a Join would require."""
-        try:
-            await self._resolved_gateway(network, endpoint)
-        except NotConnected:
-            return
-        except NuageError as problem:
-            if self._switch.trace(endpoint.id).announced:
-                subject = f'container "{container.name}"' if container else f"endpoint {endpoint.id}"
-                self._log.warn("{subject} is not connected: {problem}", subject=subject, problem=str(problem))
+        self._resolving.watch(network, endpoint, container)
 
     def _accepted(self, container: Container | None, *, running: bool) -> Container | None:
         """Return a container whose labels can be followed.
@@ -311,7 +240,7 @@ class Endpoints:
                 self._log.info("endpoint={endpoint} is shut until Docker tells its labels", endpoint=endpoint.id[:12])
                 return network.gateway
             await self._announce(network, endpoint)
-            return await self._resolved_gateway(network, endpoint)
+            return await self._resolving.gateway(network, endpoint)
 
     def _shut(self, endpoint_id: str) -> bool:
         """Tell whether the endpoint's policy is not known yet and nothing may pass before it is."""
@@ -323,41 +252,14 @@ class Endpoints:
         container = self._containers.known(endpoint.id)
         if container is not None:
             check_labels(container)
-        await self._assign(network, endpoint, container)
+        await self._vports.assign(network, endpoint, container)
         await self._switch.attach(network, endpoint, container)
         late = self._containers.known(endpoint.id)
         if container is None and late is not None:
             check_labels(late)
-            await self._assign(network, endpoint, late)
+            await self._vports.assign(network, endpoint, late)
             await self._switch.rename(network, endpoint, late)
-        self._tell_name(network, endpoint, late)
-
-    async def _resolved_gateway(self, network: Network, endpoint: Endpoint) -> IPv4Address | None:
-        """Wait until the VRS has resolved the port, and return its gateway, or Docker's if ``resolve_timeout`` is 0.
-
-        This includes the wait for a controller that is not there yet: after a start of the machine or of Open vSwitch
-        it takes some seconds, and Docker never repeats a start that failed.
-        """
-        if not self._resolve_timeout:
-            return network.gateway
-        began = self._clock.seconds()
-        try:
-            resolution = await self._switch.resolved(endpoint.id, self._resolve_timeout)
-        except NotResolved:
-            raise await self._unresolved(network, endpoint) from None
-        self.resolutions.tell(self._clock.seconds() - began)
-        self._log.info("endpoint={endpoint} is {resolution}", endpoint=endpoint.id[:12], resolution=str(resolution))
-        await self._switch.wired(endpoint.id)
-        return check_resolution(network, endpoint, resolution)
-
-    async def _unresolved(self, network: Network, endpoint: Endpoint) -> SwitchError:
-        """Return the error of a port that is not resolved, with what the VSD knows of the reason."""
-        connected = self._switch.controller_connected()
-        policy = named_policy(network, endpoint, self._containers.known(endpoint.id))
-        reason = ""
-        if connected and self._places is not None:
-            reason = await self._places.why_unresolved(network, endpoint, policy)
-        return unresolved(network, endpoint, policy, self._resolve_timeout, controller=connected, reason=reason)
+        self._vports.name(network, endpoint, late)
 
     async def _free_addresses(self, request: CreateEndpoint, network: Network) -> None:
         """Remove older endpoints of the network that have an address which Docker now gives to another.
