@@ -10,8 +10,9 @@ import attrs
 
 from nuage.audit.rules import Docker
 from nuage.docker.descriptions import Network
-from nuage.docker.engine import AnswerUnreadable, Engine, NetworkUnknown
+from nuage.docker.engine import Engine, NetworkUnknown
 from nuage.docker.network_request import NetworkUnreadable, as_request
+from nuage.docker.questions import AnswerUnreadable
 from nuage.driver.endpoint_options import endpoint_options
 from nuage.model import Container, Endpoint, NetworkRequest, parse_address
 

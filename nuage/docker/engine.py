@@ -9,25 +9,20 @@ In which version of the API it is asked, :mod:`nuage.docker.negotiation` finds o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from nuage.docker import descriptions
-from nuage.docker.descriptions import UNREADABLE, Listed, Network
+from nuage.docker.descriptions import Listed, Network
 from nuage.docker.exchange import LARGEST_ANSWER, Answer, Exchange
-from nuage.docker.negotiation import Negotiation
-from nuage.docker.presence import REACHING, Again, Presence
-from nuage.errors import DockerRefused, DockerUnavailable, DockerUnreachable, NuageError
+from nuage.docker.presence import Presence
+from nuage.docker.questions import Questions
+from nuage.errors import NuageError
 from nuage.model import Container, Use
-from nuage.told import Told
-from nuage.watchers import Watchers
 
 _Value = TypeVar("_Value")
 
@@ -46,27 +41,12 @@ class EndpointUnknown(NuageError):
     """Docker has no such endpoint of the container, or the container is gone."""
 
 
-class AnswerUnreadable(DockerUnavailable):
-    """Docker answered, and the answer makes no sense."""
-
-
 @attrs.frozen
 class Running:
     """The endpoints of running containers. If it is not ``complete``, some could not be read."""
 
     uses: Mapping[str, Use]
     complete: bool
-
-
-#: How a question may end: "refused" is an answer with an error of the 400s; with "unreachable" nobody listens; with
-#: "failed" the answer did not come, was late, an error of Docker's own or not understood.
-OUTCOMES = ("ok", "refused", "unreachable", "failed")
-
-
-def _outcome(problem: DockerUnavailable) -> str:
-    if isinstance(problem, DockerRefused):
-        return "refused"
-    return "unreachable" if isinstance(problem, DockerUnreachable) else "failed"
 
 
 class Engine:
@@ -79,14 +59,11 @@ class Engine:
         presence: Is told how each question ended.
     """
 
-    _log = Logger()
-
     def __init__(self, exchange: Exchange, presence: Presence) -> None:
         self._exchange = exchange
-        self._negotiation = Negotiation(exchange, presence)
+        self._asking = Questions(exchange, presence)
         self.presence = presence
-        self.questions: Watchers[str] = Watchers("questions to Docker")
-        self._told = Told()
+        self.questions = self._asking.ended
 
     async def network(self, network_id: str) -> Network:
         """Return one network with its endpoints.
@@ -103,7 +80,7 @@ class Engine:
         Raises:
             DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
-        networks, _ = await self._list("/networks", descriptions.network)
+        networks, _ = await self._asking.items("/networks", descriptions.network)
         return [network for network in networks if driver(network.driver)]
 
     async def managed_drivers(self, socket: str) -> frozenset[str]:
@@ -121,11 +98,11 @@ class Engine:
 
         def read(answer: Answer) -> list[tuple[str, str]]:
             if answer.refused:
-                self.presence.without_plugins(self._negotiation.refusal(answer))
+                self.presence.without_plugins(self._asking.refusal(answer))
                 return []
-            return self._listed(answer, descriptions.plugin)[0]
+            return self._asking.listed(answer, descriptions.plugin)[0]
 
-        plugins = await self._ask(path, path, read)
+        plugins = await self._asking.ask(path, path, read)
         return frozenset(name for name, its_socket in plugins if its_socket == socket)
 
     async def containers_of(self, network_id: str, endpoint_ids: Collection[str]) -> Mapping[str, Container | None]:
@@ -149,7 +126,7 @@ class Engine:
         for start in range(0, len(ordered), _NAMES_AT_ONCE):
             some = "|".join(ordered[start : start + _NAMES_AT_ONCE])
             query = {"all": "1", "filters": json.dumps({"name": [f"^/({some})$"]})}
-            containers, _ = await self._list(_CONTAINERS, descriptions.container, query)
+            containers, _ = await self._asking.items(_CONTAINERS, descriptions.container, query)
             # The filter is a regular expression: a dot in a name fits other names too.
             found |= {container.name: container for container, _networks in containers}
         return found
@@ -160,7 +137,7 @@ class Engine:
         Raises:
             DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
-        containers, complete = await self._list(_CONTAINERS, descriptions.container)
+        containers, complete = await self._asking.items(_CONTAINERS, descriptions.container)
         uses = {
             endpoint_id: Use(network_id=network_id, container=container)
             for container, networks in containers
@@ -174,7 +151,7 @@ class Engine:
         Raises:
             DockerUnavailable: There was no answer, it was late, or it was not understood.
         """
-        return (await self._list(_CONTAINERS, descriptions.listed, {"all": "1"}))[0]
+        return (await self._asking.items(_CONTAINERS, descriptions.listed, {"all": "1"}))[0]
 
     async def failure_of(self, container_id: str) -> str:
         """Return why a container did not start the last time, empty if it did or is gone. Does not work during a Join.
@@ -185,9 +162,9 @@ class Engine:
         path = f"/containers/{quote(container_id, safe='')}/json"
 
         def read(answer: Answer) -> str:
-            return "" if answer.unknown else self._understood(answer, descriptions.failure)
+            return "" if answer.unknown else self._asking.understood(answer, descriptions.failure)
 
-        return await self._ask("/containers/ID/json", path, read)
+        return await self._asking.ask("/containers/ID/json", path, read)
 
     async def driver_options(self, container_id: str, endpoint_id: str) -> Mapping[str, str]:
         """Return the driver options that an endpoint of a container was given. Does not work during its Join.
@@ -201,9 +178,9 @@ class Engine:
         path = f"/containers/{quote(container_id, safe='')}/json"
 
         def read(answer: Answer) -> Mapping[str, Mapping[str, str]]:
-            return {} if answer.unknown else self._understood(answer, descriptions.driver_options)
+            return {} if answer.unknown else self._asking.understood(answer, descriptions.driver_options)
 
-        options = await self._ask("/containers/ID/json", path, read)
+        options = await self._asking.ask("/containers/ID/json", path, read)
         if endpoint_id not in options:
             raise EndpointUnknown(
                 f"Docker at {self._exchange.address} knows no endpoint {endpoint_id} of container {container_id}"
@@ -215,75 +192,12 @@ class Engine:
         path = f"/networks/{quote(network_id, safe='')}"
 
         def read(answer: Answer) -> _Value | None:
-            return None if answer.unknown else self._understood(answer, parse)
+            return None if answer.unknown else self._asking.understood(answer, parse)
 
-        network = await self._ask("/networks/ID", path, read)
+        network = await self._asking.ask("/networks/ID", path, read)
         if network is None:
             raise NetworkUnknown(f"Docker at {self._exchange.address} knows no network {network_id}")
         return network
-
-    async def _list(
-        self, path: str, parse: Callable[[Any], _Value], query: Mapping[str, str] | None = None
-    ) -> tuple[list[_Value], bool]:
-        return await self._ask(path, path, lambda answer: self._listed(answer, parse), query)
-
-    async def _ask(
-        self, kind: str, path: str, read: Callable[[Answer], _Value], query: Mapping[str, str] | None = None
-    ) -> _Value:
-        """Ask, read the answer and tell how it went; ``kind`` is the same for all questions of one form."""
-        try:
-            found = await self._asked(kind, path, read, query)
-        except DockerUnavailable as problem:
-            self.questions.tell(_outcome(problem))
-            raise
-        self.questions.tell("ok")
-        return found
-
-    async def _asked(
-        self, kind: str, path: str, read: Callable[[Answer], _Value], query: Mapping[str, str] | None
-    ) -> _Value:
-        again = partial(self._ask, kind, path, read, query)
-        with self._noting(REACHING, again):
-            answer = await self._negotiation.get(path, query or {})
-            self.presence.took(answer.seconds, answer.server, self._negotiation.version)
-        with self._noting(kind, again):
-            return read(answer)
-
-    @contextmanager
-    def _noting(self, step: str, again: Again) -> Iterator[None]:
-        try:
-            yield
-        except DockerUnavailable as problem:
-            self.presence.failed(step, problem, again)
-            raise
-        self.presence.answered(step)
-
-    def _listed(self, answer: Answer, parse: Callable[[Any], _Value]) -> tuple[list[_Value], bool]:
-        """Return the items of a list that can be read, and whether that is all of them."""
-        items = self._understood(answer, descriptions.items)
-        parsed = [self._item(answer.path, item, parse) for item in items]
-        readable = [item for item in parsed if item is not None]
-        return readable, len(readable) == len(items)
-
-    def _item(self, path: str, item: Any, parse: Callable[[Any], _Value]) -> _Value | None:
-        try:
-            return parse(item)
-        except UNREADABLE as problem:
-            # Show only a part: a container's state changes from one answer to the next.
-            shown = f"Id {item['Id']!r}" if isinstance(item, dict) and "Id" in item else repr(item)[:80]
-            if self._told.is_new((path, shown)):
-                reason = f"not understood: the item with {shown} ({problem!r}); it is passed over"
-                self._log.warn("{problem}", problem=str(self._exchange.unavailable(path, reason)))
-            return None
-
-    def _understood(self, answer: Answer, parse: Callable[[Any], _Value]) -> _Value:
-        if answer.status != 200:
-            raise self._negotiation.refusal(answer)
-        try:
-            return parse(json.loads(answer.body))
-        except UNREADABLE:
-            reason = f"not understood: it answered {answer.status} with something unexpected: {answer.body[:80]!r}"
-        raise self._exchange.unavailable(answer.path, reason, AnswerUnreadable)
 
 
 def connect(

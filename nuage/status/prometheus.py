@@ -25,7 +25,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 from twisted.web.iweb import IRequest
 
-from nuage.docker.engine import OUTCOMES as DOCKER_OUTCOMES
+from nuage.docker.questions import OUTCOMES as DOCKER_OUTCOMES
 from nuage.libnetwork.calls import OUTCOMES as CALL_OUTCOMES
 from nuage.libnetwork.calls import Ended
 from nuage.status.control import MakeReport, Small
