@@ -97,8 +97,8 @@ class PresenceTests(SynchronousTestCase):
         for part in (
             "no repairs",
             "new ones reach nothing unless label_policy is late",
-            "GET /_ping and",
-            "such as /v1.41/networks,",
+            "GET /_ping, and",
+            "such as /v1.41/networks",
             "/networks/ID",
             "/containers/json",
             "/plugins",

@@ -42,8 +42,8 @@ _MEANING = (
 )
 _REMEDY = (
     "DockerEndpoint has to name the socket of Docker, and this process has to be allowed to open it; a proxy in front "
-    "of it has to allow GET /_ping and, with a version before them, such as /v1.41/networks, /networks, /networks/ID, "
-    "/containers/json, /containers/ID/json and /plugins"
+    "of it has to allow GET /_ping, and /networks, /networks/ID, /containers/json, /containers/ID/json and /plugins, "
+    "each after a version, such as /v1.41/networks"
 )
 
 Again = Callable[[], Awaitable[object]]
