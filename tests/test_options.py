@@ -201,7 +201,11 @@ class Refusals(OptionsCase):
 
     def test_exactly_one_pool(self) -> None:
         """None, two, the same twice, overlapping ones. The message is the same in whatever order they come."""
-        assert "exactly one IPv4 subnet is needed, not none" in self.refusal(L2, IPv4Data=[])
+        # So Docker asks with --ipv4=false, from 28 on.
+        assert self.refusal(L2, IPv4Data=[]) == (
+            "exactly one IPv4 subnet is needed, not none; leave out --ipv4=false, and give one --subnet, that of the "
+            "Nuage subnet"
+        )
         for subnets, listed in (
             (("10.0.0.0/16", "10.1.0.0/16"), "10.0.0.0/16, 10.1.0.0/16"),
             (("10.1.0.0/16", "10.0.0.0/16"), "10.0.0.0/16, 10.1.0.0/16"),

@@ -175,7 +175,10 @@ def _pool_problems(request: NetworkRequest) -> list[str]:
     # Sorted: Docker's command line does not keep the order in which they were given.
     if len(request.pools) != 1:
         given = _listed(sorted(pool.subnet for pool in request.pools), ", ") or "none"
-        problems.append(f"exactly one IPv4 subnet is needed, not {given}; give one --subnet, that of the Nuage subnet")
+        # Only with that option Docker assigns none.
+        first = "" if request.pools else "leave out --ipv4=false, and "
+        remedy = f"{first}give one --subnet, that of the Nuage subnet"
+        problems.append(f"exactly one IPv4 subnet is needed, not {given}; {remedy}")
     if len(request.pools_v6) > 1:
         given = _listed(sorted(pool.subnet for pool in request.pools_v6), ", ")
         problems.append(f"at most one IPv6 subnet is possible, not {given}; give one")
