@@ -379,7 +379,7 @@ class _Played:
         self.looked = 0
         self.surveys = 0
         self.elsewhere: list[str] = []
-        self.changed = False
+        self.searches_ended = 0
 
     async def ready(self) -> None:
         """See nuage.vrs.switch.Switch."""
@@ -457,6 +457,10 @@ class _Played:
         self.done.append(("restore endpoint", endpoint.id))
         return True
 
+    def end_searches(self) -> None:
+        """See nuage.driver.endpoints.Endpoints."""
+        self.searches_ended += 1
+
     async def name_endpoint(self, endpoint_id: str, _container: Container) -> None:
         """See nuage.driver.endpoints.Endpoints."""
         self.done.append(("name endpoint", endpoint_id))
@@ -514,6 +518,13 @@ class Auditing(SynchronousTestCase):
         assert self.played.done == []
         self.clock.advance(0.1)
         assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def test_searches_that_nobody_ends(self) -> None:
+        """Each audit ends them. Only looking does not."""
+        self.successResultOf(Deferred.fromCoroutine(self.auditor.look()))
+        assert self.played.searches_ended == 0
+        self.auditor.trigger()
+        assert self.played.searches_ended == 1
 
     def test_the_switch_is_surveyed_once(self) -> None:
         """With Docker or without it, and whoever asks for the audit."""

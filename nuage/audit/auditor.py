@@ -235,6 +235,7 @@ class Auditor:
             if isinstance(proposal, rules.HARMLESS) or begin >= since + self._age:
                 await self._carry_out(proposal)
         self._told.keep(self._since)
+        self._endpoints.end_searches()
 
     def _tell_unreadable(self, problems: Collection[str]) -> None:
         self._unreadable.keep(problems)

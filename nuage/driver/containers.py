@@ -165,6 +165,11 @@ class Containers:
         search = self._searches.get(endpoint_id)
         return search is not None and search.over
 
+    @property
+    def endpoints(self) -> list[str]:
+        """The endpoints whose containers are known or asked for."""
+        return list(self._searches)
+
     def forget(self, endpoint_id: str) -> None:
         """Ask no more for an endpoint that is gone."""
         self._sought.pop(endpoint_id, None)
