@@ -68,11 +68,12 @@ def create_network_with(world: World, name: str, what: str) -> object:
     return world.docker.create_network(name, options=options, pools=pools, internal=internal, ipv6=what == "ipv6")
 
 
-def run(world: World, container: str, network: str, restart: str, group: str) -> object:
+def run(world: World, container: str, network: str, restart: str, group: str, mac: str = "") -> object:
     """``docker run``. A group is a label, or with a plus an option of the endpoint."""
     group, _, as_option = group.partition("+")
     told = {"nuage.policy-group": group} if group else {}
-    attachment, labels = (Attachment(driver_options=told), {}) if as_option else (Attachment(), told)
+    options, labels = (told, {}) if as_option else ({}, told)
+    attachment = Attachment(driver_options=options, mac=mac)
     return world.docker.run(container, network, attachment, labels=labels, restart=restart)
 
 

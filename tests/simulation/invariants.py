@@ -81,6 +81,15 @@ def check_rest(world: World) -> None:
         _violate(world, f"{name} is announced, and nobody uses it")
     _check_links(world, {name: endpoint for name, (endpoint, _) in wanted.items()})
     _check_records(world, wanted.keys())
+    _check_networks(world)
+
+
+def _check_networks(world: World) -> None:
+    """Check that the switch has all networks that Docker has."""
+    known = {key for row in world.database.rows("Bridge") for key in row["external_ids"]}
+    for network in world.docker.store.networks.values():
+        if network.driver == world.docker.settings.plugin and NETWORK_RECORD + network.id not in known:
+            _violate(world, f"network {network.id[:12]} is not remembered, and Docker has it")
 
 
 def _differences(

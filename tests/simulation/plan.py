@@ -50,7 +50,9 @@ def _network(chance: Chance, names: Names) -> _Arguments:
 
 def _run(chance: Chance, names: Names) -> _Arguments:
     restart = chance.pick(("no", "no", "no", "always", "unless-stopped", "on-failure"))
-    return (*_network(chance, names), restart, chance.pick(("", "", "", "web", "web+option", "db+option")))
+    group = chance.pick(("", "", "", "web", "web+option", "db+option"))
+    mac = f"02:aa:00:00:{chance.number(0, 255):02x}:01" if chance.happens(_OWN_MAC) else ""
+    return (*_network(chance, names), restart, group, mac)
 
 
 _Draw = Callable[[Chance, Names], _Arguments]
@@ -70,6 +72,8 @@ _COMMANDS: Mapping[str, tuple[int, _Draw]] = {
 }
 #: The same of networks.
 _NETWORK_COMMANDS = ("network rm", "network create", "network create")
+#: Part of the containers that users give a MAC address.
+_OWN_MAC = 0.05
 #: Part of the commands that are about networks.
 _ABOUT_NETWORKS = 0.04
 #: Part of the networks that have something special.

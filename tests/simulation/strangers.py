@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from tests.simulation.database.rows import Change
 from tests.simulation.database.server import Database
 from tests.simulation.kernel import Kernel
 
 _VM = "0f5c63a6-0c9f-4f6b-9f0c-3c2d2b7e1a11"
+#: An endpoint of another plugin like ours, which has another socket, and its port.
+_ENDPOINT, _PLUGIN = "f0" * 32, "other.sock"
+_PORT = "nu" + _ENDPOINT[:13]
+#: Links that look like ours, with their aliases.
+LINKS = {"nu0123456789abc": "not of nuage endpoint", "nuabcdefabcdefa": "", _PORT: f"nuage endpoint {_ENDPOINT}"}
+#: What is kept at the bridge.
+_KEPT = {"nuage-of-another": "value", "someone": "else"}
+#: What the switch and the agent write.
+_NOT_OURS_TO_KEEP = {"_version", "ofport", "error", "statistics", "ip_addr", "subnet_mask", "gateway"}
+_NOT_OURS_TO_KEEP |= {"vrf_id", "evpn_id"}
 
 
 def add_links(kernel: Kernel) -> None:
     """Add a machine's link, and a pair whose names and alias only look like those of the daemon."""
     kernel.link("add", ifname=DEVICE, kind="tun")
     kernel.link("set", index=kernel.host.devices[DEVICE].index, state="up")
-    kernel.link("add", ifname="nu0123456789abc", kind="veth", peer={"ifname": "nc0123456789abc"})
-    kernel.link("set", index=kernel.host.devices["nu0123456789abc"].index, ifalias="not of nuage endpoint")
+    for name, alias in LINKS.items():
+        kernel.link("add", ifname=name, kind="veth", peer={"ifname": f"nc{name[2:]}"})
+        if alias:
+            kernel.link("set", ifname=name, ifalias=alias)
 
 
 def add_rows(database: Database, number: int) -> None:
@@ -46,7 +60,8 @@ def add_rows(database: Database, number: int) -> None:
         "nuage_user": "admin",
         "ports": DEVICE,
     }
-    of_bridge = ["external_ids", "insert", ["map", [["nuage-of-another", "value"], ["someone", "else"]]]]
+    of_bridge = ["external_ids", "insert", ["map", [list(pair) for pair in _KEPT.items()]]]
+    ports = ["ports", "insert", ["set", [["named-uuid", "port"], ["named-uuid", "other"]]]]
     database.transact(
         {"op": "insert", "table": "Interface", "row": {"name": DEVICE}, "uuid-name": "interface"},
         {
@@ -59,12 +74,53 @@ def add_rows(database: Database, number: int) -> None:
             },
             "uuid-name": "port",
         },
+        {
+            "op": "insert",
+            "table": "Interface",
+            "row": {"name": _PORT, "external_ids": ["map", [list(pair) for pair in _marks().items()]]},
+            "uuid-name": "another",
+        },
+        {
+            "op": "insert",
+            "table": "Port",
+            "row": {"name": _PORT, "interfaces": ["named-uuid", "another"]},
+            "uuid-name": "other",
+        },
         {"op": "insert", "table": "Nuage_Port_Table", "row": port},
         {"op": "insert", "table": "Nuage_VM_Table", "row": entity},
         {
             "op": "mutate",
             "table": "Bridge",
             "where": [["name", "==", "alubr0"]],
-            "mutations": [["ports", "insert", ["named-uuid", "port"]], of_bridge],
+            "mutations": [ports, of_bridge],
         },
     )
+
+
+def _marks() -> dict[str, str]:
+    """Return the marks of another plugin's endpoint."""
+    record = {"id": _ENDPOINT, "network_id": "f1" * 32, "mac": "7a:42:00:00:00:99", "owner": _PLUGIN}
+    return {
+        "nuage-endpoint": _ENDPOINT,
+        "nuage-network": "f1" * 32,
+        "nuage-record": json.dumps(record),
+        "nuage-owner": _PLUGIN,
+        "vm-uuid": _ENDPOINT,
+        "vm-name": "theirs",
+    }
+
+
+def harmed(change: Change) -> bool:
+    """Tell whether something of theirs was changed that only they may change."""
+    if change.old is None:
+        return False
+    if change.table == "Bridge":
+        before, after = (row["external_ids"] if row else {} for row in (change.old, change.new))
+        return any(before.get(key) == text and after.get(key) != text for key, text in _KEPT.items())
+    theirs = change.table in ("Port", "Interface", "Nuage_Port_Table") and change.old["name"][0] in (DEVICE, _PORT)
+    theirs = theirs or (change.table == "Nuage_VM_Table" and change.old["vm_uuid"][0] == _VM)
+    return theirs and (change.new is None or _content(change.old) != _content(change.new))
+
+
+def _content(row: Any) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in _NOT_OURS_TO_KEEP}

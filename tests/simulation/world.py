@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from functools import partial
@@ -14,7 +15,7 @@ from lab.vrs.topology_file import load
 from nuage.config.settings import Config
 from nuage.service.ending import GRACE
 from nuage.service.machine import Machine
-from tests.simulation import deeds, installation, invariants, strangers
+from tests.simulation import deeds, installation, invariants, memory, strangers
 from tests.simulation.always import Guard
 from tests.simulation.chance import Chance
 from tests.simulation.daemon import DaemonProcess, make_room
@@ -29,6 +30,7 @@ from tests.simulation.namespaces import KernelNamespaces
 from tests.simulation.netlink import Netlinks
 from tests.simulation.places import Places
 from tests.simulation.plan import Step
+from tests.simulation.promises import Promises
 from tests.simulation.reactor import SimReactor
 from tests.simulation.switch_daemon import SwitchDaemon
 from tests.simulation.threads import Threads
@@ -93,8 +95,7 @@ class World:
             audit_interval=settings.pick((1.0, 5.0, 30.0)),
             resolve_timeout=settings.pick((10.0, 10.0, 10.0, 0.0)),
         )
-        self.config = config if vsd is None else attrs.evolve(config, **vsd.configuration)
-        self.faults_end = self.clock_error = 0.0
+        self.faults_end, self.clock_error = -math.inf, 0.0
         self.threads: Threads | None = None
         self.kernel = Kernel(self.reactor, chance.part("kernel"), self.history)
         self.database_process = self.reactor.spawn("ovsdb-server")
@@ -116,6 +117,7 @@ class World:
             release=settings.pick(tuple(RELEASES.values())),
             live_restore=settings.happens(_LIVE_RESTORE),
             deadline=self.config.call_timeout + GRACE + delay,
+            heard=lambda *answer: self.promises.answered(*answer),
         )
         self.namespaces = KernelNamespaces(self.kernel)
         self.docker = Docker(self.reactor, chance.part("docker"), self.history, dockerd, self.namespaces)
@@ -127,6 +129,7 @@ class World:
             docker=self.docker,
             namespaces=self.namespaces,
         )
+        self.promises = Promises(self)
         self.daemon = DaemonProcess(self.reactor, self.config, self._machine, chance.part("daemon"), self.history)
 
     def live(self, plan: Sequence[Step]) -> None:
@@ -138,11 +141,13 @@ class World:
         self.reactor.run_for(plan[-1].time if plan else 0.0)
         self.rest()
         invariants.check_rest(self)
+        memory.check(self)
         if not any(step.deed in FAULTS for step in plan):
             invariants.check_no_refusals(self)
         self.probe()
         self.clear()
         invariants.check_cleared(self, before)
+        memory.check(self)
 
     def begin(self) -> None:
         """Install and start everything."""
@@ -166,9 +171,12 @@ class World:
         self._keep_quiet()
 
     def probe(self) -> None:
-        """Start a container in each network."""
-        self.note("a container is started in each network")
-        for network in self.docker.store.known_networks:
+        """Start a container in each network, and all that do not run: nothing is wrong any more, so they start."""
+        self.note("a container is started in each network, and all that do not run")
+        for container in list(self.docker.store.containers.values()):
+            if not container.running:
+                self.docker.start(container.name)
+        for network in list(self.docker.store.networks.values()):
             probe = self.docker.run(f"probe-{network.name}", network.name)
             probe.addCallback(partial(invariants.check_probe, self, network.name))
         self._finish_commands()
@@ -200,6 +208,8 @@ class World:
 
     def _carry_out(self, step: Step) -> None:
         self.note(str(step))
+        if step.deed in FAULTS:
+            self.fault_lasts(0.0)
         deeds.DEEDS[step.deed](self, *step.arguments)
         self.history.count(f"{'fault' if step.deed in FAULTS else 'command'} {step.deed}")
 

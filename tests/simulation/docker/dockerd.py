@@ -22,7 +22,7 @@ from tests.simulation.docker.kernel import Namespaces
 from tests.simulation.docker.leases import Leases
 from tests.simulation.docker.locks import Lock
 from tests.simulation.docker.networks import Networks
-from tests.simulation.docker.plugin import Call, Plugin
+from tests.simulation.docker.plugin import Call, Heard, Plugin
 from tests.simulation.docker.releases import DOCKER_20_10, Release
 from tests.simulation.docker.sandboxes import Sandboxes
 from tests.simulation.docker.store import Container, Store
@@ -47,6 +47,7 @@ class Settings:
         socket: Where dockerd itself listens.
         live_restore: Whether containers outlive dockerd.
         deadline: Seconds within which the plugin has to answer each call.
+        heard: Is told of each answer of the plugin.
     """
 
     release: Release = DOCKER_20_10
@@ -55,6 +56,7 @@ class Settings:
     socket: str = "/var/run/docker.sock"
     live_restore: bool = False
     deadline: float = 60.0
+    heard: Heard = lambda *_: None
 
     def managed(self) -> Sequence[Any]:
         """Describe the plugin if Docker manages it; its name then has a tag."""
@@ -97,10 +99,10 @@ class Dockerd:
         self._activating = Lock()
         self._waiting: list[Deferred[None]] | None = []
         self._serving: Any = None
-        self.plugin = Plugin(reactor, settings.plugin_socket, settings.release, history, settings.deadline, calls)
-        self.networks = Networks(
-            settings.release, store, self._driver, Leases(self._ipam, self._warn), new_id, self._warn
+        self.plugin = Plugin(
+            reactor, settings.plugin_socket, settings.release, history, settings.deadline, calls, settings.heard
         )
+        self.networks = Networks(store, self._driver, Leases(self._ipam, self._warn), new_id, self._warn)
         self.sandboxes = Sandboxes(store, self.networks, namespaces, new_id, self._warn)
         release = settings.release
         surroundings = Surroundings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -18,6 +18,9 @@ from tests.simulation.history import History
 _MEDIA_TYPE = "application/vnd.docker.plugins.v1.2+json"
 #: Seconds after which Docker gives up (moby pkg/plugins, defaultTimeOut).
 _PATIENCE = 30.0
+
+#: Is told of each answer: the method, the request, when it was asked, the content (None of a refusal), and the reason.
+Heard = Callable[[str, "Mapping[str, Any] | None", float, "Mapping[str, Any] | None", str], None]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -39,6 +42,7 @@ class Plugin:
         release: Which Docker this is.
         history: Is told of each call, and of what a plugin must never do.
         deadline: Seconds within which each call has to be answered.
+        heard: Is told of each answer.
 
     Attributes:
         calls: All calls so far, in their order.
@@ -46,13 +50,21 @@ class Plugin:
     """
 
     def __init__(
-        self, reactor: Any, path: str, release: Release, history: History, deadline: float, calls: list[Call]
+        self,
+        reactor: Any,
+        path: str,
+        release: Release,
+        history: History,
+        deadline: float,
+        calls: list[Call],
+        heard: Heard = lambda *_: None,
     ) -> None:
         self._reactor = reactor
         self._release = release
         self._history = history
         self._deadline = deadline
         self._transport = Transport(reactor, path, self._unasked)
+        self._heard = heard
         self.calls = calls
         self.open: dict[Call, None] = {}
 
@@ -78,7 +90,7 @@ class Plugin:
                 await deferLater(self._reactor, pause)
                 pause *= 2
             else:
-                return self._understood(method, answer, body)
+                return self._told(method, request, began, answer, body)
 
     def overdue(self) -> list[Call]:
         """Return the calls that should have been answered by now."""
@@ -104,6 +116,19 @@ class Plugin:
         if took > self._deadline:
             self._violate(f"{method}{_subject(request)} was answered after {took:.1f} s, not within {self._deadline:g}")
         return answer
+
+    def _told(
+        self, method: str, request: Mapping[str, Any] | None, began: float, answer: Answer, body: bytes
+    ) -> dict[str, Any]:
+        try:
+            content = self._understood(method, answer, body)
+        except CallFailed as problem:
+            # A plugin may not know a method.
+            if not problem.not_implemented:
+                self._heard(method, request, began, None, str(problem))
+            raise
+        self._heard(method, request, began, content, "")
+        return content
 
     def _request(self, method: str, body: bytes) -> bytes:
         return (

@@ -89,7 +89,8 @@ def _is_record(key: str) -> bool:
 
 def _transact(world: World, operation: dict[str, Any]) -> None:
     try:
-        world.database.transact(operation)
+        with world.promises.by_hand():
+            world.database.transact(operation)
     except Unavailable:
         world.note("the hand finds no database")
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Requests that the kernel may refuse, and with which errors.
 _REQUESTS = ("open", "add", "set", "del", "find", "links")
+#: Seconds within which requests have to come to be refused once.
+_ONCE = 30.0
 _ERRORS = (errno.ENOBUFS, errno.EBUSY, errno.EPERM, errno.ENOMEM)
 
 
@@ -26,8 +28,10 @@ def refuse_requests(world: World, kind: str, error: int, seconds: float) -> None
 
 
 def refuse_once(world: World, kind: str, error: int, count: int) -> None:
-    """Have the kernel refuse the next requests of a kind."""
+    """Have the kernel refuse the next requests of a kind, if they come soon."""
     world.kernel.broken.setdefault(kind, []).extend(KernelError(error) for _ in range(count))
+    world.reactor.callLater(_ONCE, lambda: world.kernel.broken.pop(kind, None))
+    world.fault_lasts(_ONCE)
 
 
 def hold_threads(world: World, seconds: float) -> None:

@@ -22,10 +22,11 @@ def lose(world: World, switch: float, daemon: float, docker: float) -> None:
     if world.database.serving:
         world.database.stop()
     world.namespaces.clear()
-    for link in world.kernel.links():
-        # A pair goes with either of its ends.
-        if link.name != "lo" and world.kernel.find(link.name) is not None:
-            world.kernel.link("del", ifname=link.name)
+    with world.promises.by_hand():
+        for link in world.kernel.links():
+            # A pair goes with either of its ends.
+            if link.name != "lo" and world.kernel.find(link.name) is not None:
+                world.kernel.link("del", ifname=link.name)
     ports = world.reactor.network.ports
     for address in [address for address, port in ports.items() if not port.accepting]:
         del ports[address]

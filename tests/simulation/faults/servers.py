@@ -45,7 +45,8 @@ def stop_database(world: World, seconds: float, empty: bool) -> None:
         return
     world.database.stop()
     if empty:
-        world.database.clear()
+        with world.promises.by_hand():
+            world.database.clear()
 
     def start() -> None:
         start_database(world)

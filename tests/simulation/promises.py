@@ -1,0 +1,193 @@
+"""What Docker may rely on at each moment: what it has stays, and what it is told is true.
+
+The faults of a run excuse much: a call may be refused while the switch is away. They do not excuse that something in
+use is taken away, that an answer is not true, or that calls are still refused once all is well again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from nuage.names import port_name
+from tests.simulation import strangers, truth
+from tests.simulation.database.rows import Change, Row
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+#: Seconds after the last fault from which on no call is refused any more: longer than the pause between two audits.
+_EXCUSED = 45.0
+#: Seconds within which all of an endpoint is gone once Docker was told so, if nothing is wrong meanwhile.
+_CLEANING = 15.0
+#: Seconds within which a port that was shut is opened, if nothing is wrong meanwhile.
+_OPENING = 10.0
+#: Seconds until that is looked at again.
+_AGAIN = 5.0
+
+
+class Promises:
+    """Watches the switch and what the daemon answers.
+
+    Args:
+        world: What is watched.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._by_hand = False
+        #: When a hand changed the switch last, in seconds of the world.
+        self._hand = float("-inf")
+        self._macs: dict[tuple[str, str], str] = {}
+        self._calls = 0
+        #: The method that Docker called last about an endpoint; of networks, only their removal.
+        self._last: dict[str, str] = {}
+        world.database.watch(self._rows_changed)
+        world.kernel.watch(self._link_changed)
+
+    @contextmanager
+    def by_hand(self) -> Iterator[None]:
+        """Let hands change the switch: they may do everything."""
+        self._hand = self._world.reactor.seconds()
+        before, self._by_hand = self._by_hand, True
+        try:
+            yield
+        finally:
+            self._by_hand = before
+
+    # The switch.
+
+    def _rows_changed(self, changes: Sequence[Change]) -> None:
+        if self._by_hand:
+            return
+        for change in changes:
+            for endpoint_id in sorted(truth.marked(change.table, change.old) - truth.marked(change.table, change.new)):
+                self._lost(endpoint_id)
+            if change.table == "Bridge" and change.new is not None:
+                for network_id in sorted(truth.networks_of(change.old) - truth.networks_of(change.new)):
+                    self._network_lost(network_id)
+            if strangers.harmed(change):
+                self._violate(f"a row of somebody else's in {change.table} is changed")
+            if change.table == "Nuage_Port_Table" and change.old is None and change.new is not None:
+                self._announced(change.new)
+
+    def _lost(self, endpoint_id: str) -> None:
+        """See whether what the switch knew of an endpoint had to go."""
+        endpoint = truth.endpoint(self._world.docker.store, endpoint_id)
+        if endpoint is None or truth.recorded(self._world.database.store, endpoint_id):
+            return
+        if self._last_call(endpoint_id) not in ("DeleteEndpoint", "CreateEndpoint") and self._dockerd_lives():
+            self._violate(f"endpoint {endpoint_id[:12]} is removed, and Docker has it")
+
+    def _network_lost(self, network_id: str) -> None:
+        """See whether what the switch knew of a network had to go."""
+        if network_id in self._world.docker.store.networks and self._last_call(network_id) == "":
+            self._violate(f"network {network_id[:12]} is forgotten, and Docker has it")
+
+    def _dockerd_lives(self) -> bool:
+        dockerd = self._world.docker.dockerd
+        return dockerd is not None and dockerd.started
+
+    def _last_call(self, endpoint_id: str) -> str:
+        calls = self._world.docker.calls
+        for call in calls[self._calls :]:
+            method, request = call.method.partition(".")[2], call.request or {}
+            if method in ("CreateEndpoint", "Join", "Leave", "DeleteEndpoint"):
+                self._last[request["EndpointID"]] = method
+            elif method == "DeleteNetwork":
+                self._last[request["NetworkID"]] = method
+        self._calls = len(calls)
+        return self._last.get(endpoint_id, "")
+
+    def _announced(self, row: Row) -> None:
+        """See whether a port that may now talk has its policy."""
+        name = row["name"][0]
+        found = truth.endpoint_of_port(self._world.docker.store, name)
+        if found is None or self._world.config.label_policy != "strict":
+            return
+        group = truth.policy_group(self._world.docker.store, found)
+        told = row["metadata"].get("nuage-policy-group", "")
+        if told != group:
+            self._violate(f"port {name} is announced with the policy group {told!r}, not {group!r}")
+
+    def _link_changed(self, name: str) -> None:
+        if name in strangers.LINKS and self._world.kernel.find(name) is None and not self._by_hand:
+            self._violate(f"link {name} of somebody else's is removed")
+
+    # What the daemon answers.
+
+    def answered(
+        self, method: str, request: Mapping[str, Any] | None, began: float, content: Mapping[str, Any] | None, why: str
+    ) -> None:
+        """See whether an answer is true.
+
+        Args:
+            method: What was called.
+            request: What was said.
+            began: When, in seconds of the world.
+            content: The answer, None if it is a refusal.
+            why: The reason of a refusal.
+        """
+        method, request = method.partition(".")[2], request or {}
+        if content is None:
+            self._refused(method, began, why)
+        elif method == "DeleteEndpoint":
+            self._world.reactor.callLater(_CLEANING, self._see_gone, request["EndpointID"])
+        elif self._hand < began:
+            check = {"CreateNetwork": self._network, "CreateEndpoint": self._created, "Join": self._joined}.get(method)
+            if check is not None:
+                check(request, content)
+
+    def _refused(self, method: str, began: float, why: str) -> None:
+        if began - self._world.faults_end > _EXCUSED:
+            self._violate(f"{method} is refused, and nothing is wrong: {why}")
+
+    def _network(self, request: Mapping[str, Any], _content: Mapping[str, Any]) -> None:
+        if not truth.knows_network(self._world.database.store, request["NetworkID"]):
+            self._violate(f"CreateNetwork {request['NetworkID'][:12]} succeeds, and the switch does not have it")
+
+    def _created(self, request: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+        endpoint_id, given = request["EndpointID"], request["Interface"]
+        if not truth.recorded(self._world.database.store, endpoint_id):
+            self._violate(f"CreateEndpoint {endpoint_id[:12]} succeeds, and the switch does not have it")
+        mac = (content.get("Interface") or {}).get("MacAddress", "")
+        network = self._world.docker.store.networks.get(request["NetworkID"])
+        if mac and network is not None and not given["MacAddress"]:
+            former = self._macs.setdefault((network.name, given["Address"]), mac)
+            if former != mac:
+                self._violate(f"address {given['Address']} of {network.name} had the MAC address {former}, now {mac}")
+
+    def _joined(self, request: Mapping[str, Any], _content: Mapping[str, Any]) -> None:
+        endpoint_id = request["EndpointID"]
+        store = self._world.database.store
+        if not any(truth.marked("Interface", row) == {endpoint_id} for row in store.tables["Interface"].rows.values()):
+            self._violate(f"Join {endpoint_id[:12]} succeeds, and the switch has no port of it")
+        if "Nuage_Port_Table" not in truth.traces(store, endpoint_id):
+            # It is shut until Docker tells its policy.
+            self._world.reactor.callLater(_OPENING, self._see_open, endpoint_id)
+        link = self._world.kernel.find(port_name(endpoint_id))
+        if link is None or not link.up:
+            self._violate(f"Join {endpoint_id[:12]} succeeds, and its link is {link}")
+
+    def _see_open(self, endpoint_id: str) -> None:
+        """See whether a port that was shut is open, if nothing has been wrong for long enough."""
+        if self._world.reactor.seconds() - self._world.faults_end < _OPENING:
+            self._world.reactor.callLater(_AGAIN, self._see_open, endpoint_id)
+            return
+        endpoint = truth.endpoint(self._world.docker.store, endpoint_id)
+        shut = "Nuage_Port_Table" not in truth.traces(self._world.database.store, endpoint_id)
+        if shut and endpoint is not None and endpoint.device:
+            self._violate(f"endpoint {endpoint_id[:12]} was joined long ago, and is still shut")
+
+    def _see_gone(self, endpoint_id: str) -> None:
+        if self._world.reactor.seconds() - self._world.faults_end < _CLEANING:
+            self._world.reactor.callLater(_AGAIN, self._see_gone, endpoint_id)
+            return
+        left = truth.traces(self._world.database.store, endpoint_id)
+        left += ["link"] if self._world.kernel.find(port_name(endpoint_id)) else []
+        if left:
+            self._violate(f"endpoint {endpoint_id[:12]} was deleted long ago, and is still there: {', '.join(left)}")
+
+    def _violate(self, what: str) -> None:
+        self._world.history.violate(self._world.reactor.seconds(), "promise", what)
