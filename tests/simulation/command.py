@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
+from tests.simulation.known import KNOWN
 from tests.simulation.run import draw, run, run_briefly
 from tests.simulation.seen import Outcome, Seen
 from tests.simulation.shrinking import shortest
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = _parsed(arguments)
     if wanted.seed is not None:
         return _one(wanted.seed, wanted.steps)
+    if wanted.known:
+        return _known(wanted.jobs)
     return _many(wanted)
 
 
@@ -33,6 +36,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests/simulate", description=__doc__)
     parser.add_argument("--seed", type=int, help="run one seed, and print its history")
     parser.add_argument("--steps", type=read_numbers, help="with --seed: these steps of its plan alone, as 0,3-7")
+    parser.add_argument("--known", action="store_true", help="tell which seed is the first to find each known fault")
     parser.add_argument("--seeds", type=int, help="how many seeds")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--minutes", type=float, help="as many seeds as fit into this time")
@@ -64,6 +68,21 @@ def _one(seed: int, steps: frozenset[int] | None) -> int:
     sys.stdout.write(outcome.history)
     print(f"seed {seed}: {len(outcome.violations)} violations")
     return bool(outcome.violations)
+
+
+def _known(jobs: int) -> int:
+    """Put back each fault that is known, and tell the first seed that finds it; return 1 if one is not found."""
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
+        found = pool.map(_first_seed, range(len(KNOWN)))
+        seeds = []
+        for known, seed in zip(KNOWN, found, strict=True):
+            seeds.append(seed)
+            print(f"{known.name}: {f'seed {seed}' if seed else 'not found'} of {known.within}", flush=True)
+    return not all(seeds)
+
+
+def _first_seed(number: int) -> int | None:
+    return KNOWN[number].found_by(range(1, KNOWN[number].within + 1))
 
 
 def _many(wanted: argparse.Namespace) -> int:
