@@ -133,8 +133,8 @@ class ChainTests(SynchronousTestCase):
     def test_the_way_out(self) -> None:
         """It is told where it is not the gateway."""
         for network, told in (
-            (attrs.evolve(NETWORK, gwbridge=True), "containers get out by docker_gwbridge, past the VRS"),
-            (attrs.evolve(NETWORK, internal=True), "containers have no way out (--internal)"),
+            (attrs.evolve(NETWORK, gwbridge=True), "its way out is docker_gwbridge, past the VRS"),
+            (attrs.evolve(NETWORK, internal=True), "it has no way out (--internal)"),
         ):
             (_, stage, *_) = chain(attrs.evolve(WELL, network=network))
             self.assertEqual(stage.verdict, Verdict.OK)

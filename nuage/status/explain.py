@@ -95,8 +95,8 @@ def _of_network(facts: Facts) -> Stage:
 def _way_out(network: Network) -> str:
     """Tell how containers get out of a network, if it is not by its gateway."""
     if network.gwbridge:
-        return "containers get out by docker_gwbridge, past the VRS and its policy (external=gwbridge)"
-    return "containers have no way out (--internal)" if network.internal else ""
+        return "its way out is docker_gwbridge, past the VRS and its policy (external=gwbridge)"
+    return "it has no way out (--internal)" if network.internal else ""
 
 
 def _of_link(facts: Facts) -> _Judgement:
