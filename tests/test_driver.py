@@ -8,17 +8,18 @@ import signal
 from ipaddress import IPv4Interface
 from typing import Any
 
+import attrs
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
 from nuage import names
-from nuage.driver.endpoint_options import INTERFACE_NAME
+from nuage.driver.options import network_of
 from nuage.errors import LinkError, Refused, SwitchError
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
-from nuage.model import Container, Endpoint
+from nuage.model import Container, Endpoint, Network
 from nuage.ovsdb.operations import Mutate
 from nuage.vrs import tables, transactions
 from nuage.vrs.errors import NotConnected
@@ -414,6 +415,26 @@ class Attaching(DriverTestCase):
         assert len(self.vrs.vsctl("list-ports", BRIDGE).split()) == 100
         await gatherResults([ensureDeferred(driver.delete_endpoint(_call(endpoint_id))) for endpoint_id in ids])
         self.assert_nothing_left()
+
+    async def test_the_pool_of_a_network_that_is_forgotten(self) -> None:
+        """It is remembered, because Docker may have lost it, if its addresses are from Nuage."""
+        remembered: list[str] = []
+
+        class Abandoned:
+            async def remember(self, network: Network) -> None:
+                remembered.append(network.id)
+
+        self.plugin.networks._abandoned = Abandoned()
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.delete_network(payloads.NetworkCall(NETWORK))
+        assert remembered == []
+        for network_id in (NETWORK, "2" * 64):
+            network = network_of(network_request(NetworkID=network_id))
+            await self.plugin.switch.remember_network(attrs.evolve(network, ipam=True))
+        await self.plugin.networks.forget_lost_network(NETWORK)
+        # One that is made anew takes the other's place.
+        await self.plugin.driver.create_network(network_request())
+        assert remembered == [NETWORK, "2" * 64]
 
     async def test_a_network_that_comes_back(self) -> None:
         """An audit asks Docker again before it forgets one: Swarm makes it anew meanwhile, with the same id."""

@@ -23,6 +23,9 @@ from tests.driver_support import ENDPOINT, NETWORK, network_request
 from tests.ipam_support import MemoryRecords, Plugin
 from tests.test_ipam import MANAGER, IpamCase
 
+#: A network whose addresses are from Nuage.
+NETWORK_OF_NUAGE = attrs.evolve(network_of(network_request()), ipam=True)
+
 
 @attrs.define
 class Users:
@@ -40,7 +43,7 @@ class Users:
     def networks(self) -> Iterator[Network]:
         """See nuage.ipam.leftovers.Users."""
         if not self.removed:
-            yield attrs.evolve(network_of(network_request()), ipam=True)
+            yield NETWORK_OF_NUAGE
         yield attrs.evolve(network_of(network_request()), id="o" * 64, domain="Testing")
 
     def endpoints_of(self, _network_id: str) -> list[str]:
@@ -195,6 +198,25 @@ class Looks(LeftoversCase):
         assert self.held() == set()
         last.clock.pump([1] * 600)
         assert last.records.texts == {}
+
+    def test_a_network_that_docker_lost(self) -> None:
+        """Its pool is not given back. What is held in it is found, and then nothing is remembered."""
+        self.take(self.pool_id)
+        after = self.killed()
+        after.run(after.abandoned.remember(NETWORK_OF_NUAGE))
+        self.users.removed = True
+        self.started(after)
+        after.clock.pump([1] * 1200)
+        assert self.held() == set()
+        after.clock.pump([1] * 600)
+        assert after.records.texts == {}
+
+    def test_a_network_that_is_removed(self) -> None:
+        """Its pool is remembered only until it is given back."""
+        self.plugin.run(self.plugin.abandoned.remember(NETWORK_OF_NUAGE))
+        assert len(self.plugin.abandoned.all()) == 1
+        self.plugin.run(self.plugin.ipam.release_pool(PoolCall(self.pool_id)))
+        assert self.plugin.records.texts == {}
 
     def test_a_network_that_was_made_again(self) -> None:
         """What it uses is not given back."""

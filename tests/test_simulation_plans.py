@@ -19,7 +19,12 @@ class PlansTest(SynchronousTestCase):
     """Each plan is carried out, and all holds that has to."""
 
     def setUp(self) -> None:
-        self.world = World(Chance(1))
+        self.use(Extent())
+
+    def use(self, extent: Extent) -> None:
+        """Have a run of this extent."""
+        self.centre = DataCentre(Chance(1), extent=extent)
+        (self.world,) = self.centre.worlds
 
     def carry_out(self, *plan: Step) -> None:
         """Carry out a plan, and see that nothing is violated."""
@@ -50,6 +55,15 @@ class PlansTest(SynchronousTestCase):
             # Before an audit may act upon it.
             Step(33, "network create", ("n1",)),
             Step(35, "run", ("c2", "n1", "no", "web")),
+        )
+
+    def test_addresses_of_networks_that_docker_has_lost(self) -> None:
+        """They are given back to the VSD."""
+        self.use(Extent(vsd=True))
+        self.carry_out(
+            Step(1, "network create", ("n1",)),
+            Step(5, "run", ("c1", "n1", "no", "web")),
+            Step(30, "Docker's data lost", (1.0,)),
         )
 
     def announced_without_docker(self) -> list[str]:

@@ -38,6 +38,13 @@ class Pools(Protocol):
         """Note that a network was made."""
 
 
+class AbandonedPools(Protocol):
+    """What remembers the pools of networks that are gone: :class:`nuage.ipam.abandoned.Abandoned`."""
+
+    async def remember(self, network: Network) -> None:
+        """Remember the pools of a network."""
+
+
 class Networks:
     """Makes and removes networks, and knows them.
 
@@ -49,6 +56,7 @@ class Networks:
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one network, and about one place in the topology, apart; shared with ``cleanup``.
         pools: Knows the pools of networks whose addresses are from Nuage; None if Docker's IPAM gives all of them.
+        abandoned: Remembers those pools of networks that are forgotten.
         places: Compares networks with the VSD; None without a VSD.
     """
 
@@ -62,6 +70,7 @@ class Networks:
         cleanup: Cleanup,
         turns: Turns,
         pools: Pools | None = None,
+        abandoned: AbandonedPools | None = None,
         places: Places | None = None,
     ) -> None:
         self._clock = clock
@@ -71,6 +80,7 @@ class Networks:
         self._cleanup = cleanup
         self._turns = turns
         self._pools = pools
+        self._abandoned = abandoned
         self._places = places
 
     async def create_network(self, request: NetworkRequest) -> None:
@@ -132,6 +142,13 @@ class Networks:
         await self._switch.loaded()
         for endpoint_id in self._switch.endpoints_of(network_id):
             await self._endpoints.forget_endpoint(endpoint_id)
+        await self._drop(network_id)
+
+    async def _drop(self, network_id: str) -> None:
+        """Forget a network itself. What is held in its pools is to be found even if Docker does not give them back."""
+        network = self._switch.network(network_id)
+        if network is not None and network.ipam and self._abandoned is not None:
+            await self._abandoned.remember(network)
         await self._switch.forget_network(network_id)
 
     async def _demand_subnet_of_its_own(self, network: Network) -> None:
@@ -155,7 +172,7 @@ class Networks:
                         "use that network, or remove it first"
                     )
                 async with self._turns.turn(other.id):
-                    await self._switch.forget_network(other.id)
+                    await self._drop(other.id)
 
     async def _is_gone(self, network_id: str) -> bool:
         if await self._is_known(network_id):

@@ -1,4 +1,4 @@
-"""Pools that Docker gave back while something in them was held: what a crash left of a network that is gone.
+"""Pools of networks that are gone, in which something is held, or may be: a crash left it.
 
 No network names such a pool any more, so the switch remembers it until nothing in it is held for this host.
 """
@@ -11,6 +11,7 @@ from nuage.errors import NotInDirectory, NuageError, Refused, SwitchError
 from nuage.ipam.addresses import Addresses
 from nuage.ipam.handed_out import PoolRecords, record_key
 from nuage.ipam.pool import Pool
+from nuage.model import Network
 
 #: What the keys of these records start with.
 _START = "gone-"
@@ -30,10 +31,22 @@ class Abandoned:
 
     async def note(self, pool: Pool) -> None:
         """Remember a pool that was given back, unless nothing in it is held."""
-        if not await self._is_free(pool):
-            # If the switch is away, the next network of this place finds what is held.
-            with suppress(SwitchError):
+        free = await self._is_free(pool)
+        # If the switch is away, the next network of this place finds what is held.
+        with suppress(SwitchError):
+            if not free:
                 await self._records.remember_pool(_key(pool), pool.id)
+            elif _key(pool) in self._records.pool_records():
+                await self._records.forget_pools([_key(pool)])
+
+    async def remember(self, network: Network) -> None:
+        """Remember the pools of a network that is being forgotten, until Docker gives them back: it may have crashed.
+
+        Raises:
+            SwitchError: The switch is away.
+        """
+        for pool in Pool.all_of(network):
+            await self._records.remember_pool(_key(pool), pool.id)
 
     def all(self) -> list[Pool]:
         """Return them."""

@@ -146,7 +146,7 @@ class Holdings:
 
     def _pools(self) -> list[tuple[Network, Pool]]:
         """Return the networks whose addresses are from here, once for each pool that they have."""
-        return [(each, pool) for each in self._users.networks() if each.ipam for pool in _pools(each)]
+        return [(each, pool) for each in self._users.networks() if each.ipam for pool in Pool.all_of(each)]
 
     async def _held(self, pool: Pool) -> set[Address]:
         try:
@@ -164,7 +164,7 @@ class Holdings:
 
     async def _used(self, network: Network) -> set[Address]:
         """Return the addresses of a network that anybody has by what the switch or Docker says."""
-        recorded = {address for pool in _pools(network) for address in self._recorded(network, pool)}
+        recorded = {address for pool in Pool.all_of(network) for address in self._recorded(network, pool)}
         try:
             told = await self._docker.network(network.id)
         except NetworkUnknown:
@@ -176,12 +176,6 @@ class Holdings:
         endpoints = filter(None, map(self._users.endpoint, self._users.endpoints_of(network.id)))
         found = [(each, endpoint.id) for endpoint in endpoints for each in (endpoint.address, endpoint.address_v6)]
         return {each.ip: endpoint_id for each, endpoint_id in found if each is not None and each.ip in pool.prefix}
-
-
-def _pools(network: Network) -> list[Pool]:
-    """Return the pools of a network, one of each family that it has."""
-    pool = Pool.of(network)
-    return [pool] if network.pool_v6 is None else [pool, attrs.evolve(pool, prefix=network.pool_v6)]
 
 
 def _held(pool: Pool, addresses: Collection[Address]) -> list[Held]:

@@ -81,6 +81,12 @@ class Pool:
         return cls(prefix=prefix, range=range_, **names)
 
     @classmethod
+    def all_of(cls, network: Network) -> list[Pool]:
+        """Return the pools of a network, one of each family that it has."""
+        pool = cls.of(network)
+        return [pool] if network.pool_v6 is None else [pool, attrs.evolve(pool, prefix=network.pool_v6)]
+
+    @classmethod
     def of(cls, network: Network) -> Pool:
         """Return the pool of a network, without a range, which a network does not know."""
         names = {key: value for key in PLACE if (value := getattr(network, key)) is not None}

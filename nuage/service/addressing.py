@@ -30,7 +30,7 @@ from nuage.vsd.session import Session
 
 
 class Addressing:
-    """The parts of the IPAM driver, of which the network driver needs two.
+    """The parts of the IPAM driver, of which the network driver needs three.
 
     Args:
         reactor: Keeps the time.
@@ -48,6 +48,7 @@ class Addressing:
         addresses: Takes them, and gives them back.
         ports: Tells the VSD which endpoint has one.
         handed_out: Tells a network its pool.
+        abandoned: Remembers the pools of networks that are gone.
         holdings: Compares what is held with what is used.
     """
 
@@ -83,18 +84,18 @@ class Addressing:
         )
         self.ports = Ports(session=session, directory=directory, places=places, addresses=self.addresses)
         self.handed_out = HandedOut(reactor, switch, places, repetitions)
-        self._abandoned = Abandoned(switch, self.addresses)
+        self.abandoned = Abandoned(switch, self.addresses)
         self.ipam = Ipam(
             directory=directory,
             places=places,
             addresses=self.addresses,
             handed_out=self.handed_out,
             repetitions=repetitions,
-            abandoned=self._abandoned,
+            abandoned=self.abandoned,
         )
         self.holdings = Holdings(
             addresses=self.addresses,
-            abandoned=self._abandoned,
+            abandoned=self.abandoned,
             handed_out=self.handed_out,
             users=switch,
             docker=docker,
@@ -125,7 +126,7 @@ class Addressing:
 
     async def _resumed(self) -> None:
         await self.addresses.resume()
-        await self._abandoned.settle()
+        await self.abandoned.settle()
 
     def _put_off(self, failure: Failure) -> None:
         # Whatever is away now will be back, and this is called then.

@@ -107,6 +107,7 @@ class Daemon:
             turns=turns,
             places=self.vsd.places,
             pools=self.vsd.pools,
+            abandoned=self.vsd.abandoned,
         )
         self.driver = Driver(scope=config.scope, switch=self.switch, networks=networks, endpoints=self.endpoints)
         self.auditor = Auditor(

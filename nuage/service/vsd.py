@@ -9,6 +9,7 @@ from nuage.config.settings import Config
 from nuage.docker.engine import Engine
 from nuage.driver.places import Places
 from nuage.driver.turns import Turns
+from nuage.ipam.abandoned import Abandoned
 from nuage.ipam.driver import Ipam
 from nuage.ipam.handed_out import HandedOut
 from nuage.ipam.holdings import Holdings
@@ -36,6 +37,7 @@ class VsdParts:
         places: Compares networks with what the VSD has.
         ports: Tells the VSD which endpoint has an address.
         pools: Tells a network its pool.
+        abandoned: Remembers the pools of networks that are gone.
         holdings: Compares held addresses with those in use.
         left: Counts the addresses that are held at the VSD and not used.
         ipam: Answers Docker's IPAM.
@@ -44,6 +46,7 @@ class VsdParts:
     places: Places | None = None
     ports: Ports | None = None
     pools: HandedOut | None = None
+    abandoned: Abandoned | None = None
     holdings: Holdings | None = None
     left: Callable[[], Mapping[str, int]] | None = None
 
@@ -113,6 +116,7 @@ class WithVsd(VsdParts):
         self.places = self._places
         self.ports = self._addressing.ports
         self.pools = self._addressing.handed_out
+        self.abandoned = self._addressing.abandoned
         self.holdings = self._addressing.holdings
         self.left = self._addressing.left
         self.ipam = self._addressing.ipam
