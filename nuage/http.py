@@ -138,10 +138,10 @@ class Requests:
         return NoAnswer(_told(causes[0]), connected=not isinstance(causes[0], _NOT_CONNECTED))
 
 
-def excerpt(text: str) -> str:
-    """Return the beginning of a text from outside, in one line of printable characters."""
-    line = " ".join("".join(each if each.isprintable() else " " for each in text[: 4 * _EXCERPT]).split())
-    return line if len(line) <= _EXCERPT else f"{line[:_EXCERPT]}…"
+def excerpt(text: str, longest: int = _EXCERPT) -> str:
+    """Return the beginning of a text from outside, up to ``longest`` printable characters in one line."""
+    line = " ".join("".join(each if each.isprintable() else " " for each in text[: 4 * longest]).split())
+    return line if len(line) <= longest else f"{line[:longest]}…"
 
 
 def in_words(problem: Exception) -> str:

@@ -32,6 +32,8 @@ from nuage.text import joined
 
 #: Bytes that an answer may have. A list of 10,000 containers has some 20 MB.
 LARGEST_ANSWER = 64 << 20
+#: Characters of Docker's own message that are shown. It says more than a proxy's page does.
+_LONGEST_MESSAGE = 200
 _REMOVED = "the socket that is mounted here is gone, since Docker has made a new one; start this container again"
 
 
@@ -73,7 +75,7 @@ class Answer:
     def refusal(self) -> str:
         """Return what a message says of an answer that is an error, in the words of Docker or of a proxy."""
         if self.message:
-            return f"it answered {self.status}: {self.message}"
+            return f"it answered {self.status}: {excerpt(self.message, _LONGEST_MESSAGE)}"
         words = excerpt(self.body.decode(errors="replace"))
         return f"it answered {self.status} {self.phrase}".rstrip() + (f": {words}" if words else "")
 
