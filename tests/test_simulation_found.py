@@ -31,3 +31,14 @@ class FoundTest(SynchronousTestCase):
             Step(9, "dockerd killed", (0.8,)),
             Step(12, "database empty", (5.0, True)),
         )
+
+    def test_a_docker_that_is_killed_while_it_disconnects(self) -> None:
+        """It has said that the container leaves, and does not know it any more. Nobody can bring the link back."""
+        self.live(
+            Step(1, "network create", ("n1",)),
+            Step(4, "run", ("c2", "n1", "unless-stopped", "web")),
+            Step(54, "database away", (26.0, False)),
+            Step(58, "disconnect", ("c2", "n1")),
+            Step(65, "dockerd killed", (11.0,)),
+            seeds=(141,),
+        )

@@ -72,6 +72,8 @@ def check_rest(world: World) -> None:
     }
     for name, (endpoint, container) in sorted(wanted.items()):
         port, entity = ports.pop(name, None), entities.pop(endpoint.id, None)
+        if _has_left(world, endpoint):
+            continue
         if port is None or entity is None:
             _violate(world, f"{container.name} runs, and its endpoint {endpoint.id[:12]} is not announced")
             continue
@@ -79,9 +81,15 @@ def check_rest(world: World) -> None:
             _violate(world, f"of {container.name}, {name} the VRS is told {told} as its {what}")
     for name in sorted([*ports, *entities]):
         _violate(world, f"{name} is announced, and nobody uses it")
-    _check_links(world, {name: endpoint for name, (endpoint, _) in wanted.items()})
+    linked = {name: each.id for name, (each, _) in wanted.items() if not _has_left(world, each)}
+    _check_links(world, linked)
     _check_records(world, wanted.keys())
     _check_networks(world)
+
+
+def _has_left(world: World, endpoint: Endpoint) -> bool:
+    """Tell whether Docker said so. A Docker that is killed meanwhile forgets that, and takes it for attached again."""
+    return world.promises.last_call(endpoint.id) == "Leave"
 
 
 def _check_networks(world: World) -> None:

@@ -36,4 +36,5 @@ def _unfinished(world: World) -> dict[str, Any]:
 
 
 def _endpoints(world: World) -> set[str]:
-    return {each for network in world.docker.store.networks.values() for each in network.endpoints}
+    stored = {each for network in world.docker.store.networks.values() for each in network.endpoints}
+    return stored | {endpoint.id for endpoint in world.docker.attached()}

@@ -77,19 +77,20 @@ class Promises:
         endpoint = truth.endpoint(self._world.docker.store, endpoint_id)
         if endpoint is None or truth.recorded(self._world.database.store, endpoint_id):
             return
-        if self._last_call(endpoint_id) not in ("DeleteEndpoint", "CreateEndpoint") and self._dockerd_lives():
+        if self.last_call(endpoint_id) not in ("DeleteEndpoint", "CreateEndpoint") and self._dockerd_lives():
             self._violate(f"endpoint {endpoint_id[:12]} is removed, and Docker has it")
 
     def _network_lost(self, network_id: str) -> None:
         """See whether what the switch knew of a network had to go."""
-        if network_id in self._world.docker.store.networks and self._last_call(network_id) == "":
+        if network_id in self._world.docker.store.networks and self.last_call(network_id) == "":
             self._violate(f"network {network_id[:12]} is forgotten, and Docker has it")
 
     def _dockerd_lives(self) -> bool:
         dockerd = self._world.docker.dockerd
         return dockerd is not None and dockerd.started
 
-    def _last_call(self, endpoint_id: str) -> str:
+    def last_call(self, endpoint_id: str) -> str:
+        """Return the method that Docker called last about an endpoint; of a network, only its removal."""
         calls = self._world.docker.calls
         for call in calls[self._calls :]:
             method, request = call.method.partition(".")[2], call.request or {}
