@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from lab.dockerd import IMAGE
 from lab.shell import NeverHappened, wait_until
 from tests.e2e.bare_host import DRIVER, BareHost
 from tests.e2e.host_support import ROOT, demand_programs, of_this_run
@@ -19,6 +20,7 @@ from tests.simulation.docker.cli import carry_out
 from tests.simulation.docker.commands import Outcome
 from tests.simulation.docker.docker import Docker
 from tests.simulation.docker.dockerd import Settings
+from tests.simulation.docker.lives import NETWORKS
 from tests.simulation.docker.releases import RELEASES
 from tests.simulation.docker.small_plugin import SmallPlugin, SmallPluginFactory
 from tests.simulation.history import History
@@ -170,6 +172,14 @@ class TwinsTestCase(SynchronousTestCase):
                 self.compare("rm", "-f", container.name)
             for network in list(store.networks.values()):
                 self.compare("network", "rm", network.name)
+
+    def create(self, network: str) -> None:
+        """Create one of NETWORKS in both."""
+        self.compare("network", "create", f"--driver={DRIVER}", *NETWORKS[network], network)
+
+    def run_in(self, container: str, network: str, *options: str) -> None:
+        """Run a container in both."""
+        self.compare("run", "-d", f"--name={container}", f"--network={network}", *options, IMAGE, "sleep", "1000")
 
     def compare(self, *words: str) -> None:
         """Give both a command, and assert that it leads to the same."""

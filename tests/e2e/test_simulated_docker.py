@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import time
 
-from lab.dockerd import IMAGE
 from tests.e2e.bare_host import DRIVER
 from tests.e2e.docker_twins import Calls, TwinsTestCase
 from tests.simulation.chance import Chance
-from tests.simulation.docker.lives import NETWORKS, Life
+from tests.simulation.docker.lives import Life
 
 #: Seconds that the commands may take.
 _SECONDS = float(os.environ.get("SIMULATED_DOCKER_SECONDS", "15"))
@@ -30,6 +29,20 @@ class CommandTests(TwinsTestCase):
         while time.monotonic() < end:
             self.compare(*life.next())
         self.assertGreater(len(self.story), _SECONDS / 2, "hardly anything was compared")
+
+    def test_ways_out(self) -> None:
+        """They move as networks with gateways of both families, of one, and of none come and go."""
+        for name in ("m", "s", "t", "v"):
+            self.create(name)
+        self.run_in("k1", "t")
+        for name in ("s", "m", "v"):
+            self.compare("network", "connect", name, "k1")
+        for name in ("v", "s", "m", "t"):
+            self.compare("network", "disconnect", name, "k1")
+        self.run_in("k2", "m")
+        for name in ("s", "t"):
+            self.compare("network", "connect", name, "k2")
+        self.compare("network", "disconnect", "m", "k2")
 
 
 class DaemonTests(TwinsTestCase):
@@ -51,11 +64,10 @@ class DaemonTests(TwinsTestCase):
     def _live_on_networks(self) -> None:
         """Run containers with all restart policies."""
         for name in ("m", "v", "i"):
-            self.compare("network", "create", f"--driver={DRIVER}", *NETWORKS[name], name)
+            self.create(name)
         policies = {"k1": "no", "k2": "always", "k3": "unless-stopped", "k4": "on-failure", "k5": "unless-stopped"}
         for (container, policy), network in zip(policies.items(), "mvimm", strict=True):
-            options = (f"--network={network}", f"--restart={policy}", "--stop-signal=SIGKILL")
-            self.compare("run", "-d", f"--name={container}", *options, IMAGE, "sleep", "1000")
+            self.run_in(container, network, f"--restart={policy}", "--stop-signal=SIGKILL")
         self.compare("stop", "k5")
 
     def _start(self, what: str) -> None:

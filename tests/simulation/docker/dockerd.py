@@ -26,6 +26,7 @@ from tests.simulation.docker.plugin import Call, Heard, Plugin
 from tests.simulation.docker.releases import DOCKER_20_10, Release
 from tests.simulation.docker.sandboxes import Sandboxes
 from tests.simulation.docker.store import Container, Store
+from tests.simulation.docker.way_out import WayOut
 from tests.simulation.history import History
 
 #: Seconds that dockerd takes before it looks at its containers.
@@ -102,8 +103,8 @@ class Dockerd:
         self.plugin = Plugin(
             reactor, settings.plugin_socket, settings.release, history, settings.deadline, calls, settings.heard
         )
-        self.networks = Networks(store, self._driver, Leases(self._ipam, self._warn), new_id, self._warn)
-        self.sandboxes = Sandboxes(store, self.networks, namespaces, new_id, self._warn)
+        way_out = WayOut(settings.release, store, self.networks, self._warn)
+        self.sandboxes = Sandboxes(store, way_out, self.networks, namespaces, new_id, self._warn)
         release = settings.release
         surroundings = Surroundings(
             reactor=reactor, chance=chance, release=release, store=store, warn=self._warn, broken=self._broken

@@ -24,7 +24,7 @@ class Driver(Protocol):
     async def delete_endpoint(self, endpoint: Endpoint) -> None: ...
     async def join(self, endpoint: Endpoint, sandbox: Sandbox) -> None: ...
     async def leave(self, endpoint: Endpoint) -> None: ...
-    async def program(self, endpoint: Endpoint, sandbox: Sandbox) -> None: ...
+    async def program(self, endpoint: Endpoint, sandbox: Sandbox, *, no_proxy: bool | None) -> None: ...
     async def revoke(self, endpoint: Endpoint) -> None: ...
     async def oper_info(self, endpoint: Endpoint) -> dict[str, Any]: ...
 
@@ -93,6 +93,7 @@ class RemoteDriver:
         interface = answer.get("InterfaceName") or {}
         endpoint.source, endpoint.prefix = interface.get("SrcName", ""), interface.get("DstPrefix", "eth")
         endpoint.gateway, endpoint.gateway_v6 = answer.get("Gateway", ""), answer.get("GatewayIPv6", "")
+        endpoint.declines_bridge = bool(answer.get("DisableGatewayService"))
         if not endpoint.source:
             self._violate(f"Join {endpoint.id[:12]}: the answer names no link")
 
@@ -100,9 +101,16 @@ class RemoteDriver:
         """Call Leave."""
         await self._ask("Leave", _ids(endpoint))
 
-    async def program(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
-        """Call ProgramExternalConnectivity, which a driver need not know."""
-        options = {_NO_PROXY: False, **sandbox.labels} if self._release.tells_proxy else dict(sandbox.labels)
+    async def program(self, endpoint: Endpoint, sandbox: Sandbox, *, no_proxy: bool | None) -> None:
+        """Call ProgramExternalConnectivity, which a driver need not know.
+
+        Args:
+            endpoint: Gets the way out.
+            sandbox: The container's.
+            no_proxy: Whether published ports of IPv6 belong to another endpoint, None where Docker does not say so.
+        """
+        told = {_NO_PROXY: no_proxy} if self._release.tells_proxy and no_proxy is not None else {}
+        options = {**told, **sandbox.labels}
         await self._optional("ProgramExternalConnectivity", {**_ids(endpoint), "Options": options})
 
     async def revoke(self, endpoint: Endpoint) -> None:
@@ -148,7 +156,7 @@ class BridgeDriver:
     async def leave(self, endpoint: Endpoint) -> None:
         """See :class:`Driver`."""
 
-    async def program(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
+    async def program(self, endpoint: Endpoint, sandbox: Sandbox, *, no_proxy: bool | None) -> None:
         """See :class:`Driver`."""
 
     async def revoke(self, endpoint: Endpoint) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tests.simulation.chance import Chance
 from tests.simulation.docker.docker import Docker
-from tests.simulation.docker.small_plugin import REFUSED_ENDPOINT, REFUSED_JOIN, REFUSED_OPTION
+from tests.simulation.docker.small_plugin import GATEWAYS_OPTION, REFUSED_ENDPOINT, REFUSED_JOIN, REFUSED_OPTION
 
 #: What networks are created with, by their names.
 NETWORKS: dict[str, tuple[str, ...]] = {
@@ -15,6 +15,8 @@ NETWORKS: dict[str, tuple[str, ...]] = {
     "i": ("--subnet=10.30.2.0/24", "--internal"),
     "v": ("--subnet=10.30.3.0/24", "--subnet=fd00:30::/64", "--ipv6"),
     "p": (),
+    "s": ("--subnet=10.30.6.0/24", "--subnet=fd00:36::/64", "--ipv6", f"-o={GATEWAYS_OPTION}=6"),
+    "t": ("--subnet=10.30.7.0/24", f"-o={GATEWAYS_OPTION}=none"),
     "r": ("--ipam-driver=small", "--subnet=10.30.5.0/24", "--ipam-opt=shape=round"),
 }
 _CONTAINERS = ("k1", "k2", "k3", "k4")

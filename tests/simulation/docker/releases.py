@@ -24,6 +24,7 @@ class Release:
         stops_early: Whether a container counts as stopped before its network is released: commands that wait for its
             end go on while Leave and DeleteEndpoint are still under way.
         tells_ipv4: Whether CreateNetwork tells that the network has IPv4, which it may lack by now.
+        gateways_of_ipv6: Whether a gateway of IPv6 alone is one, beside that of IPv4 in another network.
         tells_proxy: Whether ProgramExternalConnectivity tells how IPv6 is published.
         rotates_pools: Whether networks for which nobody named a subnet get the next default pool, even if one before
             it is free.
@@ -43,6 +44,7 @@ class Release:
     looks_when_restored: bool = False
     stops_early: bool = False
     tells_ipv4: bool = False
+    gateways_of_ipv6: bool = False
     tells_proxy: bool = False
     rotates_pools: bool = True
     needs_main_network: bool = True
@@ -69,6 +71,7 @@ DOCKER_28_5 = Release(
     looks_twice=False,
     looks_when_restored=True,
     tells_ipv4=True,
+    gateways_of_ipv6=True,
     tells_proxy=True,
     rotates_pools=False,
     blames_network=True,

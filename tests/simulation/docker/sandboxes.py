@@ -10,6 +10,7 @@ from tests.simulation.docker.kernel import Device, LinkUnusable, Namespaces
 from tests.simulation.docker.locks import Locks
 from tests.simulation.docker.networks import Networks, port_options
 from tests.simulation.docker.store import Container, Endpoint, Sandbox, Store
+from tests.simulation.docker.way_out import WayOut
 
 
 class Sandboxes:
@@ -17,6 +18,7 @@ class Sandboxes:
 
     Args:
         store: What is on the disk.
+        way_out: Tells drivers which endpoint has it.
         networks: Knows the drivers.
         namespaces: Has the links.
         new_id: Returns a new id.
@@ -26,12 +28,14 @@ class Sandboxes:
     def __init__(
         self,
         store: Store,
+        way_out: WayOut,
         networks: Networks,
         namespaces: Namespaces,
         new_id: Callable[[], str],
         warn: Callable[[str], None],
     ) -> None:
         self._store = store
+        self._way_out = way_out
         self._networks = networks
         self._namespaces = namespaces
         self._new_id = new_id
@@ -53,13 +57,13 @@ class Sandboxes:
         async with self._locks[sandbox.id]:
             driver = await self._networks.driver(endpoint.network)
             await driver.join(endpoint, sandbox)
-            former = sandbox.gateway
-            sandbox.add(endpoint)
+            before = self._way_out.of(sandbox)
+            sandbox.add(endpoint, self._way_out.rank)
             endpoint.sandbox = sandbox
             try:
                 if sandbox.exists:
                     self._move(endpoint, sandbox)
-                await self._connect_outwards(endpoint, sandbox, driver, former)
+                await self._way_out.joined(endpoint, sandbox, before)
             except DockerError:
                 sandbox.endpoints.remove(endpoint)
                 endpoint.sandbox = None
@@ -74,17 +78,13 @@ class Sandboxes:
         """
         async with self._locks[sandbox.id]:
             driver = await self._networks.driver(endpoint.network)
-            was_gateway = sandbox.gateway is endpoint
+            before = self._way_out.of(sandbox)
             endpoint.sandbox = None
-            if was_gateway:
-                try:
-                    await driver.revoke(endpoint)
-                except DockerError as problem:
-                    self._warn(f"driver failed revoking external connectivity on endpoint {endpoint.name}: {problem}")
+            if endpoint in (before.v4, before.v6):
+                await self._way_out.revoke(endpoint)
             await self._told(f"driver error disconnecting container {endpoint.name}", driver, endpoint)
             self._take_out(endpoint, sandbox)
-            if was_gateway and sandbox.gateway is not None:
-                await self._program_again(sandbox.gateway, sandbox, "no other gateway")
+            await self._way_out.left(endpoint, sandbox, before)
 
     def enter(self, sandbox: Sandbox) -> None:
         """Move all links into the namespace, which the container's process has made now.
@@ -98,6 +98,7 @@ class Sandboxes:
 
     async def delete(self, sandbox: Sandbox) -> None:
         """Detach a sandbox from all endpoints, remove them, and then the sandbox."""
+        sandbox.ending = True
         for endpoint in list(sandbox.endpoints):
             try:
                 await self.leave(endpoint, sandbox)
@@ -125,43 +126,6 @@ class Sandboxes:
     async def look_at(self, endpoint: Endpoint) -> None:
         """Ask the driver of an endpoint for its published ports."""
         await (await self._networks.driver(endpoint.network)).oper_info(endpoint)
-
-    async def _connect_outwards(
-        self, endpoint: Endpoint, sandbox: Sandbox, driver: Driver, former: Endpoint | None
-    ) -> None:
-        """Let another endpoint be the one with the way out, if the new one comes before it."""
-        if sandbox.gateway is former:
-            return
-        if former is not None:
-            try:
-                await (await self._networks.driver(former.network)).revoke(former)
-            except DockerError as problem:
-                raise DockerError(
-                    f"driver failed revoking external connectivity on endpoint {former.name} ({former.id}): {problem}"
-                ) from None
-        if not endpoint.network.internal:
-            try:
-                await self._program(endpoint, sandbox)
-            except DockerError:
-                if former is not None:
-                    await self._program_again(former, sandbox, "failed to roll back")
-                raise
-
-    async def _program(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
-        try:
-            await (await self._networks.driver(endpoint.network)).program(endpoint, sandbox)
-        except DockerError as problem:
-            raise DockerError(
-                f"driver failed programming external connectivity on endpoint {endpoint.name} ({endpoint.id}): "
-                f"{problem}"
-            ) from None
-
-    async def _program_again(self, endpoint: Endpoint, sandbox: Sandbox, what: str) -> None:
-        """Give the way out to an endpoint that was there before."""
-        try:
-            await self._program(endpoint, sandbox)
-        except DockerError as problem:
-            self._warn(f"{what}: {problem}")
 
     async def _told(self, what: str, driver: Driver, endpoint: Endpoint) -> None:
         try:

@@ -22,6 +22,8 @@ from tests.simulation.docker.errors import DockerError
 REFUSED_ENDPOINT, REFUSED_JOIN = 66, 99
 #: The option of a network that is refused.
 REFUSED_OPTION = "refused"
+#: The option of a network that says of which families it has gateways: 4, 6, 46, or none.
+GATEWAYS_OPTION = "gateways"
 
 #: What Docker asks any plugin; these calls have no body.
 _INTRODUCTIONS = (
@@ -134,10 +136,16 @@ def _mac(address: str) -> str:
 
 
 def _routes(network: dict[str, Any]) -> dict[str, Any]:
-    if network.get("Options", {}).get("com.docker.network.internal"):
+    options = network.get("Options", {})
+    if options.get("com.docker.network.internal"):
         return {"DisableGatewayService": True}
-    pools = {"Gateway": network.get("IPv4Data"), "GatewayIPv6": network.get("IPv6Data")}
-    return {key: pool[0]["Gateway"].partition("/")[0] for key, pool in pools.items() if pool}
+    families = (options.get("com.docker.network.generic") or {}).get(GATEWAYS_OPTION, "46")
+    pools = {"Gateway": ("4", network.get("IPv4Data")), "GatewayIPv6": ("6", network.get("IPv6Data"))}
+    return {
+        key: pool[0]["Gateway"].partition("/")[0]
+        for key, (family, pool) in pools.items()
+        if pool and family in families
+    }
 
 
 class SmallPluginConnection(Protocol):

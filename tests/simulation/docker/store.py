@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -40,6 +40,7 @@ class Endpoint:
 
     Attributes:
         sandbox: The container's, once its Join has been answered.
+        declines_bridge: Whether the plugin said at its Join that no other way out is wanted.
         priority: Those of a higher one are rather the container's gateway.
         source: What its link was called when the plugin made it, empty for no link.
         device: What it is called in the container, empty while it is not there.
@@ -58,6 +59,7 @@ class Endpoint:
     device: str = ""
     gateway: str = ""
     gateway_v6: str = ""
+    declines_bridge: bool = False
     priority: int = 0
 
 
@@ -95,7 +97,14 @@ class Network:
 
 @attrs.define(kw_only=True, eq=False)
 class Sandbox:
-    """The network of a running container. ``exists`` tells whether its namespace does."""
+    """The network of a running container.
+
+    Attributes:
+        exists: Whether its namespace does.
+        devices: How many devices it has had.
+        bridged: The container's place on a bridge of Docker's own, which gives those a way out that have none.
+        ending: Whether it is being deleted.
+    """
 
     id: str
     container_id: str
@@ -103,27 +112,18 @@ class Sandbox:
     endpoints: list[Endpoint] = attrs.field(factory=list)
     exists: bool = False
     devices: int = 0
+    bridged: Endpoint | None = None
+    ending: bool = False
 
     @property
     def key(self) -> str:
         """The path of the namespace."""
         return f"{_NAMESPACES}/{self.id[:12]}"
 
-    def add(self, endpoint: Endpoint) -> None:
+    def add(self, endpoint: Endpoint, rank: Callable[[Endpoint], Any]) -> None:
         """Put an endpoint in its place: those that may be the container's gateway come first."""
         self.endpoints.append(endpoint)
-        # moby: libnetwork/sandbox.go, Less.
-        self.endpoints.sort(key=_rank)
-
-    @property
-    def gateway(self) -> Endpoint | None:
-        """The endpoint that gives the container its default route."""
-        return next((each for each in self.endpoints if each.gateway), None)
-
-
-def _rank(endpoint: Endpoint) -> tuple[int, bool, bool, bool, str]:
-    network = endpoint.network
-    return -endpoint.priority, network.internal, not endpoint.gateway_v6, not endpoint.gateway, network.name
+        self.endpoints.sort(key=rank)
 
 
 @attrs.define(kw_only=True)
@@ -195,12 +195,17 @@ class Container:
 
 @attrs.define(eq=False)
 class Store:
-    """All of it."""
+    """All of it.
+
+    Attributes:
+        bridge: The pool of Docker's own bridge for those without a gateway, once it has been needed.
+    """
 
     pools: Pools = attrs.field(factory=Pools)
     networks: dict[str, Network] = attrs.field(factory=dict)
     sandboxes: dict[str, Sandbox] = attrs.field(factory=dict)
     containers: dict[str, Container] = attrs.field(factory=dict)
+    bridge: Pool | None = None
 
     @property
     def known_networks(self) -> list[Network]:
@@ -214,7 +219,7 @@ class Store:
         """
         networks = [each for each in self.networks.values() if each.ipam == "default" and each.scope == "local"]
         given = [each for network in networks for each in (*network.pools, *network.pools_v6)]
-        self.pools.restore([each.pool for each in given])
+        self.pools.restore([*([self.bridge] if self.bridge else []), *(each.pool for each in given)])
         for each in given:
             each.pool.restore([each.gateway, *each.auxiliary.values()])
         for endpoint in (each for network in networks for each in network.endpoints.values()):
