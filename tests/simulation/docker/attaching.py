@@ -38,11 +38,33 @@ class Attaching:
         self._networks = networks
         self._sandboxes = sandboxes
 
-    def wish(self, container: Container, network: Network, attachment: Attachment) -> None:
-        """Note that a container is to be in a network, unless that is noted already."""
-        former = container.attachments.get(network.name)
-        if former is None or former.network_id not in ("", network.id):
-            container.attachments[network.name] = attachment
+    async def connect(self, container: Container, network: str, attachment: Attachment) -> None:
+        """Put a container into one more network; for one that does not run, note that it is to be there.
+
+        In that case nobody asks whether there is such a network.
+
+        Raises:
+            DockerError: The network does not take it.
+        """
+        known = self._networks.known(network)
+        if container.running:
+            await self.attach(container, network, attachment)
+        elif known is None:
+            container.attachments[network] = attachment
+        else:
+            self._wish(container, known, attachment)
+
+    async def disconnect(self, container: Container, network: str) -> None:
+        """Take a container out of a network; for one that does not run, note that it is not to be there.
+
+        Raises:
+            DockerError: It is not in it.
+        """
+        known = self._networks.known(network)
+        if container.running:
+            await self._detach(container, self._networks.find(network))
+        elif container.attachments.pop(known.name if known else network, None) is None:
+            raise DockerError(f"container {container.id} is not connected to the network {network}", 403)
 
     async def attach_all(self, container: Container) -> None:
         """Put a container that starts into all its networks.
@@ -67,7 +89,7 @@ class Attaching:
         network = self._networks.find(attachment.network_id or name)
         if self._release.needs_main_network and name != container.main_network:
             self._check_main_network(container)
-        self.wish(container, network, attachment)
+        self._wish(container, network, attachment)
         if container.sandbox is not None and (self._release.looks_always or not network.internal):
             await self._sandboxes.look(container.sandbox)
         endpoint = await self._networks.create_endpoint(network, container, attachment)
@@ -95,12 +117,13 @@ class Attaching:
         if self._networks.known(main) is None:
             raise DockerError(f"could not find a network matching network mode {main}: network {main} not found", 404)
 
-    async def detach(self, container: Container, network: Network) -> None:
-        """Take a running container out of a network.
+    def _wish(self, container: Container, network: Network, attachment: Attachment) -> None:
+        """Note that a container is to be in a network, unless that is noted already."""
+        former = container.attachments.get(network.name)
+        if former is None or former.network_id not in ("", network.id):
+            container.attachments[network.name] = attachment
 
-        Raises:
-            DockerError: It is not in it, or the driver is not to be had.
-        """
+    async def _detach(self, container: Container, network: Network) -> None:
         sandbox = container.sandbox
         ours = (each for each in network.endpoints.values() if each.sandbox is not None and each.sandbox is sandbox)
         endpoint = next(ours, None)

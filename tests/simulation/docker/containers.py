@@ -16,7 +16,6 @@ from tests.simulation.docker.attaching import Attaching
 from tests.simulation.docker.descriptions import listed
 from tests.simulation.docker.errors import DockerError
 from tests.simulation.docker.locks import Locks
-from tests.simulation.docker.networks import Networks
 from tests.simulation.docker.releases import Release
 from tests.simulation.docker.sandboxes import Sandboxes
 from tests.simulation.docker.store import Attachment, Container, Store
@@ -51,21 +50,17 @@ class Containers:
 
     Args:
         surroundings: What they live in.
-        networks: Those they are in.
         sandboxes: Those of containers that run.
         attaching: Puts them into networks.
     """
 
-    def __init__(
-        self, surroundings: Surroundings, networks: Networks, sandboxes: Sandboxes, attaching: Attaching
-    ) -> None:
+    def __init__(self, surroundings: Surroundings, sandboxes: Sandboxes, attaching: Attaching) -> None:
         self._reactor = surroundings.reactor
         self._chance = surroundings.chance
         self._behaviour = surroundings.release
         self._store = surroundings.store
         self._warn = surroundings.warn
         self._broken = surroundings.broken
-        self._networks = networks
         self._sandboxes = sandboxes
         self._attaching = attaching
         self._locks = Locks()
@@ -181,32 +176,15 @@ class Containers:
             self.checkpoint(container)
 
     async def connect(self, container: Container, network: str, attachment: Attachment) -> None:
-        """Put a container into one more network; one that does not run has it from its next start on.
-
-        In that case nobody asks whether there is such a network.
-
-        Raises:
-            DockerError: The driver refuses it, or it is in that network.
-        """
+        """See :meth:`tests.simulation.docker.attaching.Attaching.connect`."""
         async with self._locks[container.id]:
-            if not container.running:
-                self._wish(container, network, attachment)
-            else:
-                await self._attaching.attach(container, network, attachment)
+            await self._attaching.connect(container, network, attachment)
             self.checkpoint(container)
 
     async def disconnect(self, container: Container, network: str) -> None:
-        """Take a container out of a network.
-
-        Raises:
-            DockerError: It is not in it.
-        """
+        """See :meth:`tests.simulation.docker.attaching.Attaching.disconnect`."""
         async with self._locks[container.id]:
-            known = self._networks.known(network)
-            if container.running:
-                await self._attaching.detach(container, self._networks.find(network))
-            elif container.attachments.pop(known.name if known else network, None) is None:
-                raise DockerError(f"container {container.id} is not connected to the network {network}", 403)
+            await self._attaching.disconnect(container, network)
             self.checkpoint(container)
 
     async def autostart(self, container: Container) -> None:
@@ -219,13 +197,6 @@ class Containers:
     def checkpoint(self, container: Container) -> None:
         """Write a container to the disk; from now on lists show it so."""
         container.listed = listed(container)
-
-    def _wish(self, container: Container, network: str, attachment: Attachment) -> None:
-        known = self._networks.known(network)
-        if known is None:
-            container.attachments[network] = attachment
-        else:
-            self._attaching.wish(container, known, attachment)
 
     async def _start(self, container: Container) -> None:
         container.error = ""

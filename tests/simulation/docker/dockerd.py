@@ -110,7 +110,7 @@ class Dockerd:
             reactor=reactor, chance=chance, release=release, store=store, warn=self._warn, broken=self._broken
         )
         attaching = Attaching(reactor, chance, release, self.networks, self.sandboxes)
-        self.containers = Containers(surroundings, self.networks, self.sandboxes, attaching)
+        self.containers = Containers(surroundings, self.sandboxes, attaching)
         self._api = EngineApi(settings.release, store, self.networks, self.containers, self.ready, settings.managed())
 
     @property
