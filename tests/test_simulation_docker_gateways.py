@@ -88,6 +88,14 @@ class WayOutTests(SynchronousTestCase):
         calls = self.calls(DOCKER_28_5, ["b"], a="none", b="6")
         self.assertEqual(calls, ["program b no proxy", "revoke b"])
 
+    def test_who_is_asked_for_published_ports(self) -> None:
+        """Before the newest release only Docker's own bridge, if the container is there."""
+        for release, expected in ((DOCKER_20_10, False), (DOCKER_26_1, False), (DOCKER_28_5, True)):
+            world = self.world_with(release, a="none")
+            world.ok(world.docker.run("c", "a"))
+            asked = "NetworkDriver.EndpointOperInfo" in [method for method, _ in world.heard]
+            self.assertEqual(asked, expected, release.version)
+
     def test_the_bridge_has_a_pool(self) -> None:
         """From its first use on, one of those that networks get for which nobody named a subnet."""
         for release in _RELEASES:

@@ -55,6 +55,8 @@ class DaemonTests(TwinsTestCase):
         self.twins.real.dockerd.kill()
         self.twins.simulated.docker.kill_dockerd()
         self._start("SIGKILL")
+        self.run_in("k6", "m", "--rm", "--stop-signal=SIGKILL")
+        self.twins.agree = False
         self.twins.real.dockerd.process.stop()
         self.twins.simulated.end()
         self._compare_by_endpoint("SIGTERM")
@@ -62,13 +64,14 @@ class DaemonTests(TwinsTestCase):
         self.twins.agree = True
 
     def _live_on_networks(self) -> None:
-        """Run containers with all restart policies."""
+        """Run containers with all restart policies, and one that is removed at its end."""
         for name in ("m", "v", "i"):
             self.create(name)
         policies = {"k1": "no", "k2": "always", "k3": "unless-stopped", "k4": "on-failure", "k5": "unless-stopped"}
         for (container, policy), network in zip(policies.items(), "mvimm", strict=True):
             self.run_in(container, network, f"--restart={policy}", "--stop-signal=SIGKILL")
         self.compare("stop", "k5")
+        self.run_in("k6", "m", "--rm")
 
     def _start(self, what: str) -> None:
         """Start both daemons, and compare what they do."""
@@ -77,9 +80,10 @@ class DaemonTests(TwinsTestCase):
         self.twins.simulated.docker.start_dockerd()
         self.twins.simulated.reactor.run_for(30)
         self._compare_by_endpoint(what)
-        running = self.twins.real.docker("ps", "--format={{.Names}}").stdout.split()
         containers = self.twins.simulated.docker.store.containers.values()
-        self.assertEqual(sorted(running), sorted(each.name for each in containers if each.running), what)
+        for option, ours in (("--all=false", [each for each in containers if each.running]), ("--all", [*containers])):
+            theirs = self.twins.real.docker("ps", option, "--format={{.Names}}").stdout.split()
+            self.assertEqual(sorted(each.name for each in ours), sorted(theirs), what)
 
     def _compare_by_endpoint(self, what: str) -> None:
         """Compare the calls about each endpoint; those about several come in any order."""

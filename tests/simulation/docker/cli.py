@@ -14,7 +14,7 @@ from tests.simulation.docker.docker import Docker
 from tests.simulation.docker.store import Attachment, PoolRequest
 
 #: The options of all commands: those that are given or not, those that may come again, and the others.
-_FLAGS = ("-d", "-f", "--force", "--internal", "--ipv6", "--verbose")
+_FLAGS = ("-d", "-f", "--force", "--internal", "--ipv6", "--rm", "--verbose")
 _LISTS = (
     "--aux-address",
     "--driver-opt",
@@ -101,6 +101,7 @@ def _made(make: Callable[..., Deferred[Outcome]], told: Namespace) -> Deferred[O
         _attachment(told, options),
         labels=_pairs(told.label),
         restart=told.restart or "no",
+        auto_remove=told.rm,
         published=tuple((int(outside), int(inside)) for outside, inside in (each.split(":") for each in told.publish)),
         exposed=tuple(map(int, told.expose)),
         # A program that is not in the image is named by its path.

@@ -109,8 +109,29 @@ class Containers:
         async with self._locks[container.id]:
             if container.removed or container.removing:
                 raise DockerError("container is marked for removal and cannot be started", 409)
-            if not container.running:
+            if container.running:
+                return
+            try:
                 await self._start(container)
+            except DockerError as problem:
+                failure = problem
+            else:
+                return
+        await self._auto_remove(container)
+        raise failure
+
+    async def restart(self, container: Container) -> None:
+        """Stop a container and start it again, which is no end that it would be removed at.
+
+        Raises:
+            DockerError: It cannot be started.
+        """
+        container.restarting_by_hand = True
+        try:
+            await self.stop(container)
+        finally:
+            container.restarting_by_hand = False
+        await self.start(container)
 
     async def stop(self, container: Container, *, by_hand: bool = True, early: bool = False) -> None:
         """End a container's process, and wait until its network is released.
@@ -187,6 +208,12 @@ class Containers:
             await self._attaching.disconnect(container, network)
             self.checkpoint(container)
 
+    async def remove_ended(self) -> None:
+        """Remove the containers that have come to their end while dockerd was away, if they are to be removed then."""
+        for container in list(self._store.containers.values()):
+            if not (container.running and self._behaviour.spares_what_runs):
+                await self._auto_remove(container)
+
     async def autostart(self, container: Container) -> None:
         """Start a container when dockerd starts, if its restart policy says so."""
         try:
@@ -247,9 +274,19 @@ class Containers:
                 self._stopped(container, again=again)
             await self._attaching.release(container)
             self._stopped(container, again=again)
+            by_hand = container.restarting_by_hand
             self.checkpoint(container)
         if again:
             await self._restart(container)
+        elif not by_hand:
+            await self._auto_remove(container)
+
+    async def _auto_remove(self, container: Container) -> None:
+        if container.auto_remove:
+            try:
+                await self.remove(container, force=True)
+            except DockerError as problem:
+                self._warn(f"error removing container {container.name}: {problem}")
 
     def _stopped(self, container: Container, *, again: bool) -> None:
         container.state = "restarting" if again else "exited"

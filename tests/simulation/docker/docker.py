@@ -259,12 +259,7 @@ class Docker:
 
     def restart(self, name: str) -> Deferred[Outcome]:
         """``docker restart``."""
-
-        async def restart(dockerd: Dockerd, container: Container) -> None:
-            await dockerd.containers.stop(container)
-            await dockerd.containers.start(container)
-
-        return self._on_container(f"restart {name}", name, restart)
+        return self._on_container(f"restart {name}", name, lambda dockerd, one: dockerd.containers.restart(one))
 
     def remove(self, name: str, *, force: bool = True) -> Deferred[Outcome]:
         """``docker rm``, or ``docker rm -f``."""

@@ -104,7 +104,7 @@ class Dockerd:
             reactor, settings.plugin_socket, settings.release, history, settings.deadline, calls, settings.heard
         )
         way_out = WayOut(settings.release, store, self.networks, self._warn)
-        self.sandboxes = Sandboxes(store, way_out, self.networks, namespaces, new_id, self._warn)
+        self.sandboxes = Sandboxes(settings.release, store, way_out, self.networks, namespaces, new_id, self._warn)
         release = settings.release
         surroundings = Surroundings(
             reactor=reactor, chance=chance, release=release, store=store, warn=self._warn, broken=self._broken
@@ -152,6 +152,7 @@ class Dockerd:
         await self._look_at_the_living()
         again = [each for each in self._store.containers.values() if self._starts(each)]
         await gatherResults([Deferred.fromCoroutine(self.containers.autostart(each)) for each in again])
+        await self.containers.remove_ended()
         self._started()
 
     def _starts(self, container: Container) -> bool:
@@ -166,7 +167,7 @@ class Dockerd:
     async def _forget_the_dead(self) -> None:
         """Drop what containers have that do not run any more. No network driver is told."""
         for container in self._store.containers.values():
-            container.removing = False
+            container.removing = container.restarting_by_hand = False
             if not (container.process and self._settings.live_restore):
                 self._end(container)
         kept = [each.sandbox for each in self._store.containers.values()]

@@ -20,6 +20,7 @@ class Release:
         looks_twice: Whether it asks EndpointOperInfo about a new endpoint once more than about all of its container.
         looks_always: Whether it asks about the endpoints of a container also before one of a network without a way
             out is made.
+        looks_beside_bridge: Whether it asks about the endpoints of a container that has a place on Docker's own bridge.
         looks_when_restored: Whether it asks when it starts about the endpoints of containers that have outlived it.
         stops_early: Whether a container counts as stopped before its network is released: commands that wait for its
             end go on while Leave and DeleteEndpoint are still under way.
@@ -28,6 +29,7 @@ class Release:
         tells_proxy: Whether ProgramExternalConnectivity tells how IPv6 is published.
         rotates_pools: Whether networks for which nobody named a subnet get the next default pool, even if one before
             it is free.
+        spares_what_runs: Whether a container with ``--rm`` that has outlived dockerd runs on.
         needs_main_network: Whether a container gets no other network once the one is gone that it was created with.
         notes_released_pools: Whether the removal of a network that a kill cuts off gives its pools back only once.
         blames_network: Whether the message of a failed start says that it was the network.
@@ -41,12 +43,14 @@ class Release:
     host: str = "plugin.moby.localhost"
     looks_twice: bool = True
     looks_always: bool = False
+    looks_beside_bridge: bool = False
     looks_when_restored: bool = False
     stops_early: bool = False
     tells_ipv4: bool = False
     gateways_of_ipv6: bool = False
     tells_proxy: bool = False
     rotates_pools: bool = True
+    spares_what_runs: bool = True
     needs_main_network: bool = True
     notes_released_pools: bool = False
     blames_network: bool = False
@@ -59,6 +63,7 @@ DOCKER_20_10 = Release(
     host="",
     looks_always=True,
     stops_early=True,
+    spares_what_runs=False,
     needs_main_network=False,
     notes_released_pools=True,
 )
@@ -69,6 +74,7 @@ DOCKER_28_5 = Release(
     asks_spaces_with_pools=True,
     namespace_at_join=True,
     looks_twice=False,
+    looks_beside_bridge=True,
     looks_when_restored=True,
     tells_ipv4=True,
     gateways_of_ipv6=True,

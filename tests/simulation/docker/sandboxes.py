@@ -9,6 +9,7 @@ from tests.simulation.docker.errors import DockerError
 from tests.simulation.docker.kernel import Device, LinkUnusable, Namespaces
 from tests.simulation.docker.locks import Locks
 from tests.simulation.docker.networks import Networks, port_options
+from tests.simulation.docker.releases import Release
 from tests.simulation.docker.store import Container, Endpoint, Sandbox, Store
 from tests.simulation.docker.way_out import WayOut
 
@@ -17,6 +18,7 @@ class Sandboxes:
     """The sandboxes of one process of dockerd.
 
     Args:
+        release: Which Docker this is.
         store: What is on the disk.
         way_out: Tells drivers which endpoint has it.
         networks: Knows the drivers.
@@ -27,6 +29,7 @@ class Sandboxes:
 
     def __init__(
         self,
+        release: Release,
         store: Store,
         way_out: WayOut,
         networks: Networks,
@@ -34,6 +37,7 @@ class Sandboxes:
         new_id: Callable[[], str],
         warn: Callable[[str], None],
     ) -> None:
+        self._release = release
         self._store = store
         self._way_out = way_out
         self._networks = networks
@@ -125,7 +129,9 @@ class Sandboxes:
 
     async def look_at(self, endpoint: Endpoint) -> None:
         """Ask the driver of an endpoint for its published ports."""
-        await (await self._networks.driver(endpoint.network)).oper_info(endpoint)
+        bridged = endpoint.sandbox is not None and endpoint.sandbox.bridged is not None
+        if self._release.looks_beside_bridge or not bridged:
+            await (await self._networks.driver(endpoint.network)).oper_info(endpoint)
 
     async def _told(self, what: str, driver: Driver, endpoint: Endpoint) -> None:
         try:

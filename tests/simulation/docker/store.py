@@ -156,9 +156,11 @@ class Container:
         published: Its published ports, each as that of the host and its own.
         exposed: Ports that it has besides.
         program: Whether there is a program to run; it does not start otherwise.
+        auto_remove: Whether it is removed at its end (``--rm``).
         restart: Its restart policy: "no", "always", "unless-stopped", "on-failure", "on-failure:3".
         stopped_by_hand: Whether a command stopped it.
         started_before: Whether it has ever run.
+        restarting_by_hand: Whether a command stops it to start it again.
         removing: Whether its removal has begun: it is not started any more.
         listed: What ``docker ps`` shows of it: that is renewed at the end of each change, not in the middle of one.
     """
@@ -171,6 +173,7 @@ class Container:
     published: tuple[tuple[int, int], ...] = ()
     exposed: tuple[int, ...] = ()
     program: bool = True
+    auto_remove: bool = False
     main_network: str = ""
     state: str = "created"
     exit_code: int = 0
@@ -183,6 +186,7 @@ class Container:
     sandbox: Sandbox | None = None
     removing: bool = False
     removed: bool = False
+    restarting_by_hand: bool = False
     #: Whether its process runs; dockerd may not know that it does not.
     process: bool = False
     listed: Mapping[str, Any] = attrs.field(factory=dict)
