@@ -154,3 +154,8 @@ def cut(connection: SmallPluginConnection, _content: bytes) -> None:
 
 def refuse(connection: SmallPluginConnection, _content: bytes) -> None:
     SmallPluginConnection.answer(connection, "", b'{"Err": "not today"}')
+
+
+def later(world: World, seconds: float, connection: SmallPluginConnection, content: bytes) -> None:
+    """Answer a call after some seconds."""
+    world.process.callLater(seconds, SmallPluginConnection.answer, connection, "", content)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.simulated_docker_support import World, cut, hang, refuse
+from tests.simulated_docker_support import World, cut, hang, later, refuse
 from tests.simulation.docker.releases import DOCKER_20_10, DOCKER_26_1, DOCKER_28_5, Release
 from tests.simulation.docker.small_plugin import SmallPluginConnection
 from tests.simulation.docker.store import Attachment, PoolRequest
@@ -122,6 +124,31 @@ class CallTests(SynchronousTestCase):
         self.world.ok(self.docker.run("a", "net"))
         (outcome,) = self.world.done(self.docker.remove_network("net"))
         self.assertIn("has active endpoints", outcome.message)
+
+    def test_a_network_is_removed_while_a_container_starts(self) -> None:
+        """It stays, whether the endpoint is being made or joined."""
+        for method, container in (("CreateEndpoint", "a"), ("Join", "b")):
+            self.world.instead[method] = partial(later, self.world, 5)
+            run = self.docker.run(container, "net")
+            self.world.until(method)
+            refused, started = self.world.done(self.docker.remove_network("net"), run)
+            self.assertIn("has active endpoints", refused.message + started.message)
+            self.assertEqual(len(self.docker.attached()), 1)
+            self.world.ok(self.docker.remove(container))
+
+    def test_a_container_starts_while_its_network_is_removed(self) -> None:
+        """It does not find the network, or waits for it in vain. Nobody is asked for an endpoint."""
+        self.world.instead["CreateEndpoint"] = self.world.instead["DeleteNetwork"] = partial(later, self.world, 5)
+        failed = self.docker.run("a", "net", Attachment(ip="10.0.0.66"))
+        self.world.until("CreateEndpoint")
+        commands = [failed, self.docker.remove_network("net")]
+        self.world.reactor.run_for(1)
+        commands.append(self.docker.run("b", "net"))
+        self.world.until("DeleteNetwork")
+        commands.append(self.docker.run("c", "net"))
+        messages = [each.message for each in self.world.done(*commands) if not each.ok]
+        self.assertEqual(["net not found" in each for each in messages], [False, True, True], messages)
+        self.assertEqual(self.methods(), ["CreateEndpoint", "DeleteNetwork"])
 
     def test_a_container_that_does_not_run_is_connected_by_word_alone(self) -> None:
         """Even to a network that is not there; the first word counts."""

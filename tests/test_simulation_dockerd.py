@@ -8,15 +8,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.errors import DockerUnavailable
-from tests.simulated_docker_support import World, hang
+from tests.simulated_docker_support import World, hang, later
 from tests.simulation.docker.releases import DOCKER_20_10, DOCKER_26_1, DOCKER_28_5
-from tests.simulation.docker.small_plugin import SmallPluginConnection
 from tests.simulation.docker.store import Attachment, PoolRequest
-
-
-def _later(world: World, seconds: float, connection: SmallPluginConnection, content: bytes) -> None:
-    """Answer a call after some seconds."""
-    world.process.callLater(seconds, SmallPluginConnection.answer, connection, "", content)
 
 
 class DaemonTests(SynchronousTestCase):
@@ -201,7 +195,7 @@ class DaemonTests(SynchronousTestCase):
             for command in ("stop", "kill"):
                 world = self.world_with(release=release)
                 began = world.reactor.seconds()
-                world.instead["Leave"] = partial(_later, world, 30)
+                world.instead["Leave"] = partial(later, world, 30)
                 world.ok(getattr(world.docker, command)("c"))
                 expected = seconds if command == "stop" else 30
                 self.assertEqual(int(world.reactor.seconds() - began), expected, (release.version, command))

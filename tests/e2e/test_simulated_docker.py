@@ -14,7 +14,7 @@ from tests.simulation.chance import Chance
 from tests.simulation.docker.lives import Life
 
 #: Seconds that the commands may take.
-_SECONDS = float(os.environ.get("SIMULATED_DOCKER_SECONDS", "15"))
+_SECONDS = float(os.environ.get("SIMULATED_DOCKER_SECONDS", "20"))
 _SEED = int(os.environ.get("SIMULATED_DOCKER_SEED", "1"))
 
 
