@@ -289,6 +289,14 @@ class Answers(SynchronousTestCase):
                 payloads.Joined("nc1", v4, name="0"),
                 {"InterfaceName": {**link, "DstName": "0"}, "Gateway": str(v4)},
             ),
+            # Docker up to 26.1 counts on with each connection, and a name that gets too long ends it.
+            *(
+                (
+                    payloads.Joined("nc1", v4, name=name),
+                    {"InterfaceName": {**link, "DstPrefix": prefix, "DstName": name}, "Gateway": str(v4)},
+                )
+                for name, prefix in (("abcdefghijkl0", "abcdefghijkl"), ("abcdefghijklm0", "eth"))
+            ),
             (payloads.OperationalInfo({"ofport": 1}), {"Value": {"ofport": 1}}),
         )
         for answer, wire in answers:

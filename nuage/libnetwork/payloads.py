@@ -15,9 +15,14 @@ import attrs
 
 from nuage.libnetwork.body import Body
 from nuage.model import NetworkRequest, Pool4, Pool6
+from nuage.names import DEVICE_NAME_LENGTH
 
 #: The kinds of plugins, as they name themselves (moby ``libnetwork/driverapi`` and ``ipamapi``).
 NETWORK_DRIVER, IPAM_DRIVER = "NetworkDriver", "IpamDriver"
+
+#: Characters before the number of an interface: Docker up to 26.1 raises the number with each connection of a running
+#: container, and cannot connect it if the name gets too long. So there is room for three digits.
+_LONGEST_PREFIX = DEVICE_NAME_LENGTH - 3
 
 #: The key of a network's options that holds those that the user gave with ``-o``.
 GENERIC = "com.docker.network.generic"
@@ -180,7 +185,7 @@ class Joined:
     """The interface that Docker has to move into the sandbox, and the container's default routes.
 
     ``name`` is what the interface is to be called there, None for Docker's choice. Docker up to 29.7 overlooks it
-    (moby#52865), and puts the lowest free number after ``DstPrefix``: a name that ends with 0 comes about in this way.
+    (moby#52865), and puts a number after ``DstPrefix``: a name that ends with 0 comes about in this way.
 
     If no endpoint of a container has an IPv4 gateway, Docker would add a second interface on its ``docker_gwbridge``,
     past the VRS. An answer without an IPv4 gateway forbids that, unless ``gwbridge`` is true, even if it has an IPv6
@@ -211,7 +216,8 @@ def _named(name: str | None) -> dict[str, str]:
     if name is None:
         return {"DstPrefix": "eth"}
     prefix = name.removesuffix("0")
-    return {"DstPrefix": prefix if prefix and prefix != name else "eth", "DstName": name}
+    counted = prefix != name and 1 <= len(prefix) <= _LONGEST_PREFIX
+    return {"DstPrefix": prefix if counted else "eth", "DstName": name}
 
 
 @attrs.frozen
