@@ -11,11 +11,12 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.simulation import invariants
 from tests.simulation.command import main, read_numbers, spelled
-from tests.simulation.run import run
+from tests.simulation.run import run, take_apart
 from tests.simulation.seen import Outcome, Seen
 from tests.simulation.shrinking import shortest
 from tests.simulation.world import World
@@ -116,6 +117,26 @@ class FailingTest(SynchronousTestCase):
         assert again is not None
         self.assertEqual(self.simulate(*again[1].split()), 1)
         self.assertIn("seed 3: 1 violations", self.printed.getvalue())
+
+
+class GarbageTest(SynchronousTestCase):
+    """What a run leaves."""
+
+    def test_none_is_left_to_the_next_run(self) -> None:
+        """Taking it apart makes errors that nobody handles, which are noticed when they are collected in turn."""
+
+        class Last:
+            def __init__(self) -> None:
+                self.itself = self
+
+            def __del__(self) -> None:
+                failed: Deferred[None] = Deferred()
+                failed.errback(RuntimeError("too late"))
+                failed.itself = failed  # type: ignore[attr-defined]
+
+        Last()
+        take_apart()
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
 
 class SpellingTest(SynchronousTestCase):

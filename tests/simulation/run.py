@@ -52,8 +52,14 @@ def run(seed: int, only: Collection[int] | None = None) -> Outcome:
         outcome = Outcome(seed, violations, text, digest_of(text), history.counts, seconds, len(whole))
         # Only now may what dead processes left be taken apart. Whatever that does is not part of the run.
         del world
-        gc.collect()
-    return Outcome(seed, tuple(history.violations), history.text, history.counts, seconds, len(whole))
+        take_apart()
+    return outcome
+
+
+def take_apart() -> None:
+    """Collect all garbage, and the garbage that this makes in turn: an end of a coroutine may fail another."""
+    while gc.collect():
+        pass
 
 
 def run_briefly(seed: int) -> Outcome:
