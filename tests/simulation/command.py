@@ -127,6 +127,9 @@ def _outcomes(seeds: Iterator[int], jobs: int, end: float) -> Iterator[Outcome]:
 
 def _tell(outcome: Outcome) -> None:
     """Print the shortest plan of a failing seed that still fails, with its history."""
+    if not run(outcome.seed).violations:
+        print(f"seed {outcome.seed} fails, and it does not fail again:", *outcome.violations, sep="\n  ", flush=True)
+        return
     tries = itertools.count()
 
     def fails(steps: Sequence[int]) -> bool:
