@@ -90,6 +90,11 @@ class DaemonProcess:
         if self.plugin is not None:
             self._ended(None, self.reactor, "is killed")
 
+    def audit(self) -> None:
+        """Have the daemon audit now, as SIGUSR2 does. Do nothing if there is none."""
+        if self.plugin is not None:
+            self.plugin.audit()
+
     def kill_after(self, steps: int) -> None:
         """End the daemon between two of its steps, after so many of them."""
         if self.plugin is not None:

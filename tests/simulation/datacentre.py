@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from tests.simulation import invariants
 from tests.simulation.chance import Chance
 from tests.simulation.extent import Extent
+from tests.simulation.faults import FAULTS
+from tests.simulation.faults.vsd import VSD_FAULTS
 from tests.simulation.history import History
 from tests.simulation.inspection import truth
 from tests.simulation.inspection.inspector import Inspector
@@ -59,7 +61,7 @@ class DataCentre:
         """Begin, carry out a plan, let everything come to rest, and remove it; see each time whether all is well."""
         before = self.begin()
         for step in plan:
-            self.reactor.callLater(step.time, self.worlds[step.host].carry_out, step)
+            self.reactor.callLater(step.time, self._carry_out, step)
         self.reactor.run_for(plan[-1].time if plan else 0.0)
         self.rest()
         self._check_rest()
@@ -88,6 +90,14 @@ class DataCentre:
             return World(self.reactor, chance, self.history, delay, vsd=share)
         reactor = self.reactor.spawn(name, machine=f"/{name}")
         return World(reactor, chance.part(name), self.history.of(name), delay, vsd=share, name=name)
+
+    def _carry_out(self, step: Step) -> None:
+        world = self.worlds[step.host]
+        world.carry_out(step)
+        if step.deed in VSD_FAULTS:
+            # What happens to the VSD happens to all hosts.
+            for other in self.worlds:
+                other.fault_lasts(max(0.0, world.faults_end - self.reactor.seconds()))
 
     def _begun(self, world: World) -> invariants.State:
         world.begin()

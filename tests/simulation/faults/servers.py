@@ -148,11 +148,15 @@ def kill_dockerd(world: World, seconds: float) -> None:
 
 
 def lose_docker_data(world: World, seconds: float) -> None:
-    """Lose all that Docker has, containers included; it starts some seconds later with nothing."""
+    """Lose all that Docker has, containers included; it starts some seconds later with nothing.
+
+    Whoever does that has the daemon audit afterwards: by itself it does not audit a host without containers.
+    """
     if world.docker.dockerd is not None:
         world.docker.kill_dockerd()
     world.docker.lose_data()
     _undo(world, seconds, lambda: start_dockerd(world))
+    _undo(world, seconds + _STARTING, world.daemon.audit)
 
 
 def stop_dockerd(world: World, seconds: float) -> None:
@@ -196,6 +200,8 @@ def _slow(chance: Chance) -> tuple[str, float, float]:
 _LATE = (0.5, 3.0)
 #: Seconds that dockerd may take to end.
 _LONGEST_END = 60.0
+#: Seconds within which dockerd has started.
+_STARTING = 15.0
 
 FAULTS: Mapping[str, Fault] = {
     "connection cut": Fault(do=cut, draw=_cut, weight=6),

@@ -142,7 +142,8 @@ def draw_vsd_steps(chance: Chance, others: Sequence[Step], hosts: int) -> Sequen
     """
     horizon = max(step.time for step in others)
     steps = []
-    networks = sorted({str(step.arguments[0]) for step in others if step.deed == "network create"})
+    creations = [step for step in others if step.deed in ("network create", "network create with")]
+    networks = sorted({str(step.arguments[0]) for step in creations})
     for _ in range(chance.number(0, 8)):
         name, address = f"a{chance.number(1, _ASKING)}", chance.number(*_ASKED)
         arguments = (name, chance.pick(networks), address)
