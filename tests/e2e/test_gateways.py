@@ -111,3 +111,24 @@ class GatewayTests(HostTestCase):
         record = json.loads(bridge["external_ids"][key])
         del record[field]
         self.host.switch.vsctl("set", "bridge", "alubr0", f"external_ids:{key}={json.dumps(json.dumps(record))}")
+
+
+class SetAsideTests(HostTestCase):
+    """Docker from 28 on would ask a driver whether a network needs an address for its gateway (GwAllocCheck)."""
+
+    def test_an_l2_domain_without_a_gateway(self) -> None:
+        """The plugin did not ask to be asked. There may be a router at that address, so no container gets it."""
+        flat = {"domain": "Flat", "zone": "", "subnet": ""}
+        written = self.host.plugin.process.log.stat().st_size
+        self.create_network("flat", "--ip-range=10.21.61.0/30", pool="10.21.61.0/24", **flat)
+        self.run_container("second", "flat")
+        self.run_container("third", "flat")
+        (network,) = json.loads(self.docker("network", "inspect", "flat"))
+        given = {each["IPv4Address"] for each in network["Containers"].values()}
+        self.assertEqual(given, {"10.21.61.2/24", "10.21.61.3/24"})
+        for address in ((), ("--ip=10.21.61.1",)):
+            self.refused("run", "--rm", "--net", "flat", *address, IMAGE, "true")
+        self.assertIn("default via 10.21.61.1", self.docker("exec", "second", "ip", "route"))
+        written_since = self.host.plugin.process.log.read_bytes()[written:].decode()
+        self.assertIn("NetworkDriver.CreateNetwork", written_since)
+        self.assertNotIn("GwAllocCheck", written_since)
