@@ -45,36 +45,26 @@ def create_network(world: World, name: str) -> object:
     place = PLACES[name]
     if world.vsd is None:
         pool = PoolRequest(subnet=place.pool, gateway=place.gateway)
-        world.docker.create_network(name, options=place.options(), pools=[pool])
-    elif name not in world.vsd.habits.networks:
+        return world.docker.create_network(name, options=place.network_options(), pools=[pool])
+    if name not in world.vsd.habits.networks:
         pool = PoolRequest(subnet=place.pool, gateway=place.gateway, ip_range=world.vsd.part_of(place.pool))
-        world.docker.create_network(name, options=place.options(), pools=[pool])
-    else:
-        pools = [PoolRequest(subnet=place.pool)] if world.vsd.habits.tells_subnet else []
-        plugin = world.docker.settings.plugin
-        world.docker.create_network(name, pools=pools, ipam=plugin, ipam_options=place.options())
+        return world.docker.create_network(name, options=place.network_options(), pools=[pool])
+    pools = [PoolRequest(subnet=place.pool)] if world.vsd.habits.tells_subnet else []
+    plugin = world.docker.settings.plugin
+    return world.docker.create_network(name, pools=pools, ipam=plugin, ipam_options=place.options())
 
 
-def create_network_with(world: World, name: str, what: str) -> object:
-    """``docker network create`` with something that not each network has, where Docker's IPAM gives the addresses."""
-    if world.vsd is not None:
-        return create_network(world, name)
-    place = PLACES[name]
-    pools = [PoolRequest(subnet=place.pool, gateway=place.gateway)]
-    if what == "ipv6":
-        pools.append(PoolRequest(subnet=f"fd00:{name[1:]}::/64"))
-    options = place.options() | ({"com.docker.network.driver.mtu": "1400"} if what == "mtu" else {})
-    internal = what == "internal"
-    return world.docker.create_network(name, options=options, pools=pools, internal=internal, ipv6=what == "ipv6")
-
-
-def run(world: World, container: str, network: str, restart: str, group: str, mac: str = "") -> object:
-    """``docker run``. A group is a label, or with a plus an option of the endpoint."""
+def run(world: World, container: str, network: str, restart: str, group: str) -> object:
+    """``docker run``. A group is a label, or with a plus an option of the endpoint; "rm" stands for ``--rm``."""
     group, _, as_option = group.partition("+")
     told = {"nuage.policy-group": group} if group else {}
-    options, labels = (told, {}) if as_option else ({}, told)
-    attachment = Attachment(driver_options=options, mac=mac)
-    return world.docker.run(container, network, attachment, labels=labels, restart=restart)
+    attachment, labels = (Attachment(driver_options=told), {}) if as_option else (Attachment(), told)
+    return world.docker.run(container, network, attachment, labels=labels, **_end(restart))
+
+
+def _end(restart: str) -> dict[str, Any]:
+    """Return what becomes of a container at its end."""
+    return {"auto_remove": True} if restart == "rm" else {"restart": restart}
 
 
 def run_with_address(world: World, container: str, network: str, number: int) -> None:

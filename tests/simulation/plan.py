@@ -49,10 +49,8 @@ def _network(chance: Chance, names: Names) -> _Arguments:
 
 
 def _run(chance: Chance, names: Names) -> _Arguments:
-    restart = chance.pick(("no", "no", "no", "always", "unless-stopped", "on-failure"))
-    group = chance.pick(("", "", "", "web", "web+option", "db+option"))
-    mac = f"02:aa:00:00:{chance.number(0, 255):02x}:01" if chance.happens(_OWN_MAC) else ""
-    return (*_network(chance, names), restart, group, mac)
+    restart = chance.pick(("no", "no", "rm", "always", "unless-stopped", "on-failure"))
+    return (*_network(chance, names), restart, chance.pick(("", "", "", "web", "web+option", "db+option")))
 
 
 _Draw = Callable[[Chance, Names], _Arguments]

@@ -1,0 +1,44 @@
+"""What the steps of a plan do to the simulated world."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.simulation.chance import Chance
+from tests.simulation.datacentre import DataCentre
+from tests.simulation.deeds import DEEDS
+from tests.simulation.docker.commands import Outcome
+from tests.simulation.extent import Extent
+
+
+class DeedsTest(SynchronousTestCase):
+    """A world in which nothing fails."""
+
+    def setUp(self) -> None:
+        centre = DataCentre(Chance(1), extent=Extent())
+        (self.world,) = centre.worlds
+        centre.begin()
+
+    def do(self, deed: str, *arguments: object) -> None:
+        """Carry out a step that has to succeed."""
+        command: Deferred[Outcome] = DEEDS[deed](self.world, *arguments)
+        outcomes: list[Outcome] = []
+        command.addCallback(outcomes.append)
+        self.world.reactor.run_until(lambda: bool(outcomes), 60)
+        self.assertTrue(outcomes[0].ok, outcomes)
+
+    def test_a_container_that_is_removed_at_its_end(self) -> None:
+        self.do("network create", "n1")
+        self.do("run", "c1", "n1", "rm", "")
+        self.do("stop", "c1")
+        self.world.reactor.run_for(5)
+        self.assertEqual(self.world.docker.store.containers, {})
+
+    def test_ways_out(self) -> None:
+        """Containers of one network get out by Docker's own bridge, those of the others by Nuage."""
+        for name, expected in (("n1", False), ("n2", False), ("n3", True)):
+            self.do("network create", name)
+            self.do("run", f"c-{name}", name, "no", "")
+            *_, sandbox = self.world.docker.store.sandboxes.values()
+            self.assertEqual(sandbox.bridged is not None, expected, name)
