@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +31,12 @@ from tests.simulation.reactor import SimReactor
 _IDS = ("NetworkID", "EndpointID", "SandboxKey")
 #: Seconds in which the real one's last calls come, after a command has ended.
 _LATE = 5.0
+
+#: What Docker says of a network that is not there.
+_MISSING = re.compile(r"network (\S+) not found")
+
+#: What the plugin says, and what is said of things that are not there; the CLI has its own words for some.
+_REMARKS = (re.compile(" here"), re.compile("not found|No such"))
 
 Calls = Sequence[tuple[str, Any]]
 
@@ -116,11 +123,13 @@ class Twins:
         self.agree = True
         self._names = (_Names(), _Names())
         self._compared = 0
+        #: The names of the real one's networks, by their ids.
+        self._networks: dict[str, str] = {}
 
     def command(self, words: Sequence[str]) -> tuple[Seen, Seen]:
         """Give both a command; return what it led to in the simulated one and in the real one."""
         real = self.real.command(words)
-        self.simulated.chance.order = self._order()
+        self.simulated.chance.order = self._order(words, real.stderr)
         simulated = self.simulated.command(words)
         ours, theirs = self.calls()
         names, other_names = self._names
@@ -138,18 +147,18 @@ class Twins:
         self._compared += len(ours)
         return ours, theirs
 
-    def _order(self) -> list[str]:
-        """Return the names of networks in which the real one has just made endpoints, in order."""
-        networks = self.simulated.docker.store.networks.values()
-        by_pool = {str(network.pools[0].pool.subnet): network.name for network in networks}
-        calls = self.real.calls()
-        pools = {
-            request["NetworkID"]: request["IPv4Data"][0]["Pool"]
-            for method, request in calls
-            if method.endswith(".CreateNetwork")
-        }
-        made = [request for method, request in calls[self._compared :] if method.endswith(".CreateEndpoint")]
-        return [by_pool[pools[request["NetworkID"]]] for request in made]
+    def _order(self, words: Sequence[str], message: str) -> list[str]:
+        """Return the networks that a command of the real one came to, in their order; the last one may be gone."""
+        calls = self.real.calls()[self._compared :]
+        if tuple(words[:2]) == ("network", "create"):
+            self._networks.update({request["NetworkID"]: words[-1] for request in _of("CreateNetwork", calls)})
+        ids = [request["NetworkID"] for request in _of("CreateEndpoint", calls)]
+        return [self._networks.get(each, each) for each in (*ids, *_MISSING.findall(message))]
+
+
+def _of(method: str, calls: Calls) -> Sequence[Any]:
+    """Return the requests of a method of the network driver."""
+    return [request for name, request in calls if name == f"NetworkDriver.{method}"]
 
 
 class TwinsTestCase(SynchronousTestCase):
@@ -194,9 +203,9 @@ class TwinsTestCase(SynchronousTestCase):
         self.twins.agree = True
 
     def _same_reason(self, ours: str, theirs: str, told: str) -> None:
-        """Assert that what the plugin said is in both messages, or in none."""
-        for remark in (" here", "not found"):
-            self.assertEqual(remark in ours, remark in theirs, told)
+        """Assert that both messages say that it was the plugin, or that something is not there, or neither does."""
+        for remark in _REMARKS:
+            self.assertEqual(bool(remark.search(ours)), bool(remark.search(theirs)), told)
 
 
 _running: list[Twins] = []
