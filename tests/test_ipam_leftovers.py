@@ -218,6 +218,18 @@ class Looks(LeftoversCase):
         self.plugin.run(self.plugin.ipam.release_pool(PoolCall(self.pool_id)))
         assert self.plugin.records.texts == {}
 
+    def test_a_lost_network_that_was_made_again(self) -> None:
+        """Its former pool is remembered no longer, although an address is held in it."""
+        self.take(self.pool_id)
+        after = self.killed()
+        after.records.known.clear()
+        after.run(after.abandoned.remember(NETWORK_OF_NUAGE))
+        after.run(after.abandoned.settle())
+        assert len(after.abandoned.all()) == 1
+        after.records.known[NETWORK] = NETWORK_OF_NUAGE
+        after.run(after.abandoned.settle())
+        assert after.abandoned.all() == []
+
     def test_a_network_that_was_made_again(self) -> None:
         """What it uses is not given back."""
         address = self.take(self.pool_id)

@@ -59,13 +59,14 @@ class Abandoned:
         return found
 
     async def settle(self) -> None:
-        """Forget those in which nothing is held any more.
+        """Forget those in which nothing is held any more, and those where a network is again, whose pool is looked at.
 
         Raises:
             SwitchError: The switch is away.
         """
+        places = {network.location() for network in self._records.networks() if network.ipam}
         for pool in self.all():
-            if await self._is_free(pool):
+            if pool.location() in places or await self._is_free(pool):
                 await self._records.forget_pools([_key(pool)])
 
     async def _is_free(self, pool: Pool) -> bool:
