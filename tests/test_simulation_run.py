@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
@@ -15,7 +16,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.simulation import invariants
+from tests.simulation import run as simulation_run
 from tests.simulation.command import main, read_numbers, spelled
+from tests.simulation.datacentre import DataCentre
 from tests.simulation.run import run, take_apart
 from tests.simulation.seen import Outcome, Seen
 from tests.simulation.shrinking import shortest
@@ -116,7 +119,47 @@ class FailingTest(SynchronousTestCase):
         again = re.search(r"again: tests/simulate (--seed 3 --steps \d+)\n", printed)
         assert again is not None
         self.assertEqual(self.simulate(*again[1].split()), 1)
-        self.assertIn("seed 3: 1 violations", self.printed.getvalue())
+        self.assertIn("seed 4: 1 violations", self.printed.getvalue())
+
+
+class EndlessTest(SynchronousTestCase):
+    """A run that does not end."""
+
+    def test_only_work_counts(self) -> None:
+        """It is cut off once it has kept a core busy for too long, and not while others keep the core busy."""
+        self.patch(simulation_run, "PATIENCE", 0.05)
+
+        def sleep(_centre: DataCentre, _plan: object) -> None:
+            time.sleep(0.2)
+
+        def work(_centre: DataCentre, _plan: object) -> None:
+            while True:
+                pass
+
+        self.patch(DataCentre, "live", sleep)
+        self.assertEqual(run(3).violations, ())
+        self.patch(DataCentre, "live", work)
+        self.assertIn("the run is cut off", run(3).violations[0])
+
+
+class GarbageTest(SynchronousTestCase):
+    """What a run leaves."""
+
+    def test_none_is_left_to_the_next_run(self) -> None:
+        """Taking it apart makes errors that nobody handles, which are noticed when they are collected in turn."""
+
+        class Last:
+            def __init__(self) -> None:
+                self.itself = self
+
+            def __del__(self) -> None:
+                failed: Deferred[None] = Deferred()
+                failed.errback(RuntimeError("too late"))
+                failed.itself = failed  # type: ignore[attr-defined]
+
+        Last()
+        take_apart()
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
 
 class FailingOnceTest(SynchronousTestCase):
