@@ -184,6 +184,20 @@ class CallTests(SynchronousTestCase):
             (outcome,) = world.done(world.docker.connect("second", "a"))
             self.assertEqual(outcome.ok, expected, outcome.message)
 
+    def test_a_mac_address(self) -> None:
+        """Is the container's in the oldest release, which has it in its first network, and that network's in others."""
+        for release, again in ((DOCKER_20_10, "02:00:00:00:00:01"), (DOCKER_26_1, ""), (DOCKER_28_5, "")):
+            world = World(release)
+            world.ok(world.docker.create_network("first"), world.docker.create_network("second"))
+            world.ok(world.docker.run("a", "first", Attachment(mac="02:00:00:00:00:01")))
+            world.ok(world.docker.connect("second", "a"))
+            world.ok(world.docker.disconnect("first", "a"))
+            world.ok(world.docker.connect("first", "a"))
+            made = [
+                request["Interface"]["MacAddress"] for _, request in world.heard if request and "Interface" in request
+            ]
+            self.assertEqual(made, ["02:00:00:00:00:01", "", again], release.version)
+
     def test_a_container_that_is_not_there(self) -> None:
         """The CLI takes a forced removal for done."""
         forced, other = self.world.done(self.docker.remove("x"), self.docker.remove("x", force=False))

@@ -89,6 +89,8 @@ class Attaching:
         network = self._networks.find(attachment.network_id or name)
         if self._release.needs_main_network and name != container.main_network:
             self._check_main_network(container)
+        if self._release.mac_of_container and network.name == container.main_network:
+            attachment.mac = container.mac
         self._wish(container, network, attachment)
         if container.sandbox is not None and (self._release.looks_always or not network.internal):
             await self._sandboxes.look(container.sandbox)

@@ -299,8 +299,15 @@ class Docker:
         self, name: str, network: str, attachment: Attachment | None, given: dict[str, Any]
     ) -> Callable[[Dockerd], Container]:
         def make(dockerd: Dockerd) -> Container:
-            attachments = {network: attachment or Attachment()}
-            container = Container(id=self._new_id(), name=name, attachments=attachments, main_network=network, **given)
+            wanted = attachment or Attachment()
+            container = Container(
+                id=self._new_id(),
+                name=name,
+                attachments={network: wanted},
+                main_network=network,
+                mac=wanted.mac,
+                **given,
+            )
             dockerd.containers.add(container)
             return container
 

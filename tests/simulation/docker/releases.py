@@ -32,6 +32,7 @@ class Release:
         spares_what_runs: Whether a container with ``--rm`` that has outlived dockerd runs on.
         needs_main_network: Whether a container gets no other network once the one is gone that it was created with.
         notes_released_pools: Whether the removal of a network that a kill cuts off gives its pools back only once.
+        mac_of_container: Whether a container keeps the MAC address for its first network when it leaves that one.
         blames_network: Whether the message of a failed start says that it was the network.
     """
 
@@ -53,6 +54,7 @@ class Release:
     spares_what_runs: bool = True
     needs_main_network: bool = True
     notes_released_pools: bool = False
+    mac_of_container: bool = False
     blames_network: bool = False
 
 
@@ -66,6 +68,7 @@ DOCKER_20_10 = Release(
     spares_what_runs=False,
     needs_main_network=False,
     notes_released_pools=True,
+    mac_of_container=True,
 )
 DOCKER_26_1 = Release(version="26.1.5", api="1.45")
 DOCKER_28_5 = Release(

@@ -156,6 +156,8 @@ class Container:
         published: Its published ports, each as that of the host and its own.
         exposed: Ports that it has besides.
         program: Whether there is a program to run; it does not start otherwise.
+        main_network: The one that it was made with.
+        mac: What ``--mac-address`` said then.
         auto_remove: Whether it is removed at its end (``--rm``).
         restart: Its restart policy: "no", "always", "unless-stopped", "on-failure", "on-failure:3".
         stopped_by_hand: Whether a command stopped it.
@@ -175,6 +177,7 @@ class Container:
     program: bool = True
     auto_remove: bool = False
     main_network: str = ""
+    mac: str = ""
     state: str = "created"
     exit_code: int = 0
     error: str = ""
