@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from nuage.audit import rules
 from nuage.audit.auditor import Auditor
 from nuage.audit.census import Census
+from nuage.driver.networks import Networks
 from nuage.vrs import survey
 from tests.simulation.known.fault import Edit, Known
 
@@ -43,7 +44,7 @@ KNOWN: Sequence[Known] = (
         ],
         seen="not announced",
         within=30,
-        seed=6,
+        seed=12,
     ),
     Known(
         name="the audit removes endpoints of another plugin",
@@ -55,17 +56,21 @@ KNOWN: Sequence[Known] = (
     Known(
         name="a Docker that does not answer has no networks",
         edits=[
-            Edit(Auditor, "_answered", "return None, str(problem)", "return rules.Docker(in_use={}, networks={}), None")
+            Edit(
+                Auditor, "_answered", "return None, str(problem)", "return rules.Docker(in_use={}, networks={}), None"
+            ),
+            # By now Docker is asked once more.
+            Edit(Networks, "forget_lost_network", "if not await self._is_gone(network_id):", "if False:"),
         ],
         seen="Docker has it",
         within=30,
-        seed=6,
+        seed=1,
     ),
     Known(
         name="an endpoint whose rows are gone is not put back",
         edits=[Edit(rules, "_lacking_endpoints", "if not (whole or nameless):", "if False:")],
         seen="not announced",
         within=30,
-        seed=6,
+        seed=12,
     ),
 )

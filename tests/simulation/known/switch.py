@@ -16,14 +16,14 @@ KNOWN: Sequence[Known] = (
         edits=[Edit(Switch, "_transact", "if not done():\n            await self._client.transact(*steps)", "pass")],
         seen="succeeds, and|is refused|deleted long ago|known to",
         within=100,
-        seed=8,
+        seed=80,
     ),
     Known(
         name="the mirror is not loaded anew after a reconnect",
         edits=[Edit(Cache, "load", "self._replaced(content) if self.loaded", "[] if self.loaded")],
         seen="is not announced|is not remembered",
         within=30,
-        seed=6,
+        seed=12,
     ),
     Known(
         name="an index keeps rows that are gone",
