@@ -417,7 +417,7 @@ class Attaching(DriverTestCase):
         self.assert_nothing_left()
 
     async def test_the_pool_of_a_network_that_is_forgotten(self) -> None:
-        """It is remembered, because Docker may have lost it, if its addresses are from Nuage."""
+        """It is remembered if its addresses are from Nuage and Docker has lost it, so that nobody gives it back."""
         remembered: list[str] = []
 
         class Abandoned:
@@ -427,10 +427,13 @@ class Attaching(DriverTestCase):
         self.plugin.networks._abandoned = Abandoned()
         await self.plugin.driver.create_network(network_request())
         await self.plugin.driver.delete_network(payloads.NetworkCall(NETWORK))
+        network = attrs.evolve(network_of(network_request()), ipam=True)
+        await self.plugin.switch.remember_network(network)
+        # Docker gives the pool back before this call.
+        await self.plugin.driver.delete_network(payloads.NetworkCall(NETWORK))
         assert remembered == []
         for network_id in (NETWORK, "2" * 64):
-            network = network_of(network_request(NetworkID=network_id))
-            await self.plugin.switch.remember_network(attrs.evolve(network, ipam=True))
+            await self.plugin.switch.remember_network(attrs.evolve(network, id=network_id))
         await self.plugin.networks.forget_lost_network(NETWORK)
         # One that is made anew takes the other's place.
         await self.plugin.driver.create_network(network_request())

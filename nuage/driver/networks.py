@@ -112,7 +112,7 @@ class Networks:
         async with self._turns.turn(network_id):
             if not await self._is_gone(network_id):
                 return False
-            await self._cleanup.finish(network_id, partial(self._forget_network, network_id))
+            await self._cleanup.finish(network_id, partial(self._forget_lost_network, network_id))
             return True
 
     async def get(self, network_id: str) -> Network:
@@ -139,13 +139,21 @@ class Networks:
                 yield
 
     async def _forget_network(self, network_id: str) -> None:
+        """Forget a network that Docker removes. It gives back the network's pools before that (moby's network.go)."""
+        await self._forget_endpoints(network_id)
+        await self._switch.forget_network(network_id)
+
+    async def _forget_lost_network(self, network_id: str) -> None:
+        await self._forget_endpoints(network_id)
+        await self._drop(network_id)
+
+    async def _forget_endpoints(self, network_id: str) -> None:
         await self._switch.loaded()
         for endpoint_id in self._switch.endpoints_of(network_id):
             await self._endpoints.forget_endpoint(endpoint_id)
-        await self._drop(network_id)
 
     async def _drop(self, network_id: str) -> None:
-        """Forget a network itself. What is held in its pools is to be found even if Docker does not give them back."""
+        """Forget a network that Docker has lost. Its pools are not given back: what is held in them is to be found."""
         network = self._switch.network(network_id)
         if network is not None and network.ipam and self._abandoned is not None:
             await self._abandoned.remember(network)

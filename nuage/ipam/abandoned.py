@@ -40,7 +40,7 @@ class Abandoned:
                 await self._records.forget_pools([_key(pool)])
 
     async def remember(self, network: Network) -> None:
-        """Remember the pools of a network that is being forgotten, until Docker gives them back: it may have crashed.
+        """Remember the pools of a network that Docker has lost, and so does not give back.
 
         Raises:
             SwitchError: The switch is away.
