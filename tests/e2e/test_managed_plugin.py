@@ -232,7 +232,7 @@ class ManagedPluginTests(HostTestCase):
         self.run_container("two", "managed")
         self.assert_reaches("two", self.inspect("one", "managed", "IPAddress"))
         self.row_of("Nuage_VM_Table", "vm_name", "two")
-        self.assertRegex(self.status(), r"Docker +\S+ +answers")
+        self.assertRegex(self.status(), r"Docker +\S+ +API \S+ +answers")
         for name in ("one", "two"):
             self.remove_container(name)
 
