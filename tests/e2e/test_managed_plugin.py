@@ -224,10 +224,10 @@ class ManagedPluginTests(HostTestCase):
         self.host.dockerd.process.send(signal.SIGHUP)
         self.create_network("managed")
         self.run_container("one", "managed")
-        plugin, socket = process(self.host), self.host.dockerd.socket.stat().st_ino
+        plugin, socket = process(self.host), self.host.dockerd.socket.stat().st_ctime_ns
         self.restart_dockerd()
         self.assertEqual(process(self.host), plugin)
-        self.assertNotEqual(self.host.dockerd.socket.stat().st_ino, socket)
+        self.assertNotEqual(self.host.dockerd.socket.stat().st_ctime_ns, socket)
         # Its policy opens only with its labels, which Docker's API alone tells.
         self.run_container("two", "managed")
         self.assert_reaches("two", self.inspect("one", "managed", "IPAddress"))
