@@ -23,11 +23,12 @@ class VsdTestCase(SynchronousTestCase):
 
     hosts: tuple[str, ...] = ("host",)
     form = "auto"
+    seed = 3
 
     def setUp(self) -> None:
         habits = Habits(form=self.form, networks=frozenset(PLACES), tells_subnet=True, patient=False)
         self.patch(Habits, "draw", classmethod(lambda _cls, *_: habits))
-        self.centre = DataCentre(Chance(3), extent=Extent(self.hosts, vsd=True))
+        self.centre = DataCentre(Chance(self.seed), extent=Extent(self.hosts, vsd=True))
         assert self.centre.vsd is not None
         self.vsd: Vsd = self.centre.vsd
         capture = captured(self.centre.history, self.centre.reactor.seconds)
@@ -70,11 +71,18 @@ class AddressTests(VsdTestCase):
         self.do("network rm", "n1")
         self.assertEqual((self.held(), self.centre.history.violations), ([], []))
 
+
+class CrashTests(VsdTestCase):
+    """Docker crashes, and its containers do not outlive it."""
+
+    seed = 6
+
     def test_a_docker_that_finds_no_plugin(self) -> None:
         """It starts all the same. What it could not give back is found by the daemon later."""
         self.do("network create", "n1")
         self.do("run", "c1", "n1", "no", "")
         world = self.centre.worlds[0]
+        self.assertFalse(world.docker.settings.live_restore)
         world.daemon.kill()
         del world.reactor.network.ports[world.reactor.address("/run/docker/plugins/nuage.sock")]
         world.docker.kill_dockerd()
