@@ -89,6 +89,8 @@ class Load:
         """Attach and detach an endpoint."""
         await self._attach(number)
         await self._detach(number)
+        # The played kernel remembers each link that was removed, which is no memory of the daemon's.
+        self.plugin.links.removed.clear()
 
     async def join_cost(self, samples: int) -> Cost:
         """Return what one more Join costs, the cheapest of some: what disturbs a measurement makes it dearer."""

@@ -66,6 +66,8 @@ class Containers:
         self._locks = Locks()
         self._ends: dict[str, list[Deferred[None]]] = {}
         self.shutting_down = False
+        #: Whether dockerd looks at what becomes of processes: from when it restores containers.
+        self.attending = False
 
     def find(self, name: str) -> Container:
         """Return a container by its id, its name or the beginning of its id.
@@ -262,7 +264,8 @@ class Containers:
     def _process_ended(self, container: Container, code: int) -> None:
         if container.process:
             container.process = False
-            Deferred.fromCoroutine(self._ended(container, code)).addErrback(self._broken)
+            if self.attending:
+                Deferred.fromCoroutine(self._ended(container, code)).addErrback(self._broken)
 
     async def _ended(self, container: Container, code: int) -> None:
         async with self._locks[container.id]:

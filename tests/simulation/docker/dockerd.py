@@ -147,6 +147,7 @@ class Dockerd:
         Deferred.fromCoroutine(self._restore()).addErrback(self._broken)
 
     async def _restore(self) -> None:
+        self.containers.attending = True
         await self._forget_the_dead()
         await self.networks.finish_removals()
         await self._look_at_the_living()
