@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,6 +14,8 @@ from tests.simulation import strangers
 from tests.simulation.chance import Chance
 from tests.simulation.deeds import DEEDS
 from tests.simulation.docker.commands import Outcome
+from tests.simulation.extent import Extent
+from tests.simulation.faults import links
 from tests.simulation.installation import remove_port
 from tests.simulation.world import World
 
@@ -56,6 +59,14 @@ class PromisesTest(SynchronousTestCase):
         """Remove something that is kept at the bridge."""
         mutation = ["external_ids", "delete", ["set", [key]]]
         self.world.database.transact({"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
+
+    def test_a_link_that_is_down(self) -> None:
+        """A Join may not leave it so, but a hand may have set it down meanwhile."""
+        links.set_down(self.world, 0.0)
+        self.assertEqual(self.answer("Join"), [])
+        self.world.links_touched = -math.inf
+        (found,) = self.answer("Join")
+        self.assertIn(f"Join {self.endpoint.id[:12]} succeeds, and its link is ", found)
 
     def test_an_endpoint_that_docker_has_stays(self) -> None:
         """Hands may take it away."""

@@ -96,6 +96,8 @@ class World:
             resolve_timeout=settings.pick((10.0, 10.0, 10.0, 0.0)),
         )
         self.faults_end, self.clock_error = -math.inf, 0.0
+        #: When a hand changed a link last.
+        self.links_touched = -math.inf
         self.threads: Threads | None = None
         self.kernel = Kernel(self.reactor, chance.part("kernel"), self.history)
         self.database_process = self.reactor.spawn("ovsdb-server")

@@ -17,6 +17,7 @@ def change(world: World, which: float, **changes: Any) -> None:
     """Change the host end of a pair, as ``ip link set`` does."""
     ours = [link for link in world.kernel.links() if link.group == GROUP]
     if ours:
+        world.links_touched = world.reactor.seconds()
         world.kernel.link("set", index=ours[int(which * len(ours))].index, **changes)
 
 
