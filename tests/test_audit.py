@@ -379,6 +379,7 @@ class _Played:
         self.looked = 0
         self.surveys = 0
         self.elsewhere: list[str] = []
+        self.changed = False
         self.searches_ended = 0
 
     async def ready(self) -> None:

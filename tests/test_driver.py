@@ -15,6 +15,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
 from nuage import names
+from nuage.driver.endpoint_options import INTERFACE_NAME
 from nuage.driver.options import network_of
 from nuage.errors import LinkError, Refused, SwitchError
 from nuage.libnetwork import payloads

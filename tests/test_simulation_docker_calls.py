@@ -79,6 +79,14 @@ class CallTests(SynchronousTestCase):
             self.world.ok(self.docker.disconnect("other", "a"))
             self.assertEqual([device for _namespace, device in self.world.namespaces.inside], ["eth0"])
 
+    def test_a_container_that_was_started_without_networks(self) -> None:
+        self.world.ok(self.world.docker.run("c", "net"))
+        self.world.ok(self.world.docker.disconnect("net", "c"))
+        self.world.ok(self.world.docker.restart("c"))
+        self.assertEqual(self.world.namespaces.inside, {})
+        self.world.ok(self.world.docker.connect("net", "c"))
+        self.assertEqual([device for _, device in self.world.namespaces.inside], ["eth0"])
+
     def test_default_pools(self) -> None:
         """Older releases take the next one, newer ones the first that is free."""
         for release, second in ((DOCKER_26_1, "172.19.0.0/16"), (DOCKER_28_5, "172.18.0.0/16")):

@@ -6,22 +6,28 @@ from collections.abc import Sequence
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from nuage.names import port_name
+from nuage.vrs.tables import Platform
 from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
+from tests.simulation.database.rows import Change
+from tests.simulation.datacentre import DataCentre
+from tests.simulation.extent import Extent
 from tests.simulation.plan import Step
-from tests.simulation.world import World
 
 
 class FoundTest(SynchronousTestCase):
     """Each plan is carried out in some worlds, which differ in their releases, settings and delays."""
 
-    def live(self, *plan: Step, seeds: Sequence[int] = range(1, 5)) -> None:
+    def live(self, *plan: Step, seeds: Sequence[int] = range(1, 5), extent: Extent | None = None) -> None:
         """Carry out a plan in the worlds of some seeds."""
         for seed in seeds:
-            world = World(Chance(seed))
-            with captured(world.history, world.reactor.seconds):
-                world.live(plan)
-            self.assertEqual(world.history.violations, [], f"seed {seed}")
+            centre = DataCentre(Chance(seed), extent=extent or Extent())
+            announced = _announced_without_docker(centre)
+            with captured(centre.history, centre.reactor.seconds):
+                centre.live(sorted(plan, key=lambda step: step.time))
+            self.assertEqual(centre.history.violations, [], f"seed {seed}")
+            self.assertEqual(announced, [], f"seed {seed}")
 
     def test_an_endpoint_that_both_have_lost(self) -> None:
         """A killed Docker forgets it, and an emptied switch too. The daemon remembered its container for ever."""
@@ -30,6 +36,39 @@ class FoundTest(SynchronousTestCase):
             Step(4, "run", ("c1", "n1", "unless-stopped", "")),
             Step(9, "dockerd killed", (0.8,)),
             Step(12, "database empty", (5.0, True)),
+        )
+
+    def test_what_is_put_back_while_containers_are_removed(self) -> None:
+        """An audit that is long about some endpoints does not put back others that Docker has removed meanwhile."""
+        names = [f"c{number}" for number in range(6)]
+        self.live(
+            Step(1, "network create", ("n1",)),
+            *(Step(5, "run", (name, "n1", "no", "")) for name in names),
+            Step(90, "database empty", (1.0, True)),
+            # Each endpoint is waited for ten seconds.
+            Step(93, "switch daemon hangs", (100.0,)),
+            *(Step(120, "rm", (name,)) for name in names),
+        )
+
+    def test_networks_that_are_made_anew(self) -> None:
+        """What is left of containers that Docker has lost stands in nobody's way."""
+        self.live(
+            Step(1, "network create", ("n1",)),
+            Step(5, "run", ("c1", "n1", "no", "web")),
+            Step(30, "Docker's data lost", (1.0,)),
+            # Before an audit may act upon it.
+            Step(33, "network create", ("n1",)),
+            Step(35, "run", ("c2", "n1", "no", "web")),
+        )
+
+    def test_addresses_of_networks_that_docker_has_lost(self) -> None:
+        """They are given back to the VSD."""
+        self.live(
+            Step(1, "network create", ("n1",)),
+            Step(5, "run", ("c1", "n1", "no", "web")),
+            Step(30, "Docker's data lost", (1.0,)),
+            seeds=(1, 2),
+            extent=Extent(vsd=True),
         )
 
     def test_a_docker_that_is_killed_while_it_disconnects(self) -> None:
@@ -42,3 +81,19 @@ class FoundTest(SynchronousTestCase):
             Step(65, "dockerd killed", (11.0,)),
             seeds=(141,),
         )
+
+
+def _announced_without_docker(centre: DataCentre) -> list[str]:
+    """Return the list of ports that will be announced of endpoints which Docker does not have."""
+    announced: list[str] = []
+    (world,) = centre.worlds
+
+    def changed(changes: Sequence[Change]) -> None:
+        networks = world.docker.store.networks.values()
+        known = {port_name(endpoint_id) for network in networks for endpoint_id in network.endpoints}
+        made = [each.new for each in changes if each.table == "Nuage_Port_Table" and each.old is None]
+        ports = (str(row["name"][0]) for row in made if row is not None and row["vm_domain"] == (Platform.DOCKER,))
+        announced.extend(port for port in ports if port not in known)
+
+    world.database.watch(changed)
+    return announced

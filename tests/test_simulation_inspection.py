@@ -36,6 +36,7 @@ class InspectionTest(SynchronousTestCase):
 
     def test_well(self) -> None:
         """All that is told is true; what was heard of changes is what is told now."""
+        self.centre.reactor.run_for(600)
         self.assertEqual((self.world.history.violations, self.found()), ([], []))
         assert self.inspector.follower is not None
         known = self.inspector.follower.known

@@ -10,21 +10,22 @@ from twisted.trial.unittest import SynchronousTestCase
 from nuage.names import container_end_name, port_name
 from tests.simulation import invariants
 from tests.simulation.chance import Chance
+from tests.simulation.datacentre import DataCentre
 from tests.simulation.deeds import DEEDS
 from tests.simulation.docker.commands import Outcome
-from tests.simulation.world import World
+from tests.simulation.extent import Extent
 
 
 class InvariantsTest(SynchronousTestCase):
     """A world with one container, and nobody who would put right what is changed."""
 
     def setUp(self) -> None:
-        self.world = World(Chance(1))
-        self.world.begin()
-        self.before = invariants.state(self.world)
+        self.centre = DataCentre(Chance(1), extent=Extent())
+        (self.world,) = self.centre.worlds
+        (self.before,) = self.centre.begin()
         self.do("network create", "n1")
         self.do("run", "c1", "n1", "no", "web")
-        self.world.rest()
+        self.centre.rest()
         ((self.endpoint, self.container),) = self.world.docker.attached().items()
         self.port = port_name(self.endpoint.id)
         self.assertEqual(self.found(), [])
@@ -113,7 +114,7 @@ class InvariantsTest(SynchronousTestCase):
 
     def test_what_is_left(self) -> None:
         """After all is removed, what is not as it was before is noticed, that of others too."""
-        self.world.clear()
+        self.centre.clear()
         invariants.check_cleared(self.world, self.before)
         self.assertEqual(self.world.history.violations, [])
         self.world.kernel.link("add", ifname="left", kind="dummy")

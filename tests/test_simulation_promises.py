@@ -12,23 +12,24 @@ from nuage.names import port_name
 from nuage.vrs.tables import ENDPOINT_RECORD, NETWORK_RECORD
 from tests.simulation import strangers
 from tests.simulation.chance import Chance
+from tests.simulation.datacentre import DataCentre
 from tests.simulation.deeds import DEEDS
 from tests.simulation.docker.commands import Outcome
 from tests.simulation.extent import Extent
 from tests.simulation.faults import links
 from tests.simulation.installation import remove_port
-from tests.simulation.world import World
 
 
 class PromisesTest(SynchronousTestCase):
     """A world with one container, and somebody who does what the daemon must not do."""
 
     def setUp(self) -> None:
-        self.world = World(Chance(1))
-        self.world.begin()
+        centre = DataCentre(Chance(1), extent=Extent())
+        (self.world,) = centre.worlds
+        centre.begin()
         self.do("network create", "n1")
         self.do("run", "c1", "n1", "no", "web")
-        self.world.rest()
+        centre.rest()
         ((self.endpoint, self.container),) = self.world.docker.attached().items()
         self.port = port_name(self.endpoint.id)
         self.world.daemon.kill()
@@ -107,6 +108,7 @@ class PromisesTest(SynchronousTestCase):
         (row,) = [row for row in self.world.database.rows("Nuage_Port_Table") if row["name"] == self.port]
         where = [["name", "==", self.port]]
         new = {"name": self.port, "mac": row["mac"], "bridge": row["bridge"], "vm_domain": row["vm_domain"]}
+        new["nuage_domain"] = row["nuage_domain"]
         self.world.database.transact({"op": "delete", "table": "Nuage_Port_Table", "where": where})
         self.world.database.transact({"op": "insert", "table": "Nuage_Port_Table", "row": new})
         self.assertEqual(self.found(), [f"port {self.port} is announced with the policy group '', not 'web'"])

@@ -111,12 +111,12 @@ class FailingTest(SynchronousTestCase):
 
     def test_shortened(self) -> None:
         """The shortest plan that still fails is printed, with its history, and how it is run again."""
-        self.assertEqual(self.simulate("--first", "3", "--seeds", "1", "--jobs", "1"), 1)
+        self.assertEqual(self.simulate("--first", "4", "--seeds", "1", "--jobs", "1"), 1)
         printed = self.printed.getvalue()
-        self.assertRegex(printed, r"seed 3 fails, with 1 of \d+ steps:\n  [\d.]+ rm c\d+\n0.000000 ")
+        self.assertRegex(printed, r"seed 4 fails, with 1 of \d+ steps:\n  [\d.]+ rm c\d+\n0.000000 ")
         self.assertIn("VIOLATION: something was removed", printed)
-        self.assertIn("1 of them failed: [3]", printed)
-        again = re.search(r"again: tests/simulate (--seed 3 --steps \d+)\n", printed)
+        self.assertIn("1 of them failed: [4]", printed)
+        again = re.search(r"again: tests/simulate (--seed 4 --steps \d+)\n", printed)
         assert again is not None
         self.assertEqual(self.simulate(*again[1].split()), 1)
         self.assertIn("seed 4: 1 violations", self.printed.getvalue())

@@ -161,11 +161,13 @@ class Endpoints:
         link, even if the switch did not know the endpoint any more.
         """
         async with self._turns.turn(endpoint.id):
-            if not self._switch.trace(endpoint.id).waiting:
-                known = container or self._containers.known(endpoint.id)
-                endpoint = await self._vports.bound_again(network, endpoint)
-                await self._switch.adopt(endpoint, known)
-                await self._open(network, endpoint, known)
+            if await self._link(endpoint.id) is None or self._switch.trace(endpoint.id).waiting:
+                return False
+            known = container or self._containers.known(endpoint.id)
+            endpoint = await self._vports.bound_again(network, endpoint)
+            await self._switch.adopt(endpoint, known)
+            await self._open(network, endpoint, known)
+            return True
 
     async def name_endpoint(self, endpoint_id: str, container: Container | None) -> None:
         """Tell the VRS the container of an endpoint that was attached without it.
@@ -202,44 +204,6 @@ class Endpoints:
             trace = self._switch.trace(endpoint_id)
             if not (trace.waiting or trace.attached or trace.announced or self._turns.taken(endpoint_id)):
                 self._containers.forget(endpoint_id)
-
-    async def _bound(self, network: Network, endpoint: Endpoint) -> Endpoint:
-        """Have the VSD know whose an address of Nuage's is, and return the endpoint as the VRS is to be told of it."""
-        if self._ports is None or not network.ipam or endpoint.address is None:
-            return endpoint
-        address = endpoint.address.ip
-        split = await self._ports.bind(network, address, mac=endpoint.mac, endpoint_id=endpoint.id)
-        return attrs.evolve(endpoint, split=split)
-
-    async def _bound_again(self, network: Network, endpoint: Endpoint) -> Endpoint:
-        """Bind an endpoint that is in use. While the VSD is away, its record tells how the VRS was told of it."""
-        try:
-            return await self._bound(network, endpoint)
-        except VsdUnavailable:
-            known = self._switch.endpoint(endpoint.id)
-            if known is None:
-                raise
-            return attrs.evolve(endpoint, split=known.split)
-
-    async def _assign(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
-        """Have the VSD assign the policy of an endpoint, if it does not take it from the VRS."""
-        policy = named_policy(network, endpoint, container)
-        if policy and endpoint.split and self._ports is not None and endpoint.address is not None:
-            group, target = policy.get("nuage-policy-group"), policy.get("nuage-redirection-target")
-            await self._ports.assign(network, endpoint.address.ip, group, target)
-
-    def _tell_name(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
-        """Have the VSD know the name of an endpoint's container, if it does not learn it from the VRS. Nobody waits."""
-        if container is None or not endpoint.split or self._ports is None or endpoint.address is None:
-            return
-        orchestration_id = container.labels.get(ORCHESTRATION_ID, container.name)
-        telling = self._ports.name(network, endpoint.address.ip, name=container.name, orchestration_id=orchestration_id)
-        Deferred.fromCoroutine(telling).addErrback(self._untold, container.name)
-
-    def _untold(self, failure: Failure, name: str) -> None:
-        failure.trap(NuageError, CancelledError)
-        problem = failure.getErrorMessage()
-        self._log.info("the VSD does not know the name of container {name}: {problem}", name=name, problem=problem)
 
     async def _open(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
         """Attach an endpoint whose container has been started. It is attached with its policy, or not at all."""

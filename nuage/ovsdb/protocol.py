@@ -137,10 +137,9 @@ class JsonRpcConnection(TwistedProtocol):
             self._log.debug("ignored a call of {method!r} by the server", method=message.method)
 
     def _probe(self) -> None:
-        now = self._clock.seconds()
-        # Compared as a time, not as a duration: that may be rounded to a little less, and the rest be too short to add.
-        due = self._heard + self._probe_interval
+        now, due = self._clock.seconds(), self._heard + self._probe_interval
         if now < due:
+            # Points in time are compared: a time span may be rounded to less than the interval for ever.
             self._probe_call = self._clock.callLater(due - now, self._probe)
         elif self._probed:
             silence = now - self._heard

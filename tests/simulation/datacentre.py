@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.simulation import invariants
+from tests.simulation import invariants, memory
 from tests.simulation.chance import Chance
 from tests.simulation.extent import Extent
 from tests.simulation.faults import FAULTS
@@ -20,8 +20,11 @@ from tests.simulation.vsd.server import Vsd
 from tests.simulation.vsd.share import Habits, Share
 from tests.simulation.world import World
 
-#: Audits after which nothing is left of what faults have done.
-_AUDITS = 4
+#: Audits, and seconds, after which nothing is left of what faults have done. A removal that failed is tried again after
+#: at most 30 s.
+_AUDITS, _QUIET = 4, 70.0
+#: What is refused although nothing is wrong: it asks for what somebody else may have.
+_MAY_BE_REFUSED = "run with an address"
 #: Seconds after which no address is held that a crash left: the daemon looks every ten minutes, and needs to see one
 #: twice (nuage.ipam.leftovers).
 _LEFTOVERS = 1300.0
@@ -65,7 +68,13 @@ class DataCentre:
         self.reactor.run_for(plan[-1].time if plan else 0.0)
         self.rest()
         self._check_rest()
-        self._clear()
+        if not any(step.deed in FAULTS or step.deed == _MAY_BE_REFUSED for step in plan):
+            for world in self.worlds:
+                invariants.check_no_refusals(world)
+        for world in self.worlds:
+            world.probe()
+        self._finish_commands()
+        self.clear()
         self._check_cleared(before)
 
     def begin(self) -> Sequence[invariants.State]:
@@ -80,8 +89,21 @@ class DataCentre:
     def rest(self) -> None:
         """Wait until all faults are over, and what they have done is repaired."""
         self.reactor.run_for(max(0.0, max(world.faults_end for world in self.worlds) - self.reactor.seconds()))
+        for world in self.worlds:
+            # Errors that nobody has met yet.
+            world.kernel.broken.clear()
         self.worlds[0].note("all faults are over")
-        self.reactor.run_until(self._is_idle, _CLEARING)
+        self._finish_commands()
+        self._wait()
+
+    def clear(self) -> None:
+        """Remove all containers and networks, and wait for the end of what that leaves to be done."""
+        for world in self.worlds:
+            world.remove_containers()
+        self._finish_commands()
+        for world in self.worlds:
+            world.remove_networks()
+        self._finish_commands()
         self._wait()
 
     def _world(self, number: int, name: str, chance: Chance, delay: float) -> World:
@@ -103,19 +125,10 @@ class DataCentre:
         world.begin()
         return invariants.state(world)
 
-    def _clear(self) -> None:
-        """Remove all containers and networks, and wait for the end of what that leaves to be done."""
-        for world in self.worlds:
-            world.remove_containers()
-        self.reactor.run_until(self._is_idle, _CLEARING)
-        for world in self.worlds:
-            world.remove_networks()
-        self.reactor.run_until(self._is_idle, _CLEARING)
-        self._wait()
-
     def _check_rest(self) -> None:
         for world in self.worlds:
             invariants.check_rest(world)
+            memory.check(world)
         self._check_told()
         if self._owners is not None:
             self._owners.check()
@@ -123,6 +136,7 @@ class DataCentre:
     def _check_cleared(self, before: Sequence[invariants.State]) -> None:
         for world, former in zip(self.worlds, before, strict=True):
             invariants.check_cleared(world, former)
+            memory.check(world)
         self._check_told()
         if self._owners is not None:
             self._owners.check()
@@ -136,11 +150,11 @@ class DataCentre:
     def _wait(self) -> None:
         """Wait until what was left is repaired, and in some runs for as long as that may take."""
         interval = self.worlds[0].config.audit_interval
-        self.reactor.run_for(_AUDITS * interval)
+        self.reactor.run_for(max(_QUIET, _AUDITS * interval))
         if self._owners is not None:
             end = self.reactor.seconds() + _LEFTOVERS
             while self.reactor.seconds() < end and (self._habits.patient or self._owners.problems()):
-                self.reactor.run_for(interval)
+                self.reactor.run_for(_QUIET)
 
-    def _is_idle(self) -> bool:
-        return not any(world.docker.busy for world in self.worlds)
+    def _finish_commands(self) -> None:
+        self.reactor.run_until(lambda: not any(world.docker.busy for world in self.worlds), _CLEARING)

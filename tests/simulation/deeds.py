@@ -13,30 +13,10 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-@attrs.frozen(kw_only=True)
-class _Place:
-    """Where a network is, in the topology of the lab."""
-
-    domain: str
-    zone: str = "Zone"
-    subnet: str
-    pool: str
-    gateway: str
-
-    def options(self) -> dict[str, str]:
-        return {
-            "organization": "Enterprise",
-            "user": "admin",
-            "domain": self.domain,
-            "zone": self.zone,
-            "subnet": self.subnet,
-        }
-
-
-PLACES: Mapping[str, _Place] = {
-    "n1": _Place(domain="Domain", subnet="Subnet 2", pool="10.21.59.0/24", gateway="10.21.59.1"),
-    "n2": _Place(domain="Domain", subnet="Subnet 1", pool="10.21.58.0/24", gateway="10.21.58.1"),
-    "n3": _Place(domain="Domain", zone="Backend", subnet="Storage", pool="10.21.60.0/24", gateway="10.21.60.1"),
+#: What is told the driver of a network that has something special.
+_SPECIAL_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "mtu": {"com.docker.network.driver.mtu": "1400"},
+    "gwbridge": {"external": "gwbridge"},
 }
 
 
@@ -45,20 +25,34 @@ def create_network(world: World, name: str) -> object:
     place = PLACES[name]
     if world.vsd is None:
         pool = PoolRequest(subnet=place.pool, gateway=place.gateway)
-        return world.docker.create_network(name, options=place.network_options(), pools=[pool])
+        return world.docker.create_network(name, options=place.options(), pools=[pool])
     if name not in world.vsd.habits.networks:
         pool = PoolRequest(subnet=place.pool, gateway=place.gateway, ip_range=world.vsd.part_of(place.pool))
-        return world.docker.create_network(name, options=place.network_options(), pools=[pool])
+        return world.docker.create_network(name, options=place.options(), pools=[pool])
     pools = [PoolRequest(subnet=place.pool)] if world.vsd.habits.tells_subnet else []
     plugin = world.docker.settings.plugin
     return world.docker.create_network(name, pools=pools, ipam=plugin, ipam_options=place.options())
 
 
-def run(world: World, container: str, network: str, restart: str, group: str) -> object:
+def create_network_with(world: World, name: str, what: str) -> object:
+    """``docker network create`` with something that not each network has, where Docker's IPAM gives the addresses."""
+    if world.vsd is not None:
+        return create_network(world, name)
+    place = PLACES[name]
+    pools = [PoolRequest(subnet=place.pool, gateway=place.gateway)]
+    if what == "ipv6":
+        pools.append(PoolRequest(subnet=f"fd00:{name[1:]}::/64"))
+    options = {**place.options(), **_SPECIAL_OPTIONS.get(what, {})}
+    internal = what == "internal"
+    return world.docker.create_network(name, options=options, pools=pools, internal=internal, ipv6=what == "ipv6")
+
+
+def run(world: World, container: str, network: str, restart: str, group: str, mac: str = "") -> object:
     """``docker run``. A group is a label, or with a plus an option of the endpoint; "rm" stands for ``--rm``."""
     group, _, as_option = group.partition("+")
     told = {"nuage.policy-group": group} if group else {}
-    attachment, labels = (Attachment(driver_options=told), {}) if as_option else (Attachment(), told)
+    options, labels = (told, {}) if as_option else ({}, told)
+    attachment = Attachment(driver_options=options, mac=mac)
     return world.docker.run(container, network, attachment, labels=labels, **_end(restart))
 
 
@@ -67,12 +61,12 @@ def _end(restart: str) -> dict[str, Any]:
     return {"auto_remove": True} if restart == "rm" else {"restart": restart}
 
 
-def run_with_address(world: World, container: str, network: str, number: int) -> None:
+def run_with_address(world: World, container: str, network: str, number: int) -> object:
     """``docker run --ip``, with an address that containers of other hosts ask for as well."""
     ip = PLACES[network].pool.removesuffix("0/24") + str(number)
     # Docker knows such an address only if it was told the subnet, and its own IPAM has only a part of it.
     told = world.vsd is not None and world.vsd.habits.tells_subnet and network in world.vsd.habits.networks
-    world.docker.run(container, network, Attachment(ip=ip if told else ""))
+    return world.docker.run(container, network, Attachment(ip=ip if told else ""))
 
 
 def crash(world: World, container: str) -> None:

@@ -24,8 +24,10 @@ _UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 #: Docker's option of an endpoint, and label of a container.
 _GROUP = "nuage.policy-group"
+#: What tells the VRS that the VSD has a container already.
+_SPLIT = "nuage-extension"
 
-_State = Mapping[str, Any]
+State = Mapping[str, Any]
 
 
 def state(world: World) -> State:
@@ -72,7 +74,7 @@ def check_rest(world: World) -> None:
     }
     for name, (endpoint, container) in sorted(wanted.items()):
         port, entity = ports.pop(name, None), entities.pop(endpoint.id, None)
-        if _has_left(world, endpoint):
+        if world.promises.has_left(endpoint.id):
             continue
         if port is None or entity is None:
             _violate(world, f"{container.name} runs, and its endpoint {endpoint.id[:12]} is not announced")
@@ -81,15 +83,10 @@ def check_rest(world: World) -> None:
             _violate(world, f"of {container.name}, {name} the VRS is told {told} as its {what}")
     for name in sorted([*ports, *entities]):
         _violate(world, f"{name} is announced, and nobody uses it")
-    linked = {name: each.id for name, (each, _) in wanted.items() if not _has_left(world, each)}
+    linked = {name: endpoint for name, (endpoint, _) in wanted.items() if not world.promises.has_left(endpoint.id)}
     _check_links(world, linked)
     _check_records(world, wanted.keys())
     _check_networks(world)
-
-
-def _has_left(world: World, endpoint: Endpoint) -> bool:
-    """Tell whether Docker said so. A Docker that is killed meanwhile forgets that, and takes it for attached again."""
-    return world.promises.last_call(endpoint.id) == "Leave"
 
 
 def _check_networks(world: World) -> None:
@@ -104,21 +101,26 @@ def _differences(
     endpoint: Endpoint, container: Container, port: Mapping[str, Any], entity: Mapping[str, Any]
 ) -> Iterator[tuple[str, object]]:
     """Yield what the VRS is told of an endpoint in use, and is not as Docker has it."""
-    options = endpoint.network.options
-    told = {
+    options = {**endpoint.network.ipam_options, **endpoint.network.options}
+    told: dict[str, tuple[object, object]] = {
         "address": (port["ip_addr"], endpoint.address.partition("/")[0]),
-        "domain": (port["nuage_domain"], options["domain"]),
-        "subnet": (port["nuage_network"], options["subnet"]),
-        "policy group": (port["metadata"].get(POLICY_GROUP), _group_of(endpoint, container)),
         "name": (entity["vm_name"], container.name),
-        "organization": (entity["nuage_enterprise"], options["organization"]),
     }
+    # If the VSD has the container already, it knows the rest.
+    if not entity["metadata"].get(_SPLIT):
+        told |= {
+            "domain": (port["nuage_domain"], options["domain"]),
+            "subnet": (port["nuage_network"], options["subnet"]),
+            "policy group": (port["metadata"].get(POLICY_GROUP), group_of(endpoint, container)),
+            "organization": (entity["nuage_enterprise"], options["organization"]),
+        }
     if endpoint.mac:
         told["MAC address"] = (port["mac"], endpoint.mac)
     return ((what, is_) for what, (is_, should_be) in told.items() if is_ != should_be)
 
 
-def _group_of(endpoint: Endpoint, container: Container) -> object:
+def group_of(endpoint: Endpoint, container: Container) -> object:
+    """Return the policy group that a container is to be in by what Docker knows, None for none."""
     attachment = next(each for each in container.attachments.values() if each.endpoint is endpoint)
     return attachment.driver_options.get(_GROUP) or container.labels.get(_GROUP)
 
@@ -156,7 +158,7 @@ def _is_inside(world: World, endpoint: Endpoint) -> bool:
     return endpoint.sandbox is not None and world.namespaces.has(endpoint.sandbox.key, endpoint.device)
 
 
-def check_cleared(world: World, before: _State) -> None:
+def check_cleared(world: World, before: State) -> None:
     """Check that nothing is left after all containers and networks are gone."""
     if world.docker.store.containers or world.docker.store.known_networks:
         left = [each.name for each in world.docker.store.containers.values()]

@@ -9,21 +9,16 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Place:
-    """Where a network is, in the topology of the lab.
-
-    Attributes:
-        external: By what its containers get out (``-o external``). IPAM is not told.
-    """
+    """Where a network is, in the topology of the lab."""
 
     domain: str
     zone: str = "Zone"
     subnet: str
     pool: str
     gateway: str
-    external: str = "none"
 
     def options(self) -> dict[str, str]:
-        """Return the options that name it, which IPAM is told as well."""
+        """Return the options that name it."""
         return {
             "organization": "Enterprise",
             "user": "admin",
@@ -32,20 +27,9 @@ class Place:
             "subnet": self.subnet,
         }
 
-    def network_options(self) -> dict[str, str]:
-        """Return the options of a network there."""
-        return {**self.options(), "external": self.external}
-
 
 PLACES: Mapping[str, Place] = {
     "n1": Place(domain="Domain", subnet="Subnet 2", pool="10.21.59.0/24", gateway="10.21.59.1"),
     "n2": Place(domain="Domain", subnet="Subnet 1", pool="10.21.58.0/24", gateway="10.21.58.1"),
-    "n3": Place(
-        domain="Domain",
-        zone="Backend",
-        subnet="Storage",
-        pool="10.21.60.0/24",
-        gateway="10.21.60.1",
-        external="gwbridge",
-    ),
+    "n3": Place(domain="Domain", zone="Backend", subnet="Storage", pool="10.21.60.0/24", gateway="10.21.60.1"),
 }

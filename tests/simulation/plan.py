@@ -50,7 +50,9 @@ def _network(chance: Chance, names: Names) -> _Arguments:
 
 def _run(chance: Chance, names: Names) -> _Arguments:
     restart = chance.pick(("no", "no", "rm", "always", "unless-stopped", "on-failure"))
-    return (*_network(chance, names), restart, chance.pick(("", "", "", "web", "web+option", "db+option")))
+    group = chance.pick(("", "", "", "web", "web+option", "db+option"))
+    mac = f"02:aa:00:00:{chance.number(0, 255):02x}:01" if chance.happens(_OWN_MAC) else ""
+    return (*_network(chance, names), restart, group, mac)
 
 
 _Draw = Callable[[Chance, Names], _Arguments]
@@ -102,7 +104,7 @@ def _network_step(chance: Chance, name: str) -> Step:
     """Draw the making of a network at the beginning."""
     time = chance.delay(0, 5)
     if chance.happens(_SPECIAL):
-        return Step(time, "network create with", (name, chance.pick(("ipv6", "internal", "mtu"))))
+        return Step(time, "network create with", (name, chance.pick(("ipv6", "internal", "mtu", "gwbridge"))))
     return Step(time, "network create", (name,))
 
 

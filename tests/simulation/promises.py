@@ -89,6 +89,10 @@ class Promises:
         dockerd = self._world.docker.dockerd
         return dockerd is not None and dockerd.started
 
+    def has_left(self, endpoint_id: str) -> bool:
+        """Tell whether Docker said so. A Docker that is killed meanwhile forgets that, and takes it for attached."""
+        return self.last_call(endpoint_id) == "Leave"
+
     def last_call(self, endpoint_id: str) -> str:
         """Return the method that Docker called last about an endpoint; of a network, only its removal."""
         calls = self._world.docker.calls
@@ -105,7 +109,9 @@ class Promises:
         """See whether a port that may now talk has its policy."""
         name = row["name"][0]
         found = truth.endpoint_of_port(self._world.docker.store, name)
-        if found is None or self._world.config.label_policy != "strict":
+        # If the VSD has the port already, it knows the policy.
+        at_vsd = not row["nuage_domain"][0]
+        if found is None or at_vsd or self._world.config.label_policy != "strict":
             return
         group = truth.policy_group(self._world.docker.store, found)
         told = row["metadata"].get("nuage-policy-group", "")
@@ -132,7 +138,9 @@ class Promises:
         """
         method, request = method.partition(".")[2], request or {}
         if content is None:
-            self._refused(method, began, why)
+            # Somebody else may have an address that a user asks for.
+            if not (method == "RequestAddress" and request.get("Address")):
+                self._refused(method, began, why)
         elif method == "DeleteEndpoint":
             self._world.reactor.callLater(_CLEANING, self._see_gone, request["EndpointID"])
         elif self._hand < began:

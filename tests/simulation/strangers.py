@@ -9,6 +9,8 @@ from tests.simulation.database.rows import Change
 from tests.simulation.database.server import Database
 from tests.simulation.kernel import Kernel
 
+#: The machine's link and port.
+DEVICE = "tap0"
 _VM = "0f5c63a6-0c9f-4f6b-9f0c-3c2d2b7e1a11"
 #: An endpoint of another plugin like ours, which has another socket, and its port.
 _ENDPOINT, _PLUGIN = "f0" * 32, "other.sock"
@@ -40,7 +42,7 @@ def add_rows(database: Database, number: int) -> None:
         number: Which of the hosts it is, from 0 on: each has a machine of its own.
     """
     port: dict[str, Any] = {
-        "name": "tap0",
+        "name": DEVICE,
         "mac": f"52:54:00:00:00:{number + 1:02x}",
         "bridge": "alubr0",
         "vm_domain": 1,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from lab.vrs.topology_file import load
 from nuage.config.settings import Config
 from nuage.service.ending import GRACE
 from nuage.service.machine import Machine
-from tests.simulation import deeds, installation, invariants, memory, strangers
+from tests.simulation import deeds, installation, invariants, strangers
 from tests.simulation.always import Guard
 from tests.simulation.chance import Chance
 from tests.simulation.daemon import DaemonProcess, make_room
@@ -41,11 +40,6 @@ from tests.simulation.vsd.share import Share
 _BEGINNING = 1_700_000_000.0
 #: Seconds until the switch is as it stays, before anything is done to it.
 _INSTALLATION = 10.0
-#: Audits, and seconds, after which nothing is left of what faults have done. A removal that failed is tried again after
-#: at most 30 s.
-_AUDITS, _QUIET = 4, 70.0
-#: Seconds within which Docker has removed all there is.
-_CLEARING = 300.0
 #: Part of the worlds whose containers outlive dockerd.
 _LIVE_RESTORE = 0.4
 #: What a database server may not know: the newer forms of monitors.
@@ -95,6 +89,7 @@ class World:
             audit_interval=settings.pick((1.0, 5.0, 30.0)),
             resolve_timeout=settings.pick((10.0, 10.0, 10.0, 0.0)),
         )
+        self.config = config if vsd is None else attrs.evolve(config, **vsd.configuration)
         self.faults_end, self.clock_error = -math.inf, 0.0
         #: When a hand changed a link last.
         self.links_touched = -math.inf
@@ -134,23 +129,6 @@ class World:
         self.promises = Promises(self)
         self.daemon = DaemonProcess(self.reactor, self.config, self._machine, chance.part("daemon"), self.history)
 
-    def live(self, plan: Sequence[Step]) -> None:
-        """Begin, carry out a plan, let everything come to rest, and remove it; see each time whether all is well."""
-        self.begin()
-        before = invariants.state(self)
-        for step in plan:
-            self.reactor.callLater(step.time, self._carry_out, step)
-        self.reactor.run_for(plan[-1].time if plan else 0.0)
-        self.rest()
-        invariants.check_rest(self)
-        memory.check(self)
-        if not any(step.deed in FAULTS for step in plan):
-            invariants.check_no_refusals(self)
-        self.probe()
-        self.clear()
-        invariants.check_cleared(self, before)
-        memory.check(self)
-
     def begin(self) -> None:
         """Install and start everything."""
         self.database.start()
@@ -163,14 +141,13 @@ class World:
         self.daemon.start()
         self.docker.start_dockerd()
 
-    def rest(self) -> None:
-        """Wait until all faults are over, and what they have done is repaired."""
-        self.reactor.run_for(max(0.0, self.faults_end - self.reactor.seconds()))
-        # Errors that nobody has met yet.
-        self.kernel.broken.clear()
-        self.note("all faults are over")
-        self._finish_commands()
-        self._keep_quiet()
+    def carry_out(self, step: Step) -> None:
+        """Do what a step of a plan says."""
+        self.note(str(step))
+        if step.deed in FAULTS:
+            self.fault_lasts(0.0)
+        deeds.DEEDS[step.deed](self, *step.arguments)
+        self.history.count(f"{'fault' if step.deed in FAULTS else 'command'} {step.deed}")
 
     def probe(self) -> None:
         """Start a container in each network, and all that do not run: nothing is wrong any more, so they start."""
@@ -178,21 +155,20 @@ class World:
         for container in list(self.docker.store.containers.values()):
             if not container.running:
                 self.docker.start(container.name)
-        for network in list(self.docker.store.networks.values()):
+        for network in self.docker.store.known_networks:
             probe = self.docker.run(f"probe-{network.name}", network.name)
             probe.addCallback(partial(invariants.check_probe, self, network.name))
-        self._finish_commands()
 
     def remove_containers(self) -> None:
         """Remove all containers."""
         self.note("all is removed")
         for container in list(self.docker.store.containers.values()):
             self.docker.remove(container.name)
-        self._finish_commands()
+
+    def remove_networks(self) -> None:
+        """Remove all networks."""
         for network in self.docker.store.known_networks:
             self.docker.remove_network(network.name)
-        self._finish_commands()
-        self._keep_quiet()
 
     def note(self, what: str) -> None:
         """Add what happens to the history."""
@@ -201,19 +177,6 @@ class World:
     def fault_lasts(self, seconds: float) -> None:
         """Take note of a fault that is over so many seconds from now."""
         self.faults_end = max(self.faults_end, self.reactor.seconds() + seconds)
-
-    def _finish_commands(self) -> None:
-        self.reactor.run_until(lambda: not self.docker.busy, _CLEARING)
-
-    def _keep_quiet(self) -> None:
-        self.reactor.run_for(max(_QUIET, _AUDITS * self.config.audit_interval))
-
-    def _carry_out(self, step: Step) -> None:
-        self.note(str(step))
-        if step.deed in FAULTS:
-            self.fault_lasts(0.0)
-        deeds.DEEDS[step.deed](self, *step.arguments)
-        self.history.count(f"{'fault' if step.deed in FAULTS else 'command'} {step.deed}")
 
     def _machine(self, reactor: SimReactor, chance: Chance) -> Machine:
         threads = self.threads = Threads(reactor, chance.part("threads"))

@@ -102,7 +102,7 @@ class Docker:
         assert dockerd is not None
         self._note("dockerd is killed")
         self._bury(dockerd)
-        self._break_commands()
+        self._commands.break_off()
 
     def lose_power(self) -> None:
         """End everything at once: the daemon, and all containers with their namespaces."""

@@ -103,6 +103,9 @@ class Dockerd:
         self.plugin = Plugin(
             reactor, settings.plugin_socket, settings.release, history, settings.deadline, calls, settings.heard
         )
+        self.networks = Networks(
+            settings.release, store, self._driver, Leases(self._ipam, self._warn), new_id, self._warn
+        )
         way_out = WayOut(settings.release, store, self.networks, self._warn)
         self.sandboxes = Sandboxes(settings.release, store, way_out, self.networks, namespaces, new_id, self._warn)
         release = settings.release
@@ -139,7 +142,7 @@ class Dockerd:
         running = [each for each in self._store.containers.values() if each.running]
         ends = [Deferred.fromCoroutine(self.containers.stop(each, by_hand=False)) for each in running]
         try:
-            await gatherResults(ends).addTimeout(_ENDING, self.reactor)
+            await gatherResults(ends, consumeErrors=True).addTimeout(_ENDING, self.reactor)
         except WaitedTooLong:
             self._warn("containers did not end in time")
 

@@ -24,7 +24,7 @@ def check(world: World, inspector: Inspector) -> None:
 
 def _problems(world: World, status: Mapping[str, Any]) -> Iterator[str]:
     plugin = world.docker.settings.plugin
-    networks = {each.id for each in world.docker.store.networks.values() if each.driver == plugin}
+    networks = {each.id for each in world.docker.store.known_networks if each.driver == plugin}
     told = {each["id"] for each in status["networks"]}
     # A network of which the switch has lost the record is made again when it is used.
     for network in sorted(told - networks):
@@ -39,12 +39,14 @@ def _problems(world: World, status: Mapping[str, Any]) -> Iterator[str]:
         for each in status["endpoints"]
         if not each["gone"]
     }
-    for endpoint in sorted({*used, *shown}):
+    left = {endpoint for endpoint in used if world.promises.has_left(endpoint)}
+    for endpoint in sorted({*used, *shown} - left):
         if used.get(endpoint) != shown.get(endpoint):
             yield f"/status tells of {endpoint[:12]} {shown.get(endpoint)}, and it is {used.get(endpoint)}"
-    if not status["ready"] or status["cleanup"] or status["problems"]:
+    problems = [each for each in status["problems"] if not any(endpoint in str(each) for endpoint in left)]
+    if not status["ready"] or status["cleanup"] or problems:
         away = [each["status"] for each in status["parts"] if not each["there"]]
-        yield f"/status is not well at rest: {away}, {status['cleanup']}, {status['problems']}"
+        yield f"/status is not well at rest: {away}, {status['cleanup']}, {problems}"
 
 
 def _counted(status: Mapping[str, Any], metrics: str) -> Iterator[str]:

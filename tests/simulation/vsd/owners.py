@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lab.vsd.directory import CREATE, DELETE, Change, Thing
 from nuage.ipam.marks import Mark
 from tests.simulation.docker.store import Endpoint
+from tests.simulation.invariants import group_of
 from tests.simulation.networks import PLACES
 from tests.simulation.vsd.server import Vsd
 
@@ -107,7 +108,7 @@ class Owners:
 
     def _used(self, world: World) -> Mapping[_Address, Endpoint]:
         """Return the addresses from the VSD that Docker knows endpoints by."""
-        networks = [each for each in world.docker.store.networks.values() if each.ipam == world.docker.settings.plugin]
+        networks = [each for each in world.docker.store.known_networks if each.ipam == world.docker.settings.plugin]
         endpoints = (endpoint for network in networks for endpoint in network.endpoints.values())
         return {self._address(each): each for each in endpoints if each.address}
 
