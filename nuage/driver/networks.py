@@ -39,7 +39,7 @@ class Pools(Protocol):
 
 
 class AbandonedPools(Protocol):
-    """What remembers the pools of networks that are gone: :class:`nuage.ipam.abandoned.Abandoned`."""
+    """What remembers the pools of networks that Docker has lost: :class:`nuage.ipam.abandoned.Abandoned`."""
 
     async def remember(self, network: Network) -> None:
         """Remember the pools of a network."""
@@ -56,7 +56,7 @@ class Networks:
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one network, and about one place in the topology, apart; shared with ``cleanup``.
         pools: Knows the pools of networks whose addresses are from Nuage; None if Docker's IPAM gives all of them.
-        abandoned: Remembers those pools of networks that are forgotten.
+        abandoned: Remembers those pools of networks that Docker has lost; None likewise.
         places: Compares networks with the VSD; None without a VSD.
     """
 
