@@ -310,7 +310,7 @@ class StreamTest(SynchronousTestCase):
 
     def test_slow(self) -> None:
         """Bytes of a slow server take longer."""
-        self.port.pace = 1000.0
+        self.port.change_pace(1000.0)
         client, server = Client(), self.server
         self.here.connectUNIX("/run/there", client, timeout=10)
         self.reactor.run_until(lambda: client.protocol_made.made, 1)
@@ -319,6 +319,23 @@ class StreamTest(SynchronousTestCase):
         self.assertEqual(server.all, [])
         self.reactor.run_for(100)
         self.assertEqual(server.all[0].received, b"hello")
+
+    def test_quick_again(self) -> None:
+        """What is still under way to and from a server that was slow comes as soon as anything else."""
+        for seed in range(20):
+            self.begin(seed)
+            client, server = self.connected()
+            self.port.change_pace(10_000.0)
+            client.transport.write(b"hello")
+            server.transport.write(b"welcome")
+            new = self.connect()
+            self.reactor.run_for(0.05)
+            self.port.change_pace(1.0)
+            # Bytes may be cut in two.
+            self.reactor.run_for(0.1)
+            self.assertEqual((server.received, client.received), (b"hello", b"welcome"))
+            self.assertTrue(new.protocol_made.made)
+            self.assertEqual(len(self.server.all), 2)
 
     def test_a_reader_that_pauses(self) -> None:
         """It gets nothing meanwhile; a writer of much is asked to pause until it reads."""

@@ -57,10 +57,15 @@ class Port:
         """See IListeningPort."""
         return address_of(self.address)
 
+    def change_pace(self, pace: float) -> None:
+        """Multiply all delays of its connections with ``pace`` from now on, also of what is under way."""
+        self.pace = pace
+        for server in self.connections:
+            for end in (server, server.peer):
+                end.change_pace(pace)
+
     def accept(self, end: End) -> None:
         """Give a connection to a protocol."""
-        if not end.connected:
-            return
         protocol = self.factory.buildProtocol(end.getPeer())
         if protocol is None:
             end.abortConnection()
@@ -196,5 +201,5 @@ def _joined(network: Network, port: Port, lost: Callable[[End, Failure], None]) 
     client.peer, server.peer = server, client
     client.pace = server.pace = port.pace
     port.connections.append(server)
-    port.network.call(network.weather.delay(port.pace), port.accept, server)
+    server.await_acceptance(port.accept)
     return client

@@ -98,6 +98,7 @@ class End:
         self._address = address
         self._lost = lost
         self._inbox = bytearray()
+        #: The next that comes: bytes, or the acceptance by a protocol.
         self._arrival: Event | None = None
         self._reading = True
         self._last: Failure | None = None
@@ -198,6 +199,22 @@ class End:
         """See ITCPTransport."""
 
     # What the world does to this end.
+
+    def await_acceptance(self, accept: Callable[[End], None]) -> None:
+        """Have a new connection accepted after a while, if it is still open then."""
+
+        def arrive() -> None:
+            self._arrival = None
+            if self.connected:
+                accept(self)
+
+        self._arrival = self._call(self._weather.delay(self.pace), arrive)
+
+    def change_pace(self, pace: float) -> None:
+        """Multiply delays with another number from now on. What is left of one that has begun changes as well."""
+        if self._arrival is not None and self.connected:
+            self._arrival.stretch(pace / self.pace)
+        self.pace = pace
 
     def take(self, data: bytes) -> None:
         """Let bytes be on their way to this end."""

@@ -123,6 +123,10 @@ class Event:
         self._must_be_active()
         self.process.timeline.put(self, secondsFromNow)
 
+    def stretch(self, factor: float) -> None:
+        """Multiply the time that is left until it happens."""
+        self.reset(factor * max(0.0, self.time - self.process.timeline.now))
+
     def happen(self) -> None:
         """Do the work. As in each reactor, what it raises goes to the log."""
         self._state = "called"

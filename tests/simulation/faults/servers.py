@@ -31,9 +31,7 @@ def slow_down(world: World, path: str, pace: float, seconds: float) -> None:
     def set_pace(pace: float) -> None:
         port = world.reactor.port(path)
         if port is not None:
-            port.pace = pace
-            for end in port.connections:
-                end.pace = end.peer.pace = pace
+            port.change_pace(pace)
 
     set_pace(pace)
     _undo(world, seconds, lambda: set_pace(1.0))

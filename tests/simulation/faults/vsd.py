@@ -45,9 +45,7 @@ def slow_down(world: World, pace: float, seconds: float) -> None:
     def set_pace(pace: float) -> None:
         port = world.reactor.network.ports.get(ADDRESS)
         if port is not None:
-            port.pace = pace
-            for end in port.connections:
-                end.pace = end.peer.pace = pace
+            port.change_pace(pace)
 
     set_pace(pace)
     world.reactor.callLater(seconds, set_pace, 1.0)
