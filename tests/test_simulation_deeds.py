@@ -5,6 +5,8 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.simulation import invariants
+from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
 from tests.simulation.deeds import DEEDS
@@ -16,9 +18,9 @@ class DeedsTest(SynchronousTestCase):
     """A world in which nothing fails."""
 
     def setUp(self) -> None:
-        centre = DataCentre(Chance(1), extent=Extent())
-        (self.world,) = centre.worlds
-        centre.begin()
+        self.centre = DataCentre(Chance(1), extent=Extent())
+        (self.world,) = self.centre.worlds
+        self.centre.begin()
 
     def do(self, deed: str, *arguments: object) -> None:
         """Carry out a step that has to succeed."""
@@ -42,3 +44,18 @@ class DeedsTest(SynchronousTestCase):
             self.do("run", f"c-{name}", name, "no", "")
             *_, sandbox = self.world.docker.store.sandboxes.values()
             self.assertEqual(sandbox.bridged is not None, expected, name)
+
+    def test_spoilt_records(self) -> None:
+        """Docker's networks get theirs back. Those of others are removed by hand, as the log asks for."""
+        for name in ("n1", "n2"):
+            self.do("network create", name)
+        lost = next(each for each in self.world.docker.store.known_networks if each.name == "n2")
+        del self.world.docker.store.networks[lost.id]
+        with captured(self.world.history, self.world.reactor.seconds):
+            for which in (0.0, 0.9):
+                DEEDS["record garbled"](self.world, which, "{")
+            self.world.reactor.run_for(1)
+            self.centre.rest()
+        self.assertEqual(self.world.history.text.count("is passed over"), 2)
+        invariants.check_rest(self.world)
+        self.assertEqual(self.world.history.violations, [])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tests.simulation import invariants, memory
 from tests.simulation.chance import Chance
 from tests.simulation.extent import Extent
-from tests.simulation.faults import FAULTS
+from tests.simulation.faults import FAULTS, hands
 from tests.simulation.faults.vsd import VSD_FAULTS
 from tests.simulation.history import History
 from tests.simulation.inspection import truth
@@ -94,6 +94,8 @@ class DataCentre:
             world.kernel.broken.clear()
         self.worlds[0].note("all faults are over")
         self._finish_commands()
+        for world in self.worlds:
+            hands.remove_garbage(world)
         self._wait()
 
     def clear(self) -> None:

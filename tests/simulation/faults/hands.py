@@ -13,6 +13,9 @@ from tests.simulation.faults.fault import Fault
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+#: What is written into records.
+_GARBAGE = ("", "{", "[]", "{}", '{"id": "x"}')
+
 
 def delete_row(world: World, table: str, which: float) -> None:
     """Delete a row of one of the VRS's tables."""
@@ -37,8 +40,7 @@ def delete_record(world: World, which: float) -> None:
     """Remove a record of the daemon from the bridge."""
     keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if _is_record(key))
     if keys:
-        mutation = ["external_ids", "delete", ["set", [keys[int(which * len(keys))]]]]
-        _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
+        _remove(world, keys[int(which * len(keys))])
 
 
 def garble_record(world: World, which: float, garbage: str) -> None:
@@ -48,6 +50,15 @@ def garble_record(world: World, which: float, garbage: str) -> None:
         key = keys[int(which * len(keys))]
         mutations = [["external_ids", "delete", ["set", [key]]], ["external_ids", "insert", ["map", [[key, garbage]]]]]
         _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": mutations})
+
+
+def remove_garbage(world: World) -> None:
+    """Remove what the daemon cannot read and does not write anew, as its log asks for: nobody has these networks."""
+    known = {NETWORK_RECORD + network.id for network in world.docker.store.known_networks}
+    for row in world.database.rows("Bridge"):
+        for key, record in sorted(row["external_ids"].items()):
+            if _is_network(key) and record in _GARBAGE and key not in known:
+                _remove(world, key)
 
 
 def forget_address(world: World, which: float) -> None:
@@ -87,6 +98,11 @@ def _is_record(key: str) -> bool:
     return key.startswith((NETWORK_RECORD, ENDPOINT_RECORD))
 
 
+def _remove(world: World, key: str) -> None:
+    mutation = ["external_ids", "delete", ["set", [key]]]
+    _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
+
+
 def _transact(world: World, operation: dict[str, Any]) -> None:
     try:
         with world.promises.by_hand():
@@ -103,9 +119,7 @@ FAULTS: Mapping[str, Fault] = {
     "row deleted": Fault(do=delete_row, draw=_row, weight=2),
     "port deleted": Fault(do=delete_port, draw=lambda chance: (chance.fraction(),), weight=2),
     "record deleted": Fault(do=delete_record, draw=lambda chance: (chance.fraction(),)),
-    "record garbled": Fault(
-        do=garble_record, draw=lambda chance: (chance.fraction(), chance.pick(("", "{", "[]", "{}", '{"id": "x"}')))
-    ),
+    "record garbled": Fault(do=garble_record, draw=lambda chance: (chance.fraction(), chance.pick(_GARBAGE))),
     "address forgotten": Fault(do=forget_address, draw=lambda chance: (chance.fraction(),)),
     "port refused": Fault(do=refuse_port, draw=lambda chance: (chance.fraction(), chance.delay(0.1, 20))),
 }
