@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +53,15 @@ class SwarmTestCase(SynchronousTestCase):
         for service in self._services:
             self.manager.docker("service", "rm", service, check=False)
         for network in self._networks:
-            wait_until(f"{network} is removed", lambda name=network: self._removed(name), 30)  # type: ignore[misc]
+            wait_until(f"{network} is removed", partial(self._removed, "network", network), 30)
         with contextlib.suppress(NeverHappened):
             wait_until("the hosts look as before", lambda: self.state() == self._before, 30)
         self.assertEqual(self.state(), self._before)
 
     def state(self) -> list[dict[str, Any]]:
-        """Return all that an endpoint or a network leaves its marks in, of both hosts."""
-        return [marks(host) for host in self.hosts]
+        """Return all that an endpoint or a network leaves its marks in, of both hosts, and the networks themselves."""
+        networks = ("network", "ls", "--quiet", f"--filter=driver={NAME}")
+        return [{**marks(host), "networks": sorted(host.docker(*networks).stdout.split())} for host in self.hosts]
 
     def docker(self, *words: str) -> str:
         """Run a docker command on the manager that has to succeed, and return what it prints."""
@@ -77,6 +78,11 @@ class SwarmTestCase(SynchronousTestCase):
         self._services.append(name)
         usual = ("--detach", "--name", name, "--network", network, "--replicas", str(replicas), *_QUICK)
         self.docker("service", "create", *usual, "--endpoint-mode=dnsrr", *words, IMAGE, "sleep", "10000")
+
+    def deploy(self, file: Path, name: str) -> None:
+        """Deploy a stack, which is removed after the test, without waiting until it runs."""
+        self.addCleanup(wait_until, f"stack {name} is removed", partial(self._removed, "stack", name))
+        self.docker("stack", "deploy", "--resolve-image=never", f"--compose-file={file}", name)
 
     def remove_service(self, name: str) -> None:
         """Remove a service."""
@@ -97,7 +103,9 @@ class SwarmTestCase(SynchronousTestCase):
         try:
             wait_until(f"{service} has {count} tasks", settled, _CONVERGED)
         except NeverHappened as problem:
-            raise AssertionError(f"{problem}\n{self.docker('service', 'ps', '--no-trunc', service)}") from problem
+            seen = self.docker("service", "ps", "--no-trunc", service)
+            # Why an allocation failed, Swarm tells its log alone.
+            raise AssertionError(f"{problem}\n{seen}\n{self.manager.dockerd.process.tail(60)}") from problem
         return tasks
 
     def settle(self, service: str, count: int) -> list[Task]:
@@ -135,9 +143,10 @@ class SwarmTestCase(SynchronousTestCase):
             reached = task.host.docker("exec", task.container, "sh", "-c", script, check=False).stdout.split()
             self.assertEqual(set(reached), addresses, f"{task.name} on {task.host.name}")
 
-    def _removed(self, network: str) -> bool:
-        # Swarm removes a service's tasks in the background; a network stays in use as long as one is there.
-        done = self.manager.docker("network", "rm", network, check=False)
+    def _removed(self, kind: str, name: str) -> bool:
+        # Swarm removes a service's tasks in the background. As long as one is there, its network is in use, and neither
+        # that nor its stack can be removed.
+        done = self.manager.docker(kind, "rm", name, check=False)
         return done.returncode == 0 or "not found" in done.stderr
 
 

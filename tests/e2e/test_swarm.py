@@ -111,8 +111,7 @@ class OptionTests(SwarmTestCase):
         """A stack makes its network itself, and its services find each other by name."""
         os.environ["IMAGE"] = IMAGE
         self.addCleanup(os.environ.pop, "IMAGE")
-        self.docker("stack", "deploy", "--resolve-image=never", f"--compose-file={STACK}", "shop")
-        self.addCleanup(self.docker, "stack", "rm", "shop")
+        self.deploy(STACK, "shop")
         (web, *_), (db,) = (self.wait_for_tasks(f"shop_{name}", count) for name, count in (("web", 3), ("db", 1)))
         web.host.docker("exec", web.container, "ping", "-c", "1", "-w", "5", "db")
         db.host.docker("exec", db.container, "ping", "-c", "1", "-w", "5", "tasks.web")
