@@ -13,7 +13,7 @@ from tests.simulation.history import History
 from tests.simulation.inspection import truth
 from tests.simulation.inspection.inspector import Inspector
 from tests.simulation.networks import PLACES
-from tests.simulation.plan import Step
+from tests.simulation.plan import Step, chapters
 from tests.simulation.reactor import SimReactor
 from tests.simulation.vsd.owners import Owners
 from tests.simulation.vsd.server import Vsd
@@ -63,11 +63,8 @@ class DataCentre:
     def live(self, plan: Sequence[Step]) -> None:
         """Begin, carry out a plan, let everything come to rest, and remove it; see each time whether all is well."""
         before = self.begin()
-        for step in plan:
-            self.reactor.callLater(step.time, self._carry_out, step)
-        self.reactor.run_for(plan[-1].time if plan else 0.0)
-        self.rest()
-        self._check_rest()
+        for chapter in chapters(plan) if plan else [()]:
+            self._live_through(chapter)
         if not any(step.deed in FAULTS or step.deed == _MAY_BE_REFUSED for step in plan):
             for world in self.worlds:
                 invariants.check_no_refusals(world)
@@ -76,6 +73,14 @@ class DataCentre:
         self._finish_commands()
         self.clear()
         self._check_cleared(before)
+
+    def _live_through(self, chapter: Sequence[Step]) -> None:
+        """Carry out one chapter of a plan, and see whether all is well once it is at rest."""
+        for step in chapter:
+            self.reactor.callLater(step.time, self._carry_out, step)
+        self.reactor.run_for(chapter[-1].time if chapter else 0.0)
+        self.rest()
+        self._check_rest()
 
     def begin(self) -> Sequence[invariants.State]:
         """Install and start everything; return what there is on each host then."""

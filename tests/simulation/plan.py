@@ -5,6 +5,7 @@ So a step can be left out, and the others stay as they are.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,19 +22,28 @@ class Step:
     """One thing that is done.
 
     Attributes:
-        time: Seconds after the beginning of the run.
+        time: Seconds after the beginning of its chapter.
         deed: What is done: a key of ``tests.simulation.deeds.DEEDS``.
         arguments: What it is done with.
         host: On which host, from 0 on.
+        chapter: Each begins once all is at rest after the one before it.
     """
 
     time: float
     deed: str
     arguments: _Arguments = ()
     host: int = 0
+    chapter: int = 0
 
     def __str__(self) -> str:
-        return " ".join([f"{self.time:.3f}", self.deed, *map(str, self.arguments)])
+        chapter = [f"{self.chapter}:"] if self.chapter else []
+        return " ".join([*chapter, f"{self.time:.3f}", self.deed, *map(str, self.arguments)])
+
+
+def chapters(plan: Sequence[Step]) -> Iterator[Sequence[Step]]:
+    """Yield the steps of each chapter of a plan that has any."""
+    for _, steps in itertools.groupby(plan, key=lambda step: step.chapter):
+        yield list(steps)
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,7 @@ from tests.simulation.chance import Chance
 from tests.simulation.faults import daemon, garbage, hands, host, links, nonsense, power, servers
 from tests.simulation.faults.fault import Fault
 from tests.simulation.faults.vsd import VSD_FAULTS
-from tests.simulation.plan import Step
+from tests.simulation.plan import Step, chapters
 
 _ALL: Mapping[str, Fault] = {
     **daemon.FAULTS,
@@ -57,5 +57,9 @@ def draw_faults(chance: Chance, commands: Sequence[float]) -> Sequence[Step]:
 
 
 def longest_delay(plan: Sequence[Step]) -> float:
-    """Return the seconds by which the faults of a plan may delay the daemon's answers."""
-    return sum(_ALL[step.deed].delays(*step.arguments) for step in plan if step.deed in _ALL)
+    """Return the seconds by which the faults of a plan may delay the daemon's answers: those of its worst chapter."""
+    return max(map(_delay, chapters(plan)), default=0.0)
+
+
+def _delay(steps: Sequence[Step]) -> float:
+    return sum(_ALL[step.deed].delays(*step.arguments) for step in steps if step.deed in _ALL)
