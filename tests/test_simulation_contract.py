@@ -17,7 +17,7 @@ class Server:
     """The simulated server on a real socket."""
 
     def __init__(self, folder: Path) -> None:
-        self._database = Database(reactor, Chance("contract"), History(), path=str(folder / "sock"))
+        self._database = Database(reactor, Chance("contract"), History(), f"unix:{folder}/sock")
         self.start = self._database.start
         self.stop = self._database.stop
         self.hang = self._database.hang

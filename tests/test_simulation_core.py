@@ -6,7 +6,14 @@ import errno
 from io import BytesIO
 from typing import Any
 
-from twisted.internet.error import AlreadyCalled, AlreadyCancelled, CannotListenError, ConnectionDone, ConnectionLost
+from twisted.internet.error import (
+    AlreadyCalled,
+    AlreadyCancelled,
+    CannotListenError,
+    ConnectionAborted,
+    ConnectionDone,
+    ConnectionLost,
+)
 from twisted.internet.protocol import ClientFactory, Factory, Protocol, connectionDone
 from twisted.internet.task import Cooperator
 from twisted.python.failure import Failure
@@ -284,6 +291,18 @@ class StreamTest(SynchronousTestCase):
         server.transport.write(b"from beyond")
         self.reactor.run_for(1)
         self.assertEqual(client.received, b"")
+
+    def test_half_open(self) -> None:
+        """Who has lost the other end without a word hears nothing, and can only close its own."""
+        client, server = self.connected()
+        client.transport.lose_peer()
+        client.transport.write(b"anybody there?")
+        self.reactor.run_for(100)
+        self.assertIsInstance(server.reason, ConnectionLost)
+        self.assertEqual((server.received, client.reason), (b"", None))
+        client.transport.abortConnection()
+        self.reactor.run_for(1)
+        self.assertIsInstance(client.reason, ConnectionAborted)
 
     def test_silent(self) -> None:
         """A frozen server has its connections made, and takes what came as soon as it goes on."""

@@ -27,7 +27,7 @@ class MonitorsTest(SynchronousTestCase):
     def client(self, reactor: SimReactor, database: Database, form: str) -> OvsdbClient:
         """Return a client that watches all."""
         monitored = [Monitored(name, tuple(table["columns"])) for name, table in KINDS["tables"].items()]
-        remote = parse_remote(f"unix:{database.path}")
+        remote = parse_remote(database.place)
         client = OvsdbClient(reactor, remote, "Kinds", monitored, monitor_forms=(form,), jitter=lambda: 0.5)
         client.start()
         self.assertTrue(reactor.run_until(lambda: client.synced, 10.0))

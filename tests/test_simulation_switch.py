@@ -70,7 +70,7 @@ class World:
         self.daemon.start()
         self.client = OvsdbClient(
             self.reactor,
-            parse_remote(f"unix:{self.database.path}"),
+            parse_remote(self.database.place),
             tables.DATABASE,
             tables.MONITORED,
             check_schema=tables.check_schema,

@@ -102,7 +102,7 @@ class End:
         self._arrival: Event | None = None
         self._reading = True
         self._last: Failure | None = None
-        self._aborting = self._streaming = self._producer_paused = self._draining = False
+        self._aborting = self._streaming = self._producer_paused = self._draining = self._deaf = False
 
     # What the user of this end calls.
 
@@ -218,7 +218,7 @@ class End:
 
     def take(self, data: bytes) -> None:
         """Let bytes be on their way to this end."""
-        if self.connected and self._last is None:
+        if self.connected and self._last is None and not self._deaf:
             self._inbox += data
             self._expect_arrival()
 
@@ -226,6 +226,11 @@ class End:
         """Break the connection: each side gets some of what was under way, and no more."""
         for end in (self, self.peer):
             end.finish(Failure(error.ConnectionLost()), whole=False)
+
+    def lose_peer(self) -> None:
+        """Be left half open: the other end is gone without a word, as after a power loss of its machine."""
+        self._deaf = True
+        self.peer.finish(Failure(error.ConnectionLost()), whole=False)
 
     def vanish(self) -> None:
         """Be closed by the kernel, because the process of this end is dead."""
@@ -235,7 +240,7 @@ class End:
 
     def finish(self, reason: Failure, whole: bool) -> None:
         """Let the connection end once what was under way has arrived; all of it, or as much as is drawn."""
-        if self.connected and self._last is None:
+        if self.connected and self._last is None and not self._deaf:
             self._last = reason
             if not whole and self._inbox:
                 del self._inbox[self._weather.drawn(0, len(self._inbox)) :]

@@ -44,6 +44,8 @@ _INSTALLATION = 10.0
 _LIVE_RESTORE = 0.4
 #: What a database server may not know: the newer forms of monitors.
 _UNKNOWN = ((), (), ("monitor_cond_since",), ("monitor_cond_since", "monitor_cond"))
+#: Part of the worlds whose database is reached over TCP, as that of a switch elsewhere.
+_OVER_TCP = 0.2
 _TOPOLOGY = load(Path(lab.__file__).with_name("topology.yaml"))
 
 
@@ -83,7 +85,7 @@ class World:
         self.number = 0 if vsd is None else vsd.number
         settings = chance.part("settings")
         config = Config(
-            vrs_endpoint="unix:/var/run/openvswitch/db.sock",
+            vrs_endpoint=_place_of_database(chance.part("place"), self.number),
             scope="local",
             label_policy=settings.pick(("strict", "strict", "late")),
             audit_interval=settings.pick((1.0, 5.0, 30.0)),
@@ -96,7 +98,7 @@ class World:
         self.threads: Threads | None = None
         self.kernel = Kernel(self.reactor, chance.part("kernel"), self.history)
         self.database_process = self.reactor.spawn("ovsdb-server")
-        self.database = Database(self.database_process, chance.part("database"), self.history)
+        self.database = Database(self.database_process, chance.part("database"), self.history, self.config.vrs_endpoint)
         self.switch_daemon = SwitchDaemon(
             self.reactor,
             chance.part("switch"),
@@ -189,3 +191,8 @@ class World:
             host_name=self.name,
             process_id=lambda: 4711,
         )
+
+
+def _place_of_database(chance: Chance, number: int) -> str:
+    """Draw where the switch's database is, as an OVS connection method; each host has a switch of its own."""
+    return f"tcp:10.0.0.{number + 1}:6640" if chance.happens(_OVER_TCP) else "unix:/var/run/openvswitch/db.sock"

@@ -15,6 +15,7 @@ from tests.simulation.database.rows import Change
 from tests.simulation.database.schema import Schema, vrs_schema
 from tests.simulation.database.sessions import Session
 from tests.simulation.database.store import Store, Watcher
+from tests.simulation.network import Port
 
 
 class Unavailable(Exception):
@@ -24,13 +25,13 @@ class Unavailable(Exception):
 class Database:
     """An OVSDB server with one database, that of a VRS unless another schema is given.
 
-    ``store`` is its content. ``path`` is where it listens.
+    ``store`` is its content. ``place`` is where it listens.
 
     Args:
         reactor: Listens and keeps the time.
         chance: Draws uuids and delays.
         history: Is told what happens.
-        path: The Unix socket to listen on.
+        place: Where it listens: an OVS connection method, ``unix:/path`` or ``tcp:host:port``.
         schema: The JSON form of the schema.
     """
 
@@ -39,24 +40,26 @@ class Database:
         reactor: Any,
         chance: Any,
         history: Any,
-        path: str = "/var/run/openvswitch/db.sock",
+        place: str = "unix:/var/run/openvswitch/db.sock",
         schema: dict[str, Any] | None = None,
     ) -> None:
         self._reactor = reactor
         self._chance = chance
         self._history = history
-        self.path = path
+        self.place = place
         self._schema = Schema.read(vrs_schema() if schema is None else schema)
         self._watchers: list[Watcher] = []
         self._starts: list[Callable[[], None]] = []
         self._sessions: list[Session] = []
-        self._port: Any = None
+        self._port: Port | None = None
         self._hanging = False
         #: Seconds, from and to, until a client is told what somebody else has changed.
         self.telling_delay = (0.0, 0.002)
         #: Methods that it does not know, as an older one does not.
         self.unknown: Sequence[str] = ()
         self.store = self._empty()
+        #: Whether it speaks TLS.
+        self.encrypted = False
         #: Tells one run of the server from another.
         self.server_id = ""
 
@@ -69,6 +72,11 @@ class Database:
     def serving(self) -> bool:
         """Whether the server runs, be it that it hangs."""
         return self._port is not None
+
+    @property
+    def port(self) -> Port | None:
+        """Who takes its connections; None while it does not run."""
+        return self._port
 
     def watch(self, watcher: Watcher) -> None:
         """Tell a client in the same process of each transaction's changes."""
@@ -97,7 +105,7 @@ class Database:
         self._note("starts")
         self._hanging = False
         self.server_id = self._new_uuid()
-        self._port = self._reactor.listenUNIX(self.path, _Sessions(self))
+        self._port = self._listen(_Sessions(self))
         self._announce()
 
     def stop(self) -> Any:
@@ -141,6 +149,18 @@ class Database:
         for session in tuple(self._sessions):
             session.fall_silent()
 
+    def speak_tls(self) -> None:
+        """Speak TLS with everybody from now on. Whoever does not is told so by an alert, and cut off."""
+        self._note("speaks TLS")
+        self.encrypted = True
+        for session in tuple(self._sessions):
+            session.transport.abortConnection()  # type: ignore[union-attr]
+
+    def speak_plainly(self) -> None:
+        """Speak without TLS again."""
+        self._note("speaks without TLS")
+        self.encrypted = False
+
     def convert(self, table: str, column: str, definition: dict[str, Any]) -> None:
         """Add a column to the schema of the running server, as an upgrade of the switch does."""
         wire = copy.deepcopy(self._schema.wire)
@@ -171,6 +191,13 @@ class Database:
         """See Owner."""
         due: IDelayedCall = self._reactor.callLater(self._chance.delay(*self.telling_delay), session.tell)
         return due
+
+    def _listen(self, sessions: _Sessions) -> Port:
+        kind, _, rest = self.place.partition(":")
+        if kind == "unix":
+            return self._reactor.listenUNIX(rest, sessions)  # type: ignore[no-any-return]
+        host, _, number = rest.rpartition(":")
+        return self._reactor.listenTCP(int(number), sessions, interface=host)  # type: ignore[no-any-return]
 
     def _empty(self) -> Store:
         store = Store(self._schema, self._new_uuid)

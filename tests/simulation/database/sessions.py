@@ -17,6 +17,8 @@ from tests.simulation.database.refused import Refused, malformed
 from tests.simulation.database.rows import Change
 from tests.simulation.database.store import Store
 
+#: A fatal alert of TLS, "protocol version" (RFC 8446, section 6), as OpenSSL answers to what is not TLS.
+_NOT_TLS = b"\x15\x03\x01\x00\x02\x02\x46"
 _NO_TRANSACTION = "00000000-0000-0000-0000-000000000000"
 
 
@@ -26,6 +28,7 @@ class Owner(Protocol):
     store: Store
     server_id: str
     unknown: Sequence[str]
+    encrypted: bool
 
     def joined(self, session: Session) -> None:
         """A connection stands."""
@@ -73,6 +76,11 @@ class Session(TwistedProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes of the stream; they wait while the server hangs. Twisted's name."""
+        if self._owner.encrypted:
+            assert self.transport is not None
+            self.transport.write(_NOT_TLS)
+            self.transport.loseConnection()
+            return
         self._unread.append(data)
         self.proceed()
 

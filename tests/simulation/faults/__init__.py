@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from tests.simulation.chance import Chance
-from tests.simulation.faults import daemon, garbage, hands, host, links, nonsense, power, servers
+from tests.simulation.faults import connections, daemon, garbage, hands, host, links, nonsense, power, servers
 from tests.simulation.faults.fault import Fault
 from tests.simulation.faults.vsd import VSD_FAULTS
 from tests.simulation.plan import Step, chapters
@@ -21,8 +21,15 @@ _ALL: Mapping[str, Fault] = {
     **power.FAULTS,
 }
 
+#: Those that come beside the others, in some of the runs.
+_RARE: Mapping[str, Fault] = {
+    **connections.FAULTS,
+}
+
 #: What each does to the world, by its name in a plan.
-FAULTS: Mapping[str, Callable[..., object]] = {name: fault.do for name, fault in {**_ALL, **VSD_FAULTS}.items()}
+FAULTS: Mapping[str, Callable[..., object]] = {
+    name: fault.do for name, fault in {**_ALL, **_RARE, **VSD_FAULTS}.items()
+}
 
 #: Part of the runs that have no faults: what is wrong without one is wrong for everybody.
 _WITHOUT = 0.2
@@ -30,6 +37,8 @@ _WITHOUT = 0.2
 _FEW_KINDS = 0.5
 #: Part of the faults that come while a command is carried out, and within how many seconds after it has begun.
 _DURING, _COMMAND = 0.6, 0.5
+#: Part of the runs with faults that have rare ones too.
+_WITH_RARE = 0.4
 
 
 def draw_faults(chance: Chance, commands: Sequence[float]) -> Sequence[Step]:
@@ -44,22 +53,26 @@ def draw_faults(chance: Chance, commands: Sequence[float]) -> Sequence[Step]:
     kinds = list(_ALL)
     if chance.happens(_FEW_KINDS):
         kinds = chance.shuffled(kinds)[: chance.number(1, 3)]
-    weighted = [kind for kind in kinds for _ in range(_ALL[kind].weight)]
+    steps = _drawn({kind: _ALL[kind] for kind in kinds}, chance, commands, most=15)
+    rare = chance.part("rare")
+    return [*steps, *_drawn(_RARE, rare, commands, most=8)] if rare.happens(_WITH_RARE) else steps
+
+
+def _drawn(kinds: Mapping[str, Fault], chance: Chance, commands: Sequence[float], most: int) -> list[Step]:
+    """Draw from one fault to ``most`` of these kinds."""
+    weighted = [kind for kind, fault in kinds.items() for _ in range(fault.weight)]
     steps = []
-    for _ in range(chance.number(1, 15)):
+    for _ in range(chance.number(1, most)):
         kind = chance.pick(weighted)
         if chance.happens(_DURING):
             time = chance.pick(commands) + chance.delay(0, _COMMAND)
         else:
             time = chance.delay(0, max(commands))
-        steps.append(Step(time, kind, _ALL[kind].draw(chance)))
+        steps.append(Step(time, kind, kinds[kind].draw(chance)))
     return steps
 
 
 def longest_delay(plan: Sequence[Step]) -> float:
-    """Return the seconds by which the faults of a plan may delay the daemon's answers: those of its worst chapter."""
-    return max(map(_delay, chapters(plan)), default=0.0)
-
-
-def _delay(steps: Sequence[Step]) -> float:
-    return sum(_ALL[step.deed].delays(*step.arguments) for step in steps if step.deed in _ALL)
+    """Return the seconds by which the faults of a plan may delay the daemon's answers."""
+    kinds = {**_ALL, **_RARE}
+    return sum(kinds[step.deed].delays(*step.arguments) for step in plan if step.deed in kinds)

@@ -10,7 +10,6 @@ from tests.simulation.faults.fault import Fault
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-_SOCKET = "unix:/var/run/openvswitch/db.sock"
 _SAYINGS = (
     b"}",
     b"nonsense",
@@ -34,7 +33,7 @@ _SAYINGS = (
 
 def say(world: World, which: float, saying: bytes) -> None:
     """Say something to one of the clients, between two messages."""
-    port = world.reactor.network.ports.get(_SOCKET)
+    port = world.database.port
     if port is not None and port.connections:
         port.connections[int(which * len(port.connections))].write(saying)
 

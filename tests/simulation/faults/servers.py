@@ -11,16 +11,18 @@ from tests.simulation.database.server import Unavailable
 from tests.simulation.faults.fault import Fault, lasting, some_seconds
 
 if TYPE_CHECKING:
+    from tests.simulation.network import Port
     from tests.simulation.world import World
 
 #: The servers that the daemon talks to, and the daemon as Docker's server.
-_SERVERS = ("/var/run/openvswitch/db.sock", "/var/run/docker.sock")
+_DATABASE = "/var/run/openvswitch/db.sock"
+_SERVERS = (_DATABASE, "/var/run/docker.sock")
 _SOCKETS = (*_SERVERS, "/run/docker/plugins/nuage.sock")
 
 
 def cut(world: World, path: str, which: float) -> None:
     """Cut one of the connections to a server, at whatever byte it is."""
-    port = world.reactor.port(path)
+    port = _port(world, path)
     if port is not None and port.connections:
         port.connections[int(which * len(port.connections))].cut()
 
@@ -29,7 +31,7 @@ def slow_down(world: World, path: str, pace: float, seconds: float) -> None:
     """Have all bytes to and from a server take longer."""
 
     def set_pace(pace: float) -> None:
-        port = world.reactor.port(path)
+        port = _port(world, path)
         if port is not None:
             port.change_pace(pace)
 
@@ -179,6 +181,11 @@ def start_dockerd(world: World) -> None:
     """Start dockerd, unless it runs."""
     if world.docker.dockerd is None:
         world.docker.start_dockerd()
+
+
+def _port(world: World, path: str) -> Port | None:
+    """Return who takes the connections of a server, wherever the database is."""
+    return world.database.port if path == _DATABASE else world.reactor.port(path)
 
 
 def _undo(world: World, seconds: float, undo: Callable[[], object]) -> None:

@@ -1,0 +1,40 @@
+"""What happens to a database that is reached over TCP, and not on a unix socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tests.simulation.faults.fault import Fault, lasting
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+#: Seconds within which the daemon notices that nobody is there any more: two of its probes.
+_NOTICED = 10.0
+
+
+def lose_peer(world: World, which: float) -> None:
+    """Lose the server's end of a connection without a word, as a power loss or a firewall does."""
+    port = world.database.port
+    if port is not None and port.connections and _is_remote(world):
+        port.connections[int(which * len(port.connections))].peer.lose_peer()
+        world.fault_lasts(_NOTICED)
+
+
+def speak_tls(world: World, seconds: float) -> None:
+    """Have the database's server speak TLS for some seconds, which the daemon is not configured for."""
+    if _is_remote(world):
+        world.database.speak_tls()
+        world.reactor.callLater(seconds, world.database.speak_plainly)
+        world.fault_lasts(seconds)
+
+
+def _is_remote(world: World) -> bool:
+    return world.database.place.startswith("tcp:")
+
+
+FAULTS: Mapping[str, Fault] = {
+    "connection half open": Fault(do=lose_peer, draw=lambda chance: (chance.fraction(),), weight=3),
+    "database speaks TLS": Fault(do=speak_tls, draw=lasting),
+}
