@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
 from tests.simulation.deeds import DEEDS
+from tests.simulation.docker.commands import Outcome
 from tests.simulation.extent import Extent
 from tests.simulation.world import World
 
@@ -31,6 +33,61 @@ def begun(fits: Callable[[World], bool] = lambda _world: True, extent: Extent | 
 def is_remote(world: World) -> bool:
     """Tell whether the switch's database is reached over TCP."""
     return world.database.place.startswith("tcp:")
+
+
+def is_held(world: World) -> bool:
+    """Tell whether systemd holds the socket that Docker calls."""
+    return world.held is not None
+
+
+class HeldSocketTest(SynchronousTestCase):
+    """A socket that systemd holds."""
+
+    def setUp(self) -> None:
+        self.world = begun(is_held)
+        self.world.reactor.run_for(5)
+        assert self.world.reactor.port(self.world.config.plugin_socket) is not None
+
+    def create(self) -> list[Outcome]:
+        """Have Docker make a network; return where its outcome will be."""
+        outcomes: list[Outcome] = []
+        DEEDS["network create"](self.world, "n1").addCallback(outcomes.append)
+        return outcomes
+
+    def test_waiting(self) -> None:
+        """What Docker asks while the daemon is away waits in the socket, and is done as soon as it is back."""
+        self.world.daemon.kill()
+        outcomes = self.create()
+        self.world.reactor.run_for(20)
+        self.assertEqual(outcomes, [])
+        self.world.start_daemon()
+        self.world.reactor.run_for(2)
+        self.assertEqual([each.ok for each in outcomes], [True])
+
+    def test_no_descriptors(self) -> None:
+        """Connections that cannot be accepted wait."""
+        # Docker keeps connections, and those are served.
+        self.world.daemon.kill()
+        self.world.start_daemon()
+        with captured(self.world.history, self.world.reactor.seconds):
+            DEEDS["descriptors used up"](self.world, 10.0)
+            outcomes = self.create()
+            self.world.reactor.run_for(5)
+            self.assertEqual(outcomes, [])
+            self.world.reactor.run_for(8)
+        self.assertEqual([each.ok for each in outcomes], [True])
+        self.assertIn("Too many open files", self.world.history.text)
+
+    def test_power_lost(self) -> None:
+        """Systemd holds it again before the daemon starts."""
+        DEEDS["power lost"](self.world, 5.0, 6.0, 7.0)
+        port = self.world.reactor.port
+        self.world.reactor.run_for(4)
+        self.assertIsNone(port(self.world.config.plugin_socket))
+        self.world.reactor.run_for(20)
+        outcomes = self.create()
+        self.world.reactor.run_for(2)
+        self.assertEqual([each.ok for each in outcomes], [True])
 
 
 class ConnectionTest(SynchronousTestCase):

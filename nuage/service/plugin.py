@@ -44,7 +44,7 @@ class NuagePlugin(MultiService):
         super().__init__()
         self._clock = reactor
         self._config = config
-        passed = systemd.passed_sockets(
+        passed = machine.passed_sockets(
             environ,
             machine.process_id(),
             {"plugin_socket": config.plugin_socket, "control_socket": config.control_socket},

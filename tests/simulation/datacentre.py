@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tests.simulation import invariants, memory
 from tests.simulation.chance import Chance
 from tests.simulation.extent import Extent
-from tests.simulation.faults import FAULTS, hands
+from tests.simulation.faults import FAULTS, NO_DELAYS, Delays
 from tests.simulation.faults.vsd import VSD_FAULTS
 from tests.simulation.history import History
 from tests.simulation.inspection import truth
@@ -39,7 +39,7 @@ class DataCentre:
 
     Args:
         chance: Draws everything.
-        delay: Seconds by which daemons' answers may be late because of what is done to them.
+        delays: By how much daemons' answers may be late because of what is done to them.
         extent: Which hosts there are, if that is not drawn.
 
     Attributes:
@@ -48,7 +48,7 @@ class DataCentre:
         inspectors: Who asks the daemons how they do.
     """
 
-    def __init__(self, chance: Chance, delay: float = 0.0, extent: Extent | None = None) -> None:
+    def __init__(self, chance: Chance, delays: Delays = NO_DELAYS, extent: Extent | None = None) -> None:
         extent = extent or Extent.draw(chance)
         self.history = History()
         self.reactor = SimReactor(chance)
@@ -56,7 +56,7 @@ class DataCentre:
         if extent.vsd:
             self.vsd = Vsd(self.reactor, chance.part("vsd"), self.history)
             self._habits = Habits.draw(chance.part("habits"), self.vsd, tuple(PLACES))
-        self.worlds = [self._world(number, name, chance, delay) for number, name in enumerate(extent.hosts)]
+        self.worlds = [self._world(number, name, chance, delays) for number, name in enumerate(extent.hosts)]
         self.inspectors = [Inspector(world, world.chance.part("inspector")) for world in self.worlds]
         self._owners = None if self.vsd is None else Owners(self.vsd, self.worlds)
 
@@ -113,12 +113,12 @@ class DataCentre:
         self._finish_commands()
         self._wait()
 
-    def _world(self, number: int, name: str, chance: Chance, delay: float) -> World:
+    def _world(self, number: int, name: str, chance: Chance, delays: Delays) -> World:
         share = None if self.vsd is None else Share(self.vsd, name, number, self._habits)
         if number == 0:
-            return World(self.reactor, chance, self.history, delay, vsd=share)
+            return World(self.reactor, chance, self.history, delays, vsd=share)
         reactor = self.reactor.spawn(name, machine=f"/{name}")
-        return World(reactor, chance.part(name), self.history.of(name), delay, vsd=share, name=name)
+        return World(reactor, chance.part(name), self.history.of(name), delays, vsd=share, name=name)
 
     def _carry_out(self, step: Step) -> None:
         world = self.worlds[step.host]

@@ -66,11 +66,7 @@ class Port:
 
     def accept(self, end: End) -> None:
         """Give a connection to a protocol."""
-        protocol = self.factory.buildProtocol(end.getPeer())
-        if protocol is None:
-            end.abortConnection()
-        else:
-            end.use(protocol)
+        _serve(end, self.factory)
 
 
 class Network:
@@ -118,6 +114,12 @@ class Network:
         end = End(self.call, weather or self.weather, address_of(address), forget)
         self._ends[end] = None
         return end
+
+    def adopt(self, end: End, factory: Any) -> None:
+        """Take over an end that another process of the machine has accepted, and serve it."""
+        self._ends[end] = None
+        end.hand_over(self.call, lambda end: self._ends.pop(end, None))
+        _serve(end, factory)
 
     def ends(self) -> list[End]:
         """Return the open ends of this process, in the order of their making."""
@@ -192,6 +194,17 @@ class _Attempt:
 
     def _lost(self, _end: End, reason: Failure) -> None:
         self._network.call(0.0, self._connector.connectionLost, reason)
+
+
+def _serve(end: End, factory: Any) -> None:
+    """Give a connection that was accepted to a protocol."""
+    if not end.connected:
+        return
+    protocol = factory.buildProtocol(end.getPeer())
+    if protocol is None:
+        end.abortConnection()
+    else:
+        end.use(protocol)
 
 
 def _joined(network: Network, port: Port, lost: Callable[[End, Failure], None]) -> End:

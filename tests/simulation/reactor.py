@@ -83,6 +83,7 @@ class SimReactor:
         self.process = Process(timeline, name)
         self.network = Network(self, weather, ports)
         self.nameResolver: IHostnameResolver = _Resolver()
+        self._descriptors: list[Any] = []
 
     def spawn(self, name: str, machine: str | None = None) -> SimReactor:
         """Return the reactor of another process of the same world, on the same machine unless another is named."""
@@ -98,6 +99,11 @@ class SimReactor:
     def port(self, path: Any) -> Port | None:
         """Return who listens at a unix socket of this machine, or has left its file; None if there is no file."""
         return self.network.ports.get(self.address(path))
+
+    def open_descriptor(self, what: Any) -> int:
+        """Return a number by which this process has something that others of the machine have too."""
+        self._descriptors.append(what)
+        return len(self._descriptors) - 1
 
     # What makes time pass.
 
@@ -182,3 +188,15 @@ class SimReactor:
     def connectTCP(self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: Any = None) -> Connector:
         """See IReactorTCP."""
         return self.network.connect(f"tcp:{host}:{port}", factory, timeout)
+
+    def addReader(self, reader: Any) -> None:
+        """See IReactorFDSet. Only listening sockets that were passed have readers."""
+        self._descriptors[reader.fileno()].watch(reader)
+
+    def removeReader(self, reader: Any) -> None:
+        """See IReactorFDSet."""
+        self._descriptors[reader.fileno()].watch(None)
+
+    def adoptStreamConnection(self, fileDescriptor: int, addressFamily: int, factory: Any) -> None:
+        """See IReactorSocket."""
+        self.network.adopt(self._descriptors[fileDescriptor], factory)

@@ -16,7 +16,7 @@ from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
 from tests.simulation.extent import draw_all
-from tests.simulation.faults import longest_delay
+from tests.simulation.faults import Delays
 from tests.simulation.plan import Step
 from tests.simulation.seen import Outcome, digest_of
 
@@ -42,7 +42,7 @@ def run(seed: int, only: Collection[int] | None = None) -> Outcome:
     whole = draw(seed)
     plan = [step for number, step in enumerate(whole) if only is None or number in only]
     with _garbage_kept():
-        world = DataCentre(Chance(seed), longest_delay(plan))
+        world = DataCentre(Chance(seed), Delays.of(plan))
         history = world.history
         with captured(history, world.reactor.seconds):
             _live(world, plan)

@@ -112,6 +112,16 @@ class End:
         protocol.makeConnection(self)
         self._expect_arrival()
 
+    def hand_over(self, call: Callable[..., Event], lost: Callable[[End], None]) -> None:
+        """Let another process of the machine have this end; ``lost`` is told too once it is closed."""
+        before = self._lost
+
+        def closed(end: End, reason: Failure) -> None:
+            lost(end)
+            before(end, reason)
+
+        self._call, self._lost = call, closed
+
     def write(self, data: bytes) -> None:
         """See ITransport."""
         if not self.connected or not data:

@@ -22,7 +22,8 @@ from tests.simulation.database.server import Database
 from tests.simulation.docker.docker import Docker
 from tests.simulation.docker.dockerd import Settings
 from tests.simulation.docker.releases import RELEASES
-from tests.simulation.faults import FAULTS
+from tests.simulation.faults import FAULTS, NO_DELAYS, Delays
+from tests.simulation.held_socket import HeldSocket
 from tests.simulation.history import History
 from tests.simulation.kernel import Kernel
 from tests.simulation.namespaces import KernelNamespaces
@@ -42,6 +43,8 @@ _BEGINNING = 1_700_000_000.0
 _INSTALLATION = 10.0
 #: Part of the worlds whose containers outlive dockerd.
 _LIVE_RESTORE = 0.4
+#: Part of the worlds in which systemd holds the socket that Docker calls.
+_HELD = 0.2
 #: What a database server may not know: the newer forms of monitors.
 _UNKNOWN = ((), (), ("monitor_cond_since",), ("monitor_cond_since", "monitor_cond"))
 #: Part of the worlds whose database is reached over TCP, as that of a switch elsewhere.
@@ -56,7 +59,7 @@ class World:
         reactor: That of the host; each process gets one of its own.
         chance: Draws everything.
         history: Is told what happens.
-        delay: Seconds by which the daemon's answers may be late because of what is done to it.
+        delays: By how much the daemon's answers may be late because of what is done to it.
         vsd: What the host has of a VSD, if there is one.
         name: The name of the host.
 
@@ -64,6 +67,7 @@ class World:
         faults_end: When the last fault is over, in seconds of the world.
         clock_error: Seconds by which the time of day is wrong.
         number: Which of the hosts it is, from 0 on.
+        held: What systemd holds of the daemon's, if it does.
         threads: Those of the daemon that was started last.
     """
 
@@ -72,7 +76,7 @@ class World:
         reactor: SimReactor,
         chance: Chance,
         history: History,
-        delay: float = 0.0,
+        delays: Delays = NO_DELAYS,
         *,
         vsd: Share | None = None,
         name: str = "host",
@@ -112,10 +116,12 @@ class World:
         self.vrs_agent = VrsAgent(self.reactor, chance.part("vrs"), self.history, self.database, policy, name)
         if vsd is not None:
             vsd.controller.watch(self.vrs_agent.look)
+        held = chance.part("systemd").happens(_HELD)
+        self.held = HeldSocket(self.reactor, self.config.plugin_socket) if held else None
         dockerd = Settings(
             release=settings.pick(tuple(RELEASES.values())),
             live_restore=settings.happens(_LIVE_RESTORE),
-            deadline=self.config.call_timeout + GRACE + delay,
+            deadline=self.config.call_timeout + GRACE + delays.answers + (delays.outages if held else 0.0),
             heard=lambda *answer: self.promises.answered(*answer),
         )
         self.namespaces = KernelNamespaces(self.kernel)
@@ -140,8 +146,14 @@ class World:
         strangers.add_rows(self.database, self.number)
         self.switch_daemon.start()
         self.reactor.run_for(_INSTALLATION)
-        self.daemon.start()
+        self.start_daemon()
         self.docker.start_dockerd()
+
+    def start_daemon(self) -> None:
+        """Start the daemon, unless it runs; what Docker calls it by comes first if systemd holds that."""
+        if self.held is not None:
+            self.held.start()
+        self.daemon.start()
 
     def carry_out(self, step: Step) -> None:
         """Do what a step of a plan says."""
@@ -185,6 +197,7 @@ class World:
         return Machine(
             open_netlink=Netlinks(self.kernel, threads.between).open,
             make_pool=threads.make_pool,  # type: ignore[arg-type]
+            passed_sockets=lambda *_: {} if self.held is None else {"plugin_socket": self.held.passed_to(reactor)},
             make_room=lambda _key, path: make_room(self.reactor, path),
             time_of_day=lambda: _BEGINNING + self.clock_error + reactor.seconds(),
             random=random.Random(chance.bits(64)),

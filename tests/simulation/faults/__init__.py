@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import attrs
+
 from tests.simulation.chance import Chance
 from tests.simulation.faults import connections, daemon, garbage, hands, host, links, nonsense, power, servers
 from tests.simulation.faults.fault import Fault
@@ -41,6 +43,33 @@ _DURING, _COMMAND = 0.6, 0.5
 _WITH_RARE = 0.4
 
 
+@attrs.frozen
+class Delays:
+    """By how many seconds the faults of a plan may delay the daemon's answers.
+
+    Attributes:
+        answers: The delay of what was asked.
+        outages: That of what waits until the daemon runs again, if it may wait.
+    """
+
+    answers: float = 0.0
+    outages: float = 0.0
+
+    @classmethod
+    def of(cls, plan: Sequence[Step]) -> Delays:
+        """Return those of a plan."""
+        kinds = {**_ALL, **_RARE}
+        faults = [(kinds[step.deed], step.arguments) for step in plan if step.deed in kinds]
+        return cls(
+            sum(fault.delays(*arguments) for fault, arguments in faults),
+            sum(fault.outage(*arguments) for fault, arguments in faults),
+        )
+
+
+#: Those of a plan without faults.
+NO_DELAYS = Delays()
+
+
 def draw_faults(chance: Chance, commands: Sequence[float]) -> Sequence[Step]:
     """Draw the faults of a run.
 
@@ -70,9 +99,3 @@ def _drawn(kinds: Mapping[str, Fault], chance: Chance, commands: Sequence[float]
             time = chance.delay(0, max(commands))
         steps.append(Step(time, kind, kinds[kind].draw(chance)))
     return steps
-
-
-def longest_delay(plan: Sequence[Step]) -> float:
-    """Return the seconds by which the faults of a plan may delay the daemon's answers."""
-    kinds = {**_ALL, **_RARE}
-    return sum(kinds[step.deed].delays(*step.arguments) for step in plan if step.deed in kinds)

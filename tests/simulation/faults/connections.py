@@ -1,4 +1,4 @@
-"""What happens to a database that is reached over TCP, and not on a unix socket."""
+"""What happens to connections that not all worlds have: those over TCP, and those that systemd passes on."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ def speak_tls(world: World, seconds: float) -> None:
         world.fault_lasts(seconds)
 
 
+def exhaust(world: World, seconds: float) -> None:
+    """Have the daemon get no file descriptor for connections to the socket that systemd holds, for some seconds."""
+    held = world.held
+    if held is not None:
+        held.exhausted = True
+        world.reactor.callLater(seconds, setattr, held, "exhausted", False)
+        world.fault_lasts(seconds)
+
+
 def _is_remote(world: World) -> bool:
     return world.database.place.startswith("tcp:")
 
@@ -37,4 +46,5 @@ def _is_remote(world: World) -> bool:
 FAULTS: Mapping[str, Fault] = {
     "connection half open": Fault(do=lose_peer, draw=lambda chance: (chance.fraction(),), weight=3),
     "database speaks TLS": Fault(do=speak_tls, draw=lasting),
+    "descriptors used up": Fault(do=exhaust, draw=lasting, delays=lambda seconds: seconds),
 }

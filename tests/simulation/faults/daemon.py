@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
+#: Seconds that the daemon may take to end.
+_LONGEST_END = 40.0
+
+
 def kill(world: World, steps: int, pause: float) -> None:
     """Kill the daemon after so many of its steps, and start it again some seconds later."""
     world.daemon.kill_after(steps)
@@ -36,14 +40,19 @@ def _start_later(world: World, pause: float, *, kill: bool = False) -> None:
     def start() -> None:
         if kill:
             world.daemon.kill()
-        world.daemon.start()
+        world.start_daemon()
 
     world.reactor.callLater(pause, start)
     world.fault_lasts(pause)
 
 
 FAULTS: Mapping[str, Fault] = {
-    "daemon killed": Fault(do=kill, draw=lambda chance: (chance.number(1, 200), some_seconds(chance)), weight=6),
-    "daemon stopped": Fault(do=stop, draw=lasting, weight=2),
+    "daemon killed": Fault(
+        do=kill,
+        draw=lambda chance: (chance.number(1, 200), some_seconds(chance)),
+        weight=6,
+        outage=lambda _steps, pause: pause,
+    ),
+    "daemon stopped": Fault(do=stop, draw=lasting, weight=2, outage=lambda pause: _LONGEST_END + pause),
     "daemon frozen": Fault(do=freeze, draw=lasting, delays=lambda seconds: seconds),
 }

@@ -19,12 +19,14 @@ class Fault:
         draw: Draws that.
         weight: How often it comes among the others.
         delays: Returns the seconds by which what was drawn for it may delay the daemon's answers.
+        outage: Returns the seconds for which what was drawn for it may keep the daemon from running.
     """
 
     do: Callable[..., object]
     draw: Callable[[Chance], tuple[Any, ...]] = lambda _chance: ()
     weight: int = 1
     delays: Callable[..., float] = lambda *_: 0.0
+    outage: Callable[..., float] = lambda *_: 0.0
 
 
 def some_seconds(chance: Chance) -> float:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def lose(world: World, switch: float, daemon: float, docker: float) -> None:
     """Lose power; switch, daemon and Docker start again so many seconds later."""
     world.daemon.kill()
+    if world.held is not None:
+        world.held.lose_power()
     world.docker.lose_power()
     world.switch_daemon.stop()
     if world.database.serving:
@@ -38,7 +40,7 @@ def lose(world: World, switch: float, daemon: float, docker: float) -> None:
         start_switch_daemon(world)
 
     world.reactor.callLater(switch, start_switch)
-    world.reactor.callLater(daemon, world.daemon.start)
+    world.reactor.callLater(daemon, world.start_daemon)
     world.reactor.callLater(docker, start_dockerd, world)
     world.fault_lasts(max(switch, daemon, docker))
 

@@ -23,8 +23,10 @@ _SOCKETS = (*_SERVERS, "/run/docker/plugins/nuage.sock")
 def cut(world: World, path: str, which: float) -> None:
     """Cut one of the connections to a server, at whatever byte it is."""
     port = _port(world, path)
-    if port is not None and port.connections:
-        port.connections[int(which * len(port.connections))].cut()
+    # Systemd keeps those of a dead daemon.
+    connections = [] if port is None else [end for end in port.connections if end.connected]
+    if connections:
+        connections[int(which * len(connections))].cut()
 
 
 def slow_down(world: World, path: str, pace: float, seconds: float) -> None:
