@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from nuage.driver import places
 from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
 from tests.simulation.deeds import DEEDS
 from tests.simulation.docker.commands import Outcome
 from tests.simulation.extent import Extent
+from tests.simulation.history import History
 from tests.simulation.world import World
 
 #: Seconds within which the daemon is connected.
@@ -121,3 +124,59 @@ class ConnectionTest(SynchronousTestCase):
         self.assertIn("the server speaks TLS; write ssl: instead of tcp:", self.status())
         self.world.reactor.run_for(15)
         self.assertIn("the cache is current", self.status())
+
+
+class ContradictionTest(SynchronousTestCase):
+    """Networks that are not what Nuage has."""
+
+    def contradict(self, extent: Extent, kind: str) -> tuple[World, History]:
+        """Create such a network; return its world 30 s later, and what has happened."""
+        world = begun(lambda world: bool(world.config.resolve_timeout), extent)
+        world.reactor.run_for(5)
+        with captured(world.history, world.reactor.seconds):
+            DEEDS["network contradicts Nuage"](world, kind, 30.0)
+            world.reactor.run_for(29)
+            there = [each.name for each in world.docker.store.known_networks]
+            world.reactor.run_for(60)
+        self.assertEqual(world.docker.store.known_networks, [])
+        self.assertEqual(world.docker.store.containers, {})
+        self.there = there
+        return world, world.history
+
+    def test_with_a_vsd(self) -> None:
+        """It is refused, with a remedy."""
+        remedies = {
+            "subnet": "--subnet=10.21.61.0/24",
+            "user": "nobody",
+            "group": "wbe",
+            "target": "firewal",
+            "domain": "Flatt",
+            "zone": "Zoen",
+            "name": "Subnet One",
+            "gateway": "--gateway=10.21.59.253",
+            "ipv6": "--subnet=fd00:21:61::/64",
+        }
+        for kind, remedy in remedies.items():
+            _, history = self.contradict(Extent(vsd=True), kind)
+            self.assertEqual((self.there, history.violations), ([], []), kind)
+            self.assertIn(remedy, _line(history, f"docker network create wrong-{kind}: "), kind)
+
+    def test_without_a_vsd(self) -> None:
+        """It is accepted, and no container starts on it."""
+        for kind, reason in {
+            "zone": 'zone "Zoen"',
+            "gateway": "gateway: Docker 10.21.59.2, Nuage 10.21.59.253",
+        }.items():
+            _, history = self.contradict(Extent(), kind)
+            self.assertEqual((self.there, history.violations), ([f"wrong-{kind}"], []))
+            self.assertIn(reason, _line(history, f"docker run on-{kind} on wrong-{kind}: "))
+
+    def test_noticed(self) -> None:
+        """The world sees if such a network is accepted as if the VSD had agreed."""
+        self.patch(places.Places, "checked", lambda _self, network: succeed(network))
+        _, history = self.contradict(Extent(vsd=True), "subnet")
+        self.assertIn("network wrong-subnet contradicts the VSD, and is accepted", history.violations[0])
+
+
+def _line(history: History, beginning: str) -> str:
+    return next(line for line in history.lines if beginning in line)

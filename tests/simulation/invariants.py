@@ -22,8 +22,8 @@ _EMPTY: Sequence[object] = ("", None, [], {}, frozenset())
 #: Rows may be made anew.
 _UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
-#: Docker's option of an endpoint, and label of a container.
-_GROUP = "nuage.policy-group"
+#: Docker's option of an endpoint, and label of a container; and its option of a network.
+_GROUP, _NETWORK_GROUP = "nuage.policy-group", "policy-group"
 #: What tells the VRS that the VSD has a container already.
 _SPLIT = "nuage-extension"
 
@@ -122,7 +122,8 @@ def _differences(
 def group_of(endpoint: Endpoint, container: Container) -> object:
     """Return the policy group that a container is to be in by what Docker knows, None for none."""
     attachment = next(each for each in container.attachments.values() if each.endpoint is endpoint)
-    return attachment.driver_options.get(_GROUP) or container.labels.get(_GROUP)
+    of_network = endpoint.network.options.get(_NETWORK_GROUP)
+    return attachment.driver_options.get(_GROUP) or container.labels.get(_GROUP) or of_network
 
 
 def _check_records(world: World, ports: Collection[str]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nuage.names import port_name
 from tests.simulation import strangers, truth
 from tests.simulation.database.rows import Change, Row
+from tests.simulation.faults import contradictions
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -139,7 +140,7 @@ class Promises:
         method, request = method.partition(".")[2], request or {}
         if content is None:
             # Somebody else may have an address that a user asks for.
-            if not (method == "RequestAddress" and request.get("Address")):
+            if not (method == "RequestAddress" and request.get("Address")) and not self._is_wrong(request):
                 self._refused(method, began, why)
         elif method == "DeleteEndpoint":
             self._world.reactor.callLater(_CLEANING, self._see_gone, request["EndpointID"])
@@ -147,6 +148,11 @@ class Promises:
             check = {"CreateNetwork": self._network, "CreateEndpoint": self._created, "Join": self._joined}.get(method)
             if check is not None:
                 check(request, content)
+
+    def _is_wrong(self, request: Mapping[str, Any]) -> bool:
+        """Tell whether a request is about a network that is not what Nuage has."""
+        network = self._world.docker.store.networks.get(request.get("NetworkID", ""))
+        return network is not None and contradictions.is_wrong(network)
 
     def _refused(self, method: str, began: float, why: str) -> None:
         if began - self._world.faults_end > _EXCUSED:

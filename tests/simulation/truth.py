@@ -10,7 +10,7 @@ from tests.simulation.database.store import Store as Rows
 from tests.simulation.docker.store import Container, Endpoint, Store
 
 _ENDPOINT, _ENDPOINT_RECORD, _NETWORK_RECORD = "nuage-endpoint", "nuage-endpoint-", "nuage-network-"
-_GROUP = "nuage.policy-group"
+_GROUP, _NETWORK_GROUP = "nuage.policy-group", "policy-group"
 
 
 def marked(table: str, row: Row | None) -> set[str]:
@@ -74,7 +74,8 @@ def policy_group(store: Store, endpoint: Endpoint) -> str:
     """Return the policy group that the user wants for an endpoint, empty for none."""
     container = container_of(store, endpoint)
     labels = container.labels if container is not None else {}
-    return str(endpoint.options.get(_GROUP) or labels.get(_GROUP) or "")
+    of_network = endpoint.network.options.get(_NETWORK_GROUP)
+    return str(endpoint.options.get(_GROUP) or labels.get(_GROUP) or of_network or "")
 
 
 def container_of(store: Store, endpoint: Endpoint) -> Container | None:

@@ -22,7 +22,7 @@ from tests.simulation.database.server import Database
 from tests.simulation.docker.docker import Docker
 from tests.simulation.docker.dockerd import Settings
 from tests.simulation.docker.releases import RELEASES
-from tests.simulation.faults import FAULTS, NO_DELAYS, Delays
+from tests.simulation.faults import FAULTS, NO_DELAYS, Delays, contradictions
 from tests.simulation.held_socket import HeldSocket
 from tests.simulation.history import History
 from tests.simulation.kernel import Kernel
@@ -170,6 +170,8 @@ class World:
             if not container.running:
                 self.docker.start(container.name)
         for network in self.docker.store.known_networks:
+            if contradictions.is_wrong(network):
+                continue
             probe = self.docker.run(f"probe-{network.name}", network.name)
             probe.addCallback(partial(invariants.check_probe, self, network.name))
 

@@ -7,7 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from tests.simulation.chance import Chance
-from tests.simulation.faults import connections, daemon, garbage, hands, host, links, nonsense, power, servers
+from tests.simulation.faults import (
+    connections,
+    contradictions,
+    daemon,
+    garbage,
+    hands,
+    host,
+    links,
+    nonsense,
+    power,
+    servers,
+)
 from tests.simulation.faults.fault import Fault
 from tests.simulation.faults.vsd import VSD_FAULTS
 from tests.simulation.plan import Step, chapters
@@ -26,6 +37,7 @@ _ALL: Mapping[str, Fault] = {
 #: Those that come beside the others, in some of the runs.
 _RARE: Mapping[str, Fault] = {
     **connections.FAULTS,
+    **contradictions.FAULTS,
 }
 
 #: What each does to the world, by its name in a plan.

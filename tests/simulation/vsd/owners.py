@@ -150,6 +150,8 @@ class Owners:
         """Yield the containers whose vPort is not in their policy group, or in that which an administrator chose."""
         for world in self._worlds:
             for endpoint, container in world.docker.attached().items():
+                if endpoint.network.name not in PLACES:
+                    continue
                 port = self._port(endpoint) if endpoint.address else None
                 if port is None:
                     yield world, f"{container.name} has no vPort at the VSD"
