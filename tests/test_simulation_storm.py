@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.simulation import invariants
 from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
-from tests.simulation.extent import Extent
-from tests.simulation.faults import longest_delay
-from tests.simulation.plan import Step
+from tests.simulation.extent import Extent, draw_all
+from tests.simulation.faults import FAULTS, longest_delay
+from tests.simulation.plan import Step, chapters
+from tests.simulation.run import run
 from tests.simulation.world import World
 
 
@@ -56,3 +59,50 @@ class ChaptersTest(SynchronousTestCase):
         plan = [Step(1, deed, (seconds,), chapter=chapter) for deed, seconds, chapter in frozen]
         self.assertEqual(longest_delay(plan), 7.0)
         self.assertEqual(longest_delay([]), 0.0)
+
+
+class StormTest(SynchronousTestCase):
+    """The plans of storms."""
+
+    def plans(self) -> list[list[Step]]:
+        """Return some: of one host and of two, with a VSD and without."""
+        return [draw_all(Chance(seed), "storm") for seed in range(100)]
+
+    def test_calm_before_each(self) -> None:
+        """Nothing fails in the first seconds of a chapter, in which containers are started and stopped all the same."""
+        calms = []
+        for plan in self.plans():
+            for chapter in chapters(plan):
+                faults = [step.time for step in chapter if step.deed in FAULTS]
+                self.assertGreaterEqual(min(faults), 5.0)
+                self.assertLess(max(faults), 100.0)
+                calms.append([step.deed for step in chapter if 5.0 <= step.time < min(faults)])
+        self.assertGreater(sum("run" in calm for calm in calms), len(calms) / 4)
+
+    def test_dense(self) -> None:
+        """Half as many faults come as commands, many of them at once."""
+        steps = [step for plan in self.plans() for step in plan]
+        faults = sum(step.deed in FAULTS for step in steps)
+        self.assertGreater(faults, (len(steps) - faults) / 3)
+        for plan in self.plans():
+            times = [(step.chapter, step.time) for step in plan if step.deed in FAULTS]
+            self.assertTrue(any(b[0] == a[0] and b[1] - a[1] < 0.5 for a, b in pairwise(times)))
+
+    def test_all_of_it(self) -> None:
+        """There are two hosts, a VSD, each fault of both, and several storms in some, each with its networks."""
+        steps = [step for plan in self.plans() for step in plan]
+        self.assertEqual({step.deed for step in steps if step.deed in FAULTS}, {*FAULTS})
+        self.assertEqual({step.host for step in steps}, {0, 1})
+        for plan in self.plans():
+            made = [
+                {step.arguments[0] for step in chapter if step.deed.startswith("network create") and step.time < 5}
+                for chapter in chapters(plan)
+            ]
+            self.assertTrue(all(names >= made[0] for names in made), made)
+
+    def test_another_plan(self) -> None:
+        """A seed has another history in a storm, and the same one each time."""
+        stormy = run(6, weather="storm")
+        self.assertEqual(stormy.violations, ())
+        self.assertEqual(run(6, weather="storm").digest, stormy.digest)
+        self.assertNotEqual(run(6).digest, stormy.digest)

@@ -6,7 +6,7 @@ So a step can be left out, and the others stay as they are.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -90,21 +90,28 @@ _ABOUT_NETWORKS = 0.04
 _SPECIAL = 0.3
 
 
-def draw_plan(chance: Chance, faults: Callable[[Chance, Sequence[float]], Sequence[Step]]) -> list[Step]:
+def draw_plan(
+    chance: Chance,
+    faults: Callable[[Chance, Sequence[float]], Iterable[Step]],
+    duration: tuple[float, float] = (30, 300),
+    commands: tuple[int, int] = (3, 120),
+) -> list[Step]:
     """Draw the plan of a run.
 
     Args:
         chance: Draws it.
         faults: Draws the faults of a run, given the times of its commands.
+        duration: From how many seconds to how many it lasts.
+        commands: From how many commands to how many there are.
     """
-    horizon = chance.delay(30, 300)
+    horizon = chance.delay(*duration)
     names = Names(
         networks=[f"n{number}" for number in range(1, chance.number(1, 3) + 1)],
         containers=[f"c{number}" for number in range(1, chance.number(1, 12) + 1)],
     )
     steps = [_network_step(chance, name) for name in names.networks]
     # Much at once, or little in a long time.
-    times = sorted(chance.delay(2, horizon) for _ in range(chance.number(3, 120)))
+    times = sorted(chance.delay(2, horizon) for _ in range(chance.number(*commands)))
     steps += _commands(chance, names, times)
     steps += faults(chance.part("faults"), [step.time for step in steps])
     return sorted(steps, key=lambda step: step.time)

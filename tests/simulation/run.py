@@ -15,8 +15,8 @@ import attrs
 from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
-from tests.simulation.extent import draw_all
-from tests.simulation.faults import Delays
+from tests.simulation.extent import CHANGEABLE, draw_all
+from tests.simulation.faults import longest_delay
 from tests.simulation.plan import Step
 from tests.simulation.seen import Outcome, digest_of
 
@@ -29,17 +29,17 @@ class _Stuck(BaseException):
     """A run does not end. Nobody in it is to take this for an error of his own."""
 
 
-def draw(seed: int) -> list[Step]:
+def draw(seed: int, weather: str = CHANGEABLE) -> list[Step]:
     """Return the plan of a seed."""
-    return draw_all(Chance(seed))
+    return draw_all(Chance(seed), weather)
 
 
-def run(seed: int, only: Collection[int] | None = None) -> Outcome:
-    """Carry out the plan of a seed, or only some of its steps by their numbers.
+def run(seed: int, only: Collection[int] | None = None, weather: str = CHANGEABLE) -> Outcome:
+    """Carry out the plan of a seed in a weather, or only some of its steps by their numbers.
 
     Each run is as if it were the first of its process.
     """
-    whole = draw(seed)
+    whole = draw(seed, weather)
     plan = [step for number, step in enumerate(whole) if only is None or number in only]
     with _garbage_kept():
         world = DataCentre(Chance(seed), Delays.of(plan))
@@ -63,10 +63,10 @@ def take_apart() -> None:
         pass
 
 
-def run_briefly(seed: int) -> Outcome:
+def run_briefly(seed: int, weather: str = CHANGEABLE) -> Outcome:
     """Do the same; return what it cost, and no history: it is long."""
     began = time.process_time()
-    outcome = run(seed)
+    outcome = run(seed, weather=weather)
     return attrs.evolve(outcome, history="", cost=time.process_time() - began)
 
 

@@ -23,7 +23,8 @@ from tests.simulation.faults.fault import Fault
 from tests.simulation.faults.vsd import VSD_FAULTS
 from tests.simulation.plan import Step, chapters
 
-_ALL: Mapping[str, Fault] = {
+#: What may happen to a host, by its name in a plan.
+OF_HOSTS: Mapping[str, Fault] = {
     **daemon.FAULTS,
     **servers.FAULTS,
     **host.FAULTS,
@@ -41,9 +42,7 @@ _RARE: Mapping[str, Fault] = {
 }
 
 #: What each does to the world, by its name in a plan.
-FAULTS: Mapping[str, Callable[..., object]] = {
-    name: fault.do for name, fault in {**_ALL, **_RARE, **VSD_FAULTS}.items()
-}
+FAULTS: Mapping[str, Callable[..., object]] = {name: fault.do for name, fault in {**OF_HOSTS, **VSD_FAULTS}.items()}
 
 #: Part of the runs that have no faults: what is wrong without one is wrong for everybody.
 _WITHOUT = 0.2
@@ -91,17 +90,10 @@ def draw_faults(chance: Chance, commands: Sequence[float]) -> Sequence[Step]:
     """
     if chance.happens(_WITHOUT):
         return []
-    kinds = list(_ALL)
+    kinds = list(OF_HOSTS)
     if chance.happens(_FEW_KINDS):
         kinds = chance.shuffled(kinds)[: chance.number(1, 3)]
-    steps = _drawn({kind: _ALL[kind] for kind in kinds}, chance, commands, most=15)
-    rare = chance.part("rare")
-    return [*steps, *_drawn(_RARE, rare, commands, most=8)] if rare.happens(_WITH_RARE) else steps
-
-
-def _drawn(kinds: Mapping[str, Fault], chance: Chance, commands: Sequence[float], most: int) -> list[Step]:
-    """Draw from one fault to ``most`` of these kinds."""
-    weighted = [kind for kind, fault in kinds.items() for _ in range(fault.weight)]
+    weighted = [kind for kind in kinds for _ in range(OF_HOSTS[kind].weight)]
     steps = []
     for _ in range(chance.number(1, most)):
         kind = chance.pick(weighted)
@@ -109,5 +101,14 @@ def _drawn(kinds: Mapping[str, Fault], chance: Chance, commands: Sequence[float]
             time = chance.pick(commands) + chance.delay(0, _COMMAND)
         else:
             time = chance.delay(0, max(commands))
-        steps.append(Step(time, kind, kinds[kind].draw(chance)))
+        steps.append(Step(time, kind, OF_HOSTS[kind].draw(chance)))
     return steps
+
+
+def longest_delay(plan: Sequence[Step]) -> float:
+    """Return the seconds by which the faults of a plan may delay the daemon's answers: those of its worst chapter."""
+    return max(map(_delay, chapters(plan)), default=0.0)
+
+
+def _delay(steps: Sequence[Step]) -> float:
+    return sum(OF_HOSTS[step.deed].delays(*step.arguments) for step in steps if step.deed in OF_HOSTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tests.simulation.chance import Chance
@@ -130,28 +130,30 @@ VSD_FAULTS: Mapping[str, Fault] = {
 }
 
 
-def draw_vsd_steps(chance: Chance, others: Sequence[Step], hosts: int) -> Sequence[Step]:
-    """Draw what happens to the VSD, and containers that ask for addresses.
+def draw_asking(chance: Chance, others: Sequence[Step], hosts: int) -> Iterator[Step]:
+    """Draw containers that ask for addresses.
 
     Args:
-        chance: Draws it.
+        chance: Draws them.
         others: The steps that are there already; these are among them.
         hosts: How many hosts there are.
     """
     horizon = max(step.time for step in others)
-    steps = []
     creations = [step for step in others if step.deed in ("network create", "network create with")]
     networks = sorted({str(step.arguments[0]) for step in creations})
     for _ in range(chance.number(0, 8)):
         name, address = f"a{chance.number(1, _ASKING)}", chance.number(*_ASKED)
         arguments = (name, chance.pick(networks), address)
         host = chance.number(0, hosts - 1)
-        steps.append(Step(chance.delay(2, horizon), "run with an address", arguments, host))
-        steps.append(Step(chance.delay(2, horizon), chance.pick(("stop", "rm", "restart")), (name,), host))
+        yield Step(chance.delay(2, horizon), "run with an address", arguments, host)
+        yield Step(chance.delay(2, horizon), chance.pick(("stop", "rm", "restart")), (name,), host)
+
+
+def draw_vsd_faults(chance: Chance, horizon: float) -> Iterator[Step]:
+    """Draw what happens to the VSD within so many seconds."""
     if chance.happens(_WITHOUT):
-        return steps
+        return
     weighted = [kind for kind, fault in VSD_FAULTS.items() for _ in range(fault.weight)]
     for _ in range(chance.number(1, 12)):
         kind = chance.pick(weighted)
-        steps.append(Step(chance.delay(0, horizon), kind, VSD_FAULTS[kind].draw(chance)))
-    return steps
+        yield Step(chance.delay(0, horizon), kind, VSD_FAULTS[kind].draw(chance))
