@@ -200,7 +200,9 @@ class SeenTest(SynchronousTestCase):
         seen.add(Outcome(2, ("wrong",), "", "d2", {"call Leave": 1, "call Join": 1}, 1800, 5, 5.0))
         summary = seen.summary(10)
         self.assertIn(
-            "2 seeds in 10 s: 1.0 hours of the world, 3,002 calls (300 a second of a core), 1 faults", summary
+            "2 seeds (1 to 2, changeable) in 10 s: 1.0 hours of the world, 3,002 calls (300 a second of a core), "
+            "1 faults (0.00 a call)\n",
+            summary,
         )
         self.assertIn("  call: Join 3,001, Leave 1\n  fault: kill 1\n", summary)
         self.assertIn("digest of all histories: ", summary)

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
+from tests.simulation.extent import CHANGEABLE, WEATHERS
 from tests.simulation.known import KNOWN
-from tests.simulation.run import draw, run, run_briefly
+from tests.simulation.many import Allowance, outcomes
+from tests.simulation.run import draw, run
 from tests.simulation.seen import Outcome, Seen
 from tests.simulation.shrinking import shortest
 
-#: Failing seeds after which no more are tried.
+#: Failing seeds after which no more are tried, if this is no night.
 _ENOUGH = 5
+#: Seconds from one writing of the summary to the next.
+_PAUSE = 60.0
 #: Runs that are made at most to shorten the plan of a failing seed.
 _SHORTENINGS = 300
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out the command; return its status: 0, or 1 if a seed failed."""
+    """Carry out the command; return its status: 0, or 1 if a seed failed or somebody interrupted."""
     wanted = _parsed(arguments)
     if wanted.seed is not None:
-        return _one(wanted.seed, wanted.steps)
+        return _one(wanted.seed, wanted.steps, wanted.weather)
     if wanted.known:
         return _known(wanted.jobs)
     return _many(wanted)
@@ -40,7 +46,9 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="how many seeds")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--minutes", type=float, help="as many seeds as fit into this time")
-    parser.add_argument("--hours", type=float, help="the same, in hours")
+    parser.add_argument("--hours", type=float, help="the same, for a night, which goes on after seeds that fail")
+    parser.add_argument("--weather", choices=WEATHERS, default=CHANGEABLE, help="what the faults are like")
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="where what was seen so far is written")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
     wanted = parser.parse_args(arguments)
     if wanted.hours is not None:
@@ -63,8 +71,8 @@ def spelled(numbers: Sequence[int]) -> str:
     return ",".join(f"{each[0]}-{each[-1]}" if len(each) > 1 else f"{each[0]}" for each in ranges)
 
 
-def _one(seed: int, steps: frozenset[int] | None) -> int:
-    outcome = run(seed, steps)
+def _one(seed: int, steps: frozenset[int] | None, weather: str) -> int:
+    outcome = run(seed, steps, weather)
     sys.stdout.write(outcome.history)
     print(f"seed {seed}: {len(outcome.violations)} violations")
     return bool(outcome.violations)
@@ -86,60 +94,64 @@ def _first_seed(number: int) -> int | None:
 
 
 def _many(wanted: argparse.Namespace) -> int:
-    seen, began = Seen(), time.monotonic()
-    end = began + 60 * wanted.minutes if wanted.minutes is not None else float("inf")
+    seen, began, written = Seen(wanted.weather), time.monotonic(), -math.inf
+    allowance = Allowance(60 * wanted.minutes if wanted.minutes is not None else math.inf)
     seeds = itertools.count(wanted.first)
     if wanted.seeds is not None:
         seeds = itertools.islice(seeds, wanted.seeds)  # type: ignore[assignment]
-    for outcome in _outcomes(seeds, wanted.jobs, end):
-        seen.add(outcome)
-        if outcome.violations and len(seen.failed) <= _ENOUGH:
-            _tell(outcome)
-        if len(seen.failed) == _ENOUGH:
-            end = 0
-            break
-    print(seen.summary(time.monotonic() - began))
-    return bool(seen.failed)
+    with allowance.interruptible():
+        for outcome in outcomes(seeds, wanted.weather, wanted.jobs, allowance):
+            seen.add(outcome)
+            if outcome.violations and wanted.hours is not None:
+                _name(outcome, wanted.weather)
+            elif outcome.violations:
+                tell_shortest(outcome, wanted.weather)
+                if len(seen.failed) == _ENOUGH:
+                    break
+            if wanted.summary and time.monotonic() - written >= _PAUSE:
+                written = time.monotonic()
+                _write(wanted.summary, seen.summary(written - began))
+    summary = seen.summary(time.monotonic() - began)
+    print(summary)
+    if wanted.summary:
+        _write(wanted.summary, summary)
+    return bool(seen.failed) or allowance.interrupted
 
 
-def _outcomes(seeds: Iterator[int], jobs: int, end: float) -> Iterator[Outcome]:
-    """Run seeds until the time is over, each job in a process of its own, and yield what comes of them."""
-    if jobs == 1:
-        while time.monotonic() < end and (seed := next(seeds, None)) is not None:
-            yield run_briefly(seed)
-        return
-    # Forked, they have no global reactor either.
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
-        running: set[Future[Outcome]] = set()
-        try:
-            while True:
-                # Each process has the next one at hand.
-                while len(running) < 2 * jobs and time.monotonic() < end and (seed := next(seeds, None)) is not None:
-                    running.add(pool.submit(run_briefly, seed))
-                if not running:
-                    return
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        finally:
-            for future in running:
-                future.cancel()
+def _write(path: Path, summary: str) -> None:
+    """Write a summary in the place of the former one, so that there is a whole one at each moment."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(f"{summary}\n")
+    new.replace(path)
 
 
-def _tell(outcome: Outcome) -> None:
+def _name(outcome: Outcome, weather: str) -> None:
+    """Print that a seed fails, with its first violation."""
+    print(f"seed {outcome.seed} fails: {outcome.violations[0].splitlines()[0]}")
+    print(f"  shorter: {_again(weather, '--first', outcome.seed, '--seeds', 1)}", flush=True)
+
+
+def _again(weather: str, *arguments: object) -> str:
+    """Return the command that runs something again."""
+    said = ["--weather", weather] if weather != CHANGEABLE else []
+    return " ".join(["tests/simulate", *said, *map(str, arguments)])
+
+
+def tell_shortest(outcome: Outcome, weather: str) -> None:
     """Print the shortest plan of a failing seed that still fails, with its history."""
-    if not run(outcome.seed).violations:
+    if not run(outcome.seed, weather=weather).violations:
         print(f"seed {outcome.seed} fails, and it does not fail again:", *outcome.violations, sep="\n  ", flush=True)
         return
     tries = itertools.count()
 
     def fails(steps: Sequence[int]) -> bool:
-        return next(tries) < _SHORTENINGS and bool(run(outcome.seed, frozenset(steps)).violations)
+        return next(tries) < _SHORTENINGS and bool(run(outcome.seed, frozenset(steps), weather).violations)
 
     steps = shortest(range(outcome.steps), fails)
-    shortened = run(outcome.seed, frozenset(steps))
-    plan = draw(outcome.seed)
+    shortened = run(outcome.seed, frozenset(steps), weather)
+    plan = draw(outcome.seed, weather)
     print(f"seed {outcome.seed} fails, with {len(steps)} of {outcome.steps} steps:")
     for number in steps:
         print(f"  {plan[number]}")
     sys.stdout.write(shortened.history)
-    print(f"again: tests/simulate --seed {outcome.seed} --steps {spelled(steps)}", flush=True)
+    print(f"again: {_again(weather, '--seed', outcome.seed, '--steps', spelled(steps))}", flush=True)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from tests.simulation.extent import CHANGEABLE
+
 
 def digest_of(text: str) -> str:
     """Return the digest of a text."""
@@ -40,9 +42,14 @@ class Outcome:
 
 
 class Seen:
-    """The sum of several runs."""
+    """The sum of several runs.
 
-    def __init__(self) -> None:
+    Args:
+        weather: What their faults were like.
+    """
+
+    def __init__(self, weather: str = CHANGEABLE) -> None:
+        self.weather = weather
         self.seeds = 0
         self.seconds = self.cost = 0.0
         self.failed: list[int] = []
@@ -69,10 +76,12 @@ class Seen:
         Args:
             elapsed: Seconds that all took.
         """
-        rate = self.total("call") / self.cost if self.cost else 0.0
+        calls, faults = self.total("call"), self.total("fault")
+        which = f"{min(self._digests, default=0)} to {max(self._digests, default=0)}, {self.weather}"
         lines = [
-            f"{self.seeds:,} seeds in {elapsed:.0f} s: {self.seconds / 3600:,.1f} hours of the world, "
-            f"{self.total('call'):,} calls ({rate:,.0f} a second of a core), {self.total('fault'):,} faults"
+            f"{self.seeds:,} seeds ({which}) in {elapsed:.0f} s: {self.seconds / 3600:,.1f} hours of the world, "
+            f"{calls:,} calls ({_ratio(calls, self.cost):,.0f} a second of a core), "
+            f"{faults:,} faults ({_ratio(faults, calls):.2f} a call)"
         ]
         for group in sorted({kind.partition(" ")[0] for kind in self._counts}):
             kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self._of(group)))
@@ -88,3 +97,7 @@ class Seen:
     def _of(self, group: str) -> list[tuple[str, int]]:
         kinds = ((kind.partition(" "), count) for kind, count in self._counts.items())
         return [(rest, count) for (first, _, rest), count in kinds if first == group]
+
+
+def _ratio(number: float, by: float) -> float:
+    return number / by if by else 0.0
