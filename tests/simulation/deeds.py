@@ -21,7 +21,9 @@ _SPECIAL_OPTIONS: Mapping[str, Mapping[str, str]] = {
 
 
 def create_network(world: World, name: str) -> object:
-    """``docker network create``."""
+    """``docker network create``. Nobody gives it again before it has ended: of two at once, one is refused."""
+    if f"network create {name}" in world.docker.busy:
+        return None
     place = PLACES[name]
     if world.vsd is None:
         pool = PoolRequest(subnet=place.pool, gateway=place.gateway)
@@ -36,7 +38,7 @@ def create_network(world: World, name: str) -> object:
 
 def create_network_with(world: World, name: str, what: str) -> object:
     """``docker network create`` with something that not each network has, where Docker's IPAM gives the addresses."""
-    if world.vsd is not None:
+    if world.vsd is not None or f"network create {name}" in world.docker.busy:
         return create_network(world, name)
     place = PLACES[name]
     pools = [PoolRequest(subnet=place.pool, gateway=place.gateway)]
