@@ -70,6 +70,10 @@ class InvariantsTest(SynchronousTestCase):
         self.update("Nuage_Port_Table", ["name", "==", self.port], {"metadata": ["map", []]})
         self.assertIn(f"of c1, {self.port} the VRS is told None as its policy group", self.found())
 
+    def test_a_port_without_its_marks(self) -> None:
+        self.update("Interface", ["name", "==", self.port], {"external_ids": ["map", []]})
+        self.assertEqual(self.found(), [f"{self.port} does not have its marks"])
+
     def test_a_port_that_nobody_uses(self) -> None:
         self.world.daemon.kill()
         self.container.state = "exited"

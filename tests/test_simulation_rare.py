@@ -8,6 +8,7 @@ from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.driver import places
+from nuage.names import port_name
 from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
@@ -124,6 +125,92 @@ class ConnectionTest(SynchronousTestCase):
         self.assertIn("the server speaks TLS; write ssl: instead of tcp:", self.status())
         self.world.reactor.run_for(15)
         self.assertIn("the cache is current", self.status())
+
+
+class SpoiltTest(SynchronousTestCase):
+    """What hands spoil, and the daemon puts right as far as anybody can."""
+
+    def setUp(self) -> None:
+        centre = DataCentre(Chance(1), extent=Extent())
+        (self.world,) = centre.worlds
+        self.before = centre.begin()
+        self.centre = centre
+        self.world.reactor.run_for(3)
+        DEEDS["network create"](self.world, "n1")
+        self.world.reactor.run_for(3)
+        DEEDS["run"](self.world, "c1", "n1", "no", "web")
+        self.world.reactor.run_for(5)
+        (self.endpoint,) = self.world.docker.attached()
+        self.port = port_name(self.endpoint.id)
+
+    def tearDown(self) -> None:
+        self.centre.rest()
+        self.centre._check_rest()
+        self.centre.clear()
+        self.centre._check_cleared(self.before)
+        self.assertEqual(self.centre.history.violations, [])
+
+    def ids(self, table: str) -> dict[str, str]:
+        """Return the external_ids of the port's row in a table."""
+        (ids,) = (row["external_ids"] for row in self.world.database.rows(table) if row["name"] == self.port)
+        return dict(ids)
+
+    def test_marks(self) -> None:
+        for table in ("Interface", "Port"):
+            whole = self.ids(table)
+            DEEDS["marks stripped"](self.world, table, 0.0)
+            self.assertEqual(self.ids(table), {})
+            self.world.reactor.run_for(100)
+            self.assertEqual(self.ids(table), whole)
+
+    def test_record(self) -> None:
+        whole = self.ids("Interface")
+        DEEDS["marks stripped"](self.world, "record", 0.0)
+        self.assertEqual(whole.keys() - self.ids("Interface").keys(), {"nuage-record"})
+        self.world.reactor.run_for(100)
+        self.assertEqual(self.ids("Interface"), whole)
+
+    def test_bridge(self) -> None:
+        """It comes back with all that was kept there."""
+        ports = {row["name"] for row in self.world.database.rows("Port")}
+        DEEDS["bridge removed"](self.world, 10.0)
+        self.assertEqual(self.world.database.rows("Port"), [])
+        self.world.reactor.run_for(100)
+        self.assertEqual({row["name"] for row in self.world.database.rows("Port")}, ports)
+
+    def test_name(self) -> None:
+        """A container does not start while somebody else's link has a name of its endpoint."""
+        for at_host in (True, False):
+            outcomes: list[Outcome] = []
+            DEEDS["name taken"](self.world, at_host, 20.0)
+            DEEDS["run"](self.world, f"c-{at_host}", "n1", "no", "").addCallback(outcomes.append)
+            self.world.reactor.run_for(10)
+            self.assertIn("remove or rename it", outcomes[0].message)
+            self.world.reactor.run_for(20)
+            self.world.docker.start(f"c-{at_host}").addCallback(outcomes.append)
+            self.world.reactor.run_for(5)
+            self.assertTrue(outcomes[1].ok, outcomes)
+
+    def test_link(self) -> None:
+        """Nobody can bring it back before the container starts again."""
+        DEEDS["link deleted"](self.world, 0.0)
+        self.world.reactor.run_for(100)
+        self.assertIsNone(self.world.kernel.find(self.port))
+        self.world.docker.restart("c1")
+        self.world.reactor.run_for(20)
+        (endpoint,) = self.world.docker.attached()
+        self.assertIsNotNone(self.world.kernel.find(port_name(endpoint.id)))
+
+    def test_mtu(self) -> None:
+        """It is only told."""
+        DEEDS["network create with"](self.world, "n2", "mtu")
+        self.world.reactor.run_for(3)
+        DEEDS["run"](self.world, "c2", "n2", "no", "")
+        self.world.reactor.run_for(5)
+        with captured(self.world.history, self.world.reactor.seconds):
+            DEEDS["link MTU set"](self.world, 0.9, 1300, 99.0)
+            self.world.reactor.run_for(100)
+        self.assertIn("the MTU of its link is 1300, that of its network 1400", self.world.history.text)
 
 
 class ContradictionTest(SynchronousTestCase):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from nuage.names import port_name
 from tests.simulation.database.rows import Change
@@ -27,6 +27,7 @@ class Guard:
         kernel: Has the links.
         docker: Knows the containers.
         namespaces: Those of containers.
+        cut_off: The links that a hand has deleted.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class Guard:
         kernel: Kernel,
         docker: Docker,
         namespaces: KernelNamespaces,
+        cut_off: Collection[str] = (),
     ) -> None:
         self._now = now
         self._history = history
         self._database = database
         self._docker = docker
         self._namespaces = namespaces
+        self._cut_off = cut_off
         database.watch(self._look_at_ports)
         kernel.watch(self._look_at_link)
 
@@ -64,6 +67,8 @@ class Guard:
 
     def _look_at_link(self, name: str) -> None:
         """No running container loses its link: it is gone with its other end, or it is Docker that takes it out."""
+        if name in self._cut_off:
+            return
         for endpoint, container in self._docker.attached().items():
             if port_name(endpoint.id) != name or endpoint.sandbox is None or not endpoint.device:
                 continue

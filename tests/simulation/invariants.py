@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nuage.links.veth import GROUP
 from nuage.names import link_alias, port_name
 from nuage.vrs.tables import ENDPOINT_RECORD, NETWORK_RECORD, POLICY_GROUP, Platform
+from tests.simulation import truth
 
 if TYPE_CHECKING:
     from tests.simulation.docker.commands import Outcome
@@ -59,10 +60,7 @@ def check_probe(world: World, network: str, outcome: Outcome) -> None:
 
 def check_rest(world: World) -> None:
     """Check what holds once faults are over: each running container is attached, and nothing else is."""
-    for call in world.docker.overdue():
-        _violate(world, f"{call.method} has never been answered")
-    for command in world.docker.busy:
-        _violate(world, f"docker {command} does not end")
+    _check_ended(world)
     ports = {row["name"]: row for row in world.database.rows("Nuage_Port_Table") if row["vm_domain"] == Platform.DOCKER}
     entities = {
         row["vm_uuid"]: row for row in world.database.rows("Nuage_VM_Table") if row["domain"] == Platform.DOCKER
@@ -83,10 +81,30 @@ def check_rest(world: World) -> None:
             _violate(world, f"of {container.name}, {name} the VRS is told {told} as its {what}")
     for name in sorted([*ports, *entities]):
         _violate(world, f"{name} is announced, and nobody uses it")
-    linked = {name: endpoint for name, (endpoint, _) in wanted.items() if not world.promises.has_left(endpoint.id)}
+    linked = {
+        name: endpoint
+        for name, (endpoint, _) in wanted.items()
+        if not world.promises.has_left(endpoint.id) and name not in world.cut_off
+    }
+    _check_marks(world, linked)
     _check_links(world, linked)
     _check_records(world, wanted.keys())
     _check_networks(world)
+
+
+def _check_ended(world: World) -> None:
+    """Check that each call is answered, and each command over."""
+    for call in world.docker.overdue():
+        _violate(world, f"{call.method} has never been answered")
+    for command in world.docker.busy:
+        _violate(world, f"docker {command} does not end")
+
+
+def _check_marks(world: World, wanted: Mapping[str, Endpoint]) -> None:
+    """Check that the switch tells whose each port in use is."""
+    for name, endpoint in sorted(wanted.items()):
+        if not truth.recorded(world.database.store, endpoint.id):
+            _violate(world, f"{name} does not have its marks")
 
 
 def _check_networks(world: World) -> None:

@@ -62,6 +62,15 @@ def add_rows(database: Database, number: int) -> None:
         "nuage_user": "admin",
         "ports": DEVICE,
     }
+    add_ports(database)
+    database.transact(
+        {"op": "insert", "table": "Nuage_Port_Table", "row": port},
+        {"op": "insert", "table": "Nuage_VM_Table", "row": entity},
+    )
+
+
+def add_ports(database: Database) -> None:
+    """Add what of theirs is at the bridge, and goes with it."""
     of_bridge = ["external_ids", "insert", ["map", [list(pair) for pair in _KEPT.items()]]]
     ports = ["ports", "insert", ["set", [["named-uuid", "port"], ["named-uuid", "other"]]]]
     database.transact(
@@ -88,8 +97,6 @@ def add_rows(database: Database, number: int) -> None:
             "row": {"name": _PORT, "interfaces": ["named-uuid", "another"]},
             "uuid-name": "other",
         },
-        {"op": "insert", "table": "Nuage_Port_Table", "row": port},
-        {"op": "insert", "table": "Nuage_VM_Table", "row": entity},
         {
             "op": "mutate",
             "table": "Bridge",

@@ -67,6 +67,7 @@ class World:
         faults_end: When the last fault is over, in seconds of the world.
         clock_error: Seconds by which the time of day is wrong.
         number: Which of the hosts it is, from 0 on.
+        cut_off: The links that a hand has deleted: their containers have none until they are started again.
         held: What systemd holds of the daemon's, if it does.
         threads: Those of the daemon that was started last.
     """
@@ -99,6 +100,7 @@ class World:
         self.faults_end, self.clock_error = -math.inf, 0.0
         #: When a hand changed a link last.
         self.links_touched = -math.inf
+        self.cut_off: set[str] = set()
         self.threads: Threads | None = None
         self.kernel = Kernel(self.reactor, chance.part("kernel"), self.history)
         self.database_process = self.reactor.spawn("ovsdb-server")
@@ -133,6 +135,7 @@ class World:
             kernel=self.kernel,
             docker=self.docker,
             namespaces=self.namespaces,
+            cut_off=self.cut_off,
         )
         self.promises = Promises(self)
         self.daemon = DaemonProcess(self.reactor, self.config, self._machine, chance.part("daemon"), self.history)

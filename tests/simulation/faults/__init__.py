@@ -18,6 +18,7 @@ from tests.simulation.faults import (
     nonsense,
     power,
     servers,
+    spoiling,
 )
 from tests.simulation.faults.fault import Fault
 from tests.simulation.faults.vsd import VSD_FAULTS
@@ -39,6 +40,7 @@ OF_HOSTS: Mapping[str, Fault] = {
 _RARE: Mapping[str, Fault] = {
     **connections.FAULTS,
     **contradictions.FAULTS,
+    **spoiling.FAULTS,
 }
 
 #: What each does to the world, by its name in a plan.

@@ -19,28 +19,29 @@ _GARBAGE = ("", "{", "[]", "{}", '{"id": "x"}')
 
 def delete_row(world: World, table: str, which: float) -> None:
     """Delete a row of one of the VRS's tables."""
-    names = _ports(world)
+    names = endpoint_ports(world)
     rows = [row for row in world.database.rows(table) if names & _ports_of(row)]
     if rows:
         uuid = rows[int(which * len(rows))]["_uuid"]
-        _transact(world, {"op": "delete", "table": table, "where": [["_uuid", "==", ["uuid", str(uuid)]]]})
+        transact(world, {"op": "delete", "table": table, "where": [["_uuid", "==", ["uuid", str(uuid)]]]})
 
 
 def delete_port(world: World, which: float) -> None:
     """``ovs-vsctl del-port``."""
-    names = _ports(world)
+    names = endpoint_ports(world)
     ports = [row for row in world.database.rows("Port") if row["name"] in names]
     if ports:
         uuid = ports[int(which * len(ports))]["_uuid"]
         mutation = ["ports", "delete", ["set", [["uuid", str(uuid)]]]]
-        _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
+        transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
 
 
 def delete_record(world: World, which: float) -> None:
     """Remove a record of the daemon from the bridge."""
     keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if _is_record(key))
     if keys:
-        _remove(world, keys[int(which * len(keys))])
+        mutation = ["external_ids", "delete", ["set", [keys[int(which * len(keys))]]]]
+        transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
 
 
 def garble_record(world: World, which: float, garbage: str) -> None:
@@ -49,7 +50,7 @@ def garble_record(world: World, which: float, garbage: str) -> None:
     if keys:
         key = keys[int(which * len(keys))]
         mutations = [["external_ids", "delete", ["set", [key]]], ["external_ids", "insert", ["map", [[key, garbage]]]]]
-        _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": mutations})
+        transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": mutations})
 
 
 def remove_garbage(world: World) -> None:
@@ -63,14 +64,14 @@ def remove_garbage(world: World) -> None:
 
 def forget_address(world: World, which: float) -> None:
     """Have the VRS forget the address of a port, and resolve it again."""
-    ports = sorted(_ports(world))
+    ports = sorted(endpoint_ports(world))
     if ports and world.database.available:
         world.vrs_agent.forget(ports[int(which * len(ports))])
 
 
 def refuse_port(world: World, which: float, seconds: float) -> None:
     """Have the controller refuse a port for some seconds."""
-    ports = sorted(_ports(world))
+    ports = sorted(endpoint_ports(world))
     if ports:
         name = ports[int(which * len(ports))]
         world.vrs_agent.refuse(name)
@@ -78,7 +79,7 @@ def refuse_port(world: World, which: float, seconds: float) -> None:
         world.fault_lasts(seconds)
 
 
-def _ports(world: World) -> set[str]:
+def endpoint_ports(world: World) -> set[str]:
     """Return the daemon's ports of which all rows are there: nobody can tell whose the last row of an endpoint is."""
     names = {row["name"] for row in world.database.rows("Nuage_Port_Table") if row["vm_domain"] == Platform.DOCKER}
     names &= {name for row in world.database.rows("Nuage_VM_Table") for name in _ports_of(row)}
@@ -98,12 +99,8 @@ def _is_record(key: str) -> bool:
     return key.startswith((NETWORK_RECORD, ENDPOINT_RECORD))
 
 
-def _remove(world: World, key: str) -> None:
-    mutation = ["external_ids", "delete", ["set", [key]]]
-    _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
-
-
-def _transact(world: World, operation: dict[str, Any]) -> None:
+def transact(world: World, operation: dict[str, Any]) -> None:
+    """Change the switch by hand, if its database is there."""
     try:
         with world.promises.by_hand():
             world.database.transact(operation)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from nuage.names import port_name
+
 if TYPE_CHECKING:
     from tests.simulation.inspection.inspector import Inspector
     from tests.simulation.world import World
@@ -43,7 +45,11 @@ def _problems(world: World, status: Mapping[str, Any]) -> Iterator[str]:
     for endpoint in sorted({*used, *shown} - left):
         if used.get(endpoint) != shown.get(endpoint):
             yield f"/status tells of {endpoint[:12]} {shown.get(endpoint)}, and it is {used.get(endpoint)}"
-    problems = [each for each in status["problems"] if not any(endpoint in str(each) for endpoint in left)]
+    cut_off = {endpoint for endpoint in used.keys() - left if port_name(endpoint) in world.cut_off}
+    for endpoint in sorted(cut_off):
+        if not any(endpoint in str(each) for each in status["problems"]):
+            yield f"/status does not tell that {endpoint[:12]} has no link"
+    problems = [each for each in status["problems"] if not any(endpoint in str(each) for endpoint in left | cut_off)]
     if not status["ready"] or status["cleanup"] or problems:
         away = [each["status"] for each in status["parts"] if not each["there"]]
         yield f"/status is not well at rest: {away}, {status['cleanup']}, {problems}"
