@@ -44,6 +44,17 @@ class LinkFaultTests(SynchronousTestCase):
             self.centre.rest()
             self.assertEqual(self.link(), whole)
 
+    def test_one_mark_stays(self) -> None:
+        """A link that has neither its name nor its alias any more could be anybody's, so no hand takes both away."""
+        whole = self.link()
+        for hands in (("link renamed", "link stripped"), ("link stripped", "link renamed")):
+            for name in hands:
+                fault = links.FAULTS[name]
+                fault.do(self.world, *fault.draw(Chance(name)))
+            self.assertNotEqual(self.link(), whole)
+            self.centre.rest()
+            self.assertEqual(self.link(), whole)
+
     def test_nobody_uses_a_link(self) -> None:
         """That is not well either."""
         self.world.kernel.link("add", kind="veth", ifname="nu7", group=GROUP, peer={"ifname": "nc7"})

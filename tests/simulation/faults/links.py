@@ -1,21 +1,26 @@
-"""What hands do to links: they change what is the daemon's, at the host."""
+"""What hands do to links: they change what is the daemon's, at the host.
+
+A link is known by its name or by its alias. A hand leaves one of them: nobody could tell whose a link without both is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nuage.links.veth import GROUP
+from nuage.links.veth import GROUP, Link
 from tests.simulation.chance import Chance
 from tests.simulation.faults.fault import Fault
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+#: What the names begin with that hands give.
+_HAND = "hand"
 
-def change(world: World, which: float, **changes: Any) -> None:
-    """Change the host end of a pair, as ``ip link set`` does."""
-    ours = [link for link in world.kernel.links() if link.group == GROUP]
+
+def change(world: World, ours: Sequence[Link], which: float, **changes: Any) -> None:
+    """Change the host end of one of some pairs, as ``ip link set`` does."""
     if ours:
         world.links_touched = world.reactor.seconds()
         world.kernel.link("set", index=ours[int(which * len(ours))].index, **changes)
@@ -23,18 +28,27 @@ def change(world: World, which: float, **changes: Any) -> None:
 
 def set_down(world: World, which: float) -> None:
     """``ip link set DEVICE down``."""
-    change(world, which, state="down")
+    change(world, _ours(world), which, state="down")
 
 
 def strip(world: World, which: float) -> None:
     """``ip link set DEVICE alias ""``."""
-    change(world, which, ifalias="")
+    change(world, [link for link in _ours(world) if _is_named(link)], which, ifalias="")
 
 
 def rename(world: World, which: float, number: int) -> None:
     """``ip link set DEVICE name NAME``."""
-    if world.kernel.find(f"hand{number}") is None:
-        change(world, which, ifname=f"hand{number}")
+    if world.kernel.find(f"{_HAND}{number}") is None:
+        change(world, [link for link in _ours(world) if link.alias], which, ifname=f"{_HAND}{number}")
+
+
+def _ours(world: World) -> Sequence[Link]:
+    return [link for link in world.kernel.links() if link.group == GROUP]
+
+
+def _is_named(link: Link) -> bool:
+    """Tell whether a link has the name that the daemon gave it."""
+    return not link.name.startswith(_HAND)
 
 
 def _which(chance: Chance) -> tuple[float]:
