@@ -127,6 +127,42 @@ class ConnectionTest(SynchronousTestCase):
         self.assertIn("the cache is current", self.status())
 
 
+class SchemaTest(SynchronousTestCase):
+    """What the database's server says of its tables."""
+
+    def test_older(self) -> None:
+        """The daemon does without columns that it only reads."""
+        world = begun(lambda world: "Nuage_Port_Table" in world.lacking and bool(world.config.resolve_timeout))
+        world.reactor.run_for(3)
+        outcomes: list[Outcome] = []
+        DEEDS["network create"](world, "n1").addCallback(outcomes.append)
+        world.reactor.run_for(3)
+        DEEDS["run"](world, "c1", "n1", "no", "web").addCallback(outcomes.append)
+        world.reactor.run_for(5)
+        self.assertEqual([each.ok for each in outcomes], [True, True])
+        cache = world.daemon.plugin._daemon.client.cache  # type: ignore[union-attr]
+        (row,) = [row for row in cache["Nuage_Port_Table"].rows.values() if str(row["name"]).startswith("nu")]
+        self.assertTrue(row["ip_addr"])
+        self.assertFalse({*world.lacking["Nuage_Port_Table"]} & {*row})
+
+    def test_unusable(self) -> None:
+        """The daemon says what is missing, and works again once it is there."""
+        world = begun(lambda world: bool(world.config.resolve_timeout))
+        for what, reason in {
+            "no VRS": "this database is no VRS: it has no table Nuage_Port_Table and no table Nuage_VM_Table",
+            "no MAC addresses": "this VRS's database has no column Nuage_Port_Table.mac",
+            "no addresses": "set resolve_timeout to 0",
+            "no tables": "the database's schema cannot be read",
+            "no schema": "the database's schema cannot be read",
+        }.items():
+            client = world.daemon.plugin._daemon.client  # type: ignore[union-attr]
+            DEEDS["schema unusable"](world, what, 10.0)
+            world.reactor.run_for(9)
+            self.assertIn(reason, client.status)
+            world.reactor.run_for(11)
+            self.assertTrue(client.synced, client.status)
+
+
 class SpoiltTest(SynchronousTestCase):
     """What hands spoil, and the daemon puts right as far as anybody can."""
 
@@ -218,7 +254,7 @@ class ContradictionTest(SynchronousTestCase):
 
     def contradict(self, extent: Extent, kind: str) -> tuple[World, History]:
         """Create such a network; return its world 30 s later, and what has happened."""
-        world = begun(lambda world: bool(world.config.resolve_timeout), extent)
+        world = begun(lambda world: bool(world.config.resolve_timeout) and not world.lacking, extent)
         world.reactor.run_for(5)
         with captured(world.history, world.reactor.seconds):
             DEEDS["network contradicts Nuage"](world, kind, 30.0)

@@ -22,7 +22,7 @@ from tests.simulation.database.server import Database
 from tests.simulation.docker.docker import Docker
 from tests.simulation.docker.dockerd import Settings
 from tests.simulation.docker.releases import RELEASES
-from tests.simulation.faults import FAULTS, NO_DELAYS, Delays, contradictions
+from tests.simulation.faults import FAULTS, NO_DELAYS, Delays, contradictions, schemas
 from tests.simulation.held_socket import HeldSocket
 from tests.simulation.history import History
 from tests.simulation.kernel import Kernel
@@ -67,6 +67,7 @@ class World:
         faults_end: When the last fault is over, in seconds of the world.
         clock_error: Seconds by which the time of day is wrong.
         number: Which of the hosts it is, from 0 on.
+        lacking: The columns that the VRS lacks, by their tables: it may be an older one.
         cut_off: The links that a hand has deleted: their containers have none until they are started again.
         held: What systemd holds of the daemon's, if it does.
         threads: Those of the daemon that was started last.
@@ -113,6 +114,8 @@ class World:
             lambda name: self.kernel.find(name) is not None,
         )
         self.database.unknown = settings.pick(_UNKNOWN)
+        self.lacking = schemas.draw_older(chance.part("schema"))
+        self.database.told_schema = schemas.without(self.lacking)
         self.kernel.watch(self.switch_daemon.device_changed)
         policy = Places(_TOPOLOGY) if vsd is None else vsd.controller
         self.vrs_agent = VrsAgent(self.reactor, chance.part("vrs"), self.history, self.database, policy, name)

@@ -60,6 +60,8 @@ class Database:
         self.store = self._empty()
         #: Whether it speaks TLS.
         self.encrypted = False
+        #: What clients are told instead of the schema.
+        self.told_schema: Callable[[Any], Any] = lambda schema: schema
         #: Tells one run of the server from another.
         self.server_id = ""
 
@@ -160,6 +162,16 @@ class Database:
         """Speak without TLS again."""
         self._note("speaks without TLS")
         self.encrypted = False
+
+    def tell_schema(self, told: Callable[[Any], Any]) -> None:
+        """Tell clients on connections another schema from now on, made from the real one, and that it changes.
+
+        Clients in the same process know the real one.
+        """
+        self._note("tells another schema")
+        self.told_schema = told
+        for session in tuple(self._sessions):
+            session.schema_changes()
 
     def convert(self, table: str, column: str, definition: dict[str, Any]) -> None:
         """Add a column to the schema of the running server, as an upgrade of the switch does."""

@@ -29,6 +29,7 @@ class Owner(Protocol):
     server_id: str
     unknown: Sequence[str]
     encrypted: bool
+    told_schema: Callable[[Any], Any]
 
     def joined(self, session: Session) -> None:
         """A connection stands."""
@@ -149,7 +150,7 @@ class Session(TwistedProtocol):
 
     def _get_schema(self, params: list[Any]) -> Any:
         self._check_database(params)
-        return self._owner.store.schema.wire
+        return self._owner.told_schema(self._owner.store.schema.wire)
 
     def _get_server_id(self, params: list[Any]) -> Any:
         return self._owner.server_id

@@ -17,6 +17,7 @@ from tests.simulation.faults import (
     links,
     nonsense,
     power,
+    schemas,
     servers,
     spoiling,
 )
@@ -41,6 +42,7 @@ _RARE: Mapping[str, Fault] = {
     **connections.FAULTS,
     **contradictions.FAULTS,
     **spoiling.FAULTS,
+    **schemas.FAULTS,
 }
 
 #: What each does to the world, by its name in a plan.
