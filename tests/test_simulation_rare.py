@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from nuage.driver import places
+from nuage.driver import endpoints, options, places
 from nuage.names import port_name
 from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
@@ -15,6 +15,7 @@ from tests.simulation.datacentre import DataCentre
 from tests.simulation.deeds import DEEDS
 from tests.simulation.docker.commands import Outcome
 from tests.simulation.extent import Extent
+from tests.simulation.faults.mistakes import _ENDPOINTS, _NETWORKS
 from tests.simulation.history import History
 from tests.simulation.world import World
 
@@ -161,6 +162,37 @@ class SchemaTest(SynchronousTestCase):
             self.assertIn(reason, client.status)
             world.reactor.run_for(11)
             self.assertTrue(client.synced, client.status)
+
+
+class MistakesTest(SynchronousTestCase):
+    """What users get wrong."""
+
+    def setUp(self) -> None:
+        self.world = begun()
+        self.world.reactor.run_for(3)
+        DEEDS["network create"](self.world, "n1")
+        self.world.reactor.run_for(3)
+
+    def test_refused(self) -> None:
+        """Each mistake is refused in words that help."""
+        for deed, mistakes in (
+            ("network misdescribed", _NETWORKS),
+            ("endpoint misdescribed", _ENDPOINTS),
+        ):
+            for which in range(len(mistakes)):
+                DEEDS[deed](self.world, which)
+            self.world.reactor.run_for(5)
+        self.assertEqual(self.world.history.violations, [])
+
+    def test_noticed(self) -> None:
+        """The world sees an answer that does not help, and one that takes a mistake."""
+        self.patch(options, "_pool_problems", lambda _request: ["no"])
+        DEEDS["network misdescribed"](self.world, len(_NETWORKS) - 1)
+        self.patch(endpoints, "check_spelling", lambda _options: None)
+        DEEDS["endpoint misdescribed"](self.world, 1)
+        self.world.reactor.run_for(5)
+        told = [each.partition("answered with ")[2] for each in self.world.history.violations]
+        self.assertEqual(sorted(told), ["''", "'no'"])
 
 
 class SpoiltTest(SynchronousTestCase):

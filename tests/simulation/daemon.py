@@ -90,6 +90,11 @@ class DaemonProcess:
         if self.plugin is not None:
             self._ended(None, self.reactor, "is killed")
 
+    def knows(self, network_id: str) -> bool:
+        """Tell whether the daemon runs, is connected to the switch, and has found a network there."""
+        daemon = None if self.plugin is None else self.plugin._daemon
+        return daemon is not None and daemon.client.synced and daemon.switch.network(network_id) is not None
+
     def audit(self) -> None:
         """Have the daemon audit now, as SIGUSR2 does. Do nothing if there is none."""
         if self.plugin is not None:

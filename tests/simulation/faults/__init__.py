@@ -15,6 +15,7 @@ from tests.simulation.faults import (
     hands,
     host,
     links,
+    mistakes,
     nonsense,
     power,
     schemas,
@@ -43,6 +44,7 @@ _RARE: Mapping[str, Fault] = {
     **contradictions.FAULTS,
     **spoiling.FAULTS,
     **schemas.FAULTS,
+    **mistakes.FAULTS,
 }
 
 #: What each does to the world, by its name in a plan.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -80,11 +80,16 @@ _ANYWHERE = (b"", b"{", b"[]", b"7", b'{"NetworkID": "\\u0000"}', b"[" * 100_000
 
 def say(world: World, method: str, body: bytes, patience: float) -> None:
     """Send a request, and hang up after some seconds, answered or not."""
+    ask(world, method, body, patience, lambda answer: _judge(world, method, body, answer))
+
+
+def ask(world: World, method: str, body: bytes, patience: float, judge: Callable[[Answer], object]) -> None:
+    """Send a request, have its answer judged if it comes, and hang up after some seconds in any case."""
     stranger = world.reactor.spawn("stranger")
     transport = Transport(stranger, _SOCKET, lambda _data: None)
     head = f"POST /NetworkDriver.{method} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
     asked: Deferred[Answer] = Deferred.fromCoroutine(transport.ask(head.encode() + body))
-    asked.addCallbacks(lambda answer: _judge(world, method, body, answer), _unanswered)
+    asked.addCallbacks(judge, _unanswered)
     world.reactor.callLater(patience, stranger.kill)
 
 
