@@ -54,8 +54,8 @@ class Rows(CacheCase):
         self.assertIn("'name': 'a'", repr(row))
 
     def test_lazy(self) -> None:
-        """A column is looked at when it is asked for."""
-        self.cache.apply({"T": {B: {"insert": {"name": "b", "tags": {}}}}})
+        """A column of the first content, which may be large, is looked at when it is asked for."""
+        self.cache.load(schema(), {"T": {B: {"initial": {"name": "b", "tags": {}}}}})
         self.assertEqual(self.table.rows[B]["name"], "b")
         with self.assertRaises(ProtocolViolation):
             self.table.rows[B]["tags"]
@@ -155,6 +155,8 @@ class Updates(CacheCase):
         unfit: list[dict[str, Any]] = [
             {C: {"modify": {"name": "c"}}},
             {C: {"insert": {"name": 7}}},
+            {C: {"insert": {"name": "c", "tags": {}}}},
+            {A: {"old": {"tags": []}, "new": {"name": "a", "tags": {}}}},
             {C: {"insert": 7}},
             {C: 7},
             {C: {}},

@@ -171,7 +171,9 @@ class Table:
             return old.modified(update["modify"])
         if "delete" in update or ("old" in update and update.get("new") is None):
             return None
-        return Row(self._columns, uuid, _content(update))
+        new = Row(self._columns, uuid, _content(update))
+        new.check()
+        return new
 
     def prepare(self, changes: Sequence[Change]) -> Callable[[], None]:
         """Return what carries out ``changes`` and cannot fail.

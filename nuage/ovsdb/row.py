@@ -51,8 +51,9 @@ class Columns:
 class Row(Mapping[str, Value]):
     """An immutable row: its columns by name.
 
-    A column is decoded when it is asked for, because a user looks at few of the many rows that it loads. Asking for
-    one that is not monitored, or that the database lacks, raises KeyError.
+    A column is decoded when it is asked for, because a user looks at few of the many rows that it loads. What comes
+    later, in updates, is checked at once. Asking for a column that is not monitored, or that the database lacks, raises
+    KeyError.
 
     :ivar uuid: the row's ``_uuid``.
     """
@@ -93,6 +94,14 @@ class Row(Mapping[str, Value]):
         return f"<Row {self.table} {self.uuid} {dict(self)}>"
 
     __hash__ = None  # type: ignore[assignment]
+
+    def check(self) -> None:
+        """Look at each column without keeping it.
+
+        :raises ProtocolViolation: when the value of one does not fit its type.
+        """
+        for column in self._wire.keys() & self._columns.types.keys():
+            self._columns.decode(column, self._wire)
 
     def peek(self, index: Index) -> Value:
         """Return the value of an index without keeping it, None for one that the row or the database lacks."""
