@@ -15,6 +15,7 @@ from tests.simulation.datacentre import DataCentre
 from tests.simulation.deeds import DEEDS
 from tests.simulation.docker.commands import Outcome
 from tests.simulation.extent import Extent
+from tests.simulation.faults.answers import _GARBAGE
 from tests.simulation.faults.mistakes import _ENDPOINTS, _NETWORKS
 from tests.simulation.history import History
 from tests.simulation.world import World
@@ -193,6 +194,38 @@ class MistakesTest(SynchronousTestCase):
         self.world.reactor.run_for(5)
         told = [each.partition("answered with ")[2] for each in self.world.history.violations]
         self.assertEqual(sorted(told), ["''", "'no'"])
+
+
+class AnswersTest(SynchronousTestCase):
+    """What the database's server answers."""
+
+    def setUp(self) -> None:
+        self.world = begun()
+        self.world.reactor.run_for(3)
+
+    def test_disk_full(self) -> None:
+        """A network is not made, and it is as soon as there is room."""
+        outcomes: list[Outcome] = []
+        DEEDS["disk full"](self.world, 5.0)
+        for seconds in (5.1, 2):
+            DEEDS["network create"](self.world, "n1").addCallback(outcomes.append)
+            self.world.reactor.run_for(seconds)
+        self.assertEqual([each.ok for each in outcomes], [False, True])
+        self.assertIn("I/O error (cannot write to the log: No space left on device)", outcomes[0].message)
+
+    def test_nonsense(self) -> None:
+        """The daemon gives up the connection, and is connected again soon after."""
+        client = self.world.daemon.plugin._daemon.client  # type: ignore[union-attr]
+        with captured(self.world.history, self.world.reactor.seconds):
+            for which in range(12):
+                for method in _GARBAGE:
+                    DEEDS["reply garbled"](self.world, method, which / 12)
+                self.world.reactor.run_for(30)
+                DEEDS["update wrong"](self.world, which / 12, ("update", "update2", "update3")[which % 3])
+                self.world.reactor.run_for(30)
+                self.assertTrue(client.synced, client.status)
+        self.assertEqual(self.world.history.violations, [])
+        self.assertGreater(client.loads, 10)
 
 
 class SpoiltTest(SynchronousTestCase):

@@ -62,6 +62,10 @@ class Database:
         self.encrypted = False
         #: What clients are told instead of the schema.
         self.told_schema: Callable[[Any], Any] = lambda schema: schema
+        #: Whether what clients on connections write is refused, because the disk is full.
+        self.disk_full = False
+        #: What the next calls of methods are answered with, whatever they have done.
+        self.garbled: dict[str, Any] = {}
         #: Tells one run of the server from another.
         self.server_id = ""
 

@@ -19,6 +19,9 @@ from tests.simulation.database.store import Store
 
 #: A fatal alert of TLS, "protocol version" (RFC 8446, section 6), as OpenSSL answers to what is not TLS.
 _NOT_TLS = b"\x15\x03\x01\x00\x02\x02\x46"
+#: What a transaction is answered with that cannot be written to the disk, after the results of its operations.
+_DISK_FULL = {"error": "I/O error", "details": "cannot write to the log: No space left on device"}
+_WRITING = ("insert", "update", "mutate", "delete")
 _NO_TRANSACTION = "00000000-0000-0000-0000-000000000000"
 
 
@@ -30,6 +33,8 @@ class Owner(Protocol):
     unknown: Sequence[str]
     encrypted: bool
     told_schema: Callable[[Any], Any]
+    disk_full: bool
+    garbled: dict[str, Any]
 
     def joined(self, session: Session) -> None:
         """A connection stands."""
@@ -139,10 +144,13 @@ class Session(TwistedProtocol):
         except Refused as problem:
             self._reply(id_, error=problem.wire)
         else:
-            self._reply(id_, result)
+            garbled = self._owner.garbled.pop(method, None)
+            self._reply(id_, result if garbled is None else garbled)
 
     def _transact(self, params: list[Any]) -> Any:
         self._check_database(params)
+        if self._owner.disk_full and any(each["op"] in _WRITING for each in params[1:]):
+            return [*[{}] * len(params[1:]), _DISK_FULL]
         return self._owner.store.transact(params[1:])
 
     def _list_dbs(self, params: list[Any]) -> Any:

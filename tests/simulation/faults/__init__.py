@@ -8,6 +8,7 @@ import attrs
 
 from tests.simulation.chance import Chance
 from tests.simulation.faults import (
+    answers,
     connections,
     contradictions,
     daemon,
@@ -40,6 +41,7 @@ OF_HOSTS: Mapping[str, Fault] = {
 
 #: Those that come beside the others, in some of the runs.
 _RARE: Mapping[str, Fault] = {
+    **answers.FAULTS,
     **connections.FAULTS,
     **contradictions.FAULTS,
     **spoiling.FAULTS,
