@@ -82,6 +82,17 @@ class FoundTest(SynchronousTestCase):
             seeds=(141,),
         )
 
+    def test_a_container_that_goes_before_its_restart(self) -> None:
+        """It was connected meanwhile: Docker keeps that endpoint for ever, and so does the daemon."""
+        self.live(
+            Step(1, "network create", ("n1",)),
+            Step(2, "network create", ("n2",)),
+            Step(4, "run", ("c1", "n1", "always", "web")),
+            *(Step(6 + 4 * number, "crash", ("c1",)) for number in range(6)),
+            Step(26.5, "connect", ("c1", "n2")),
+            Step(27.5, "rm", ("c1",)),
+        )
+
 
 def _announced_without_docker(centre: DataCentre) -> list[str]:
     """Return the list of ports that will be announced of endpoints which Docker does not have."""

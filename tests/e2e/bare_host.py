@@ -48,6 +48,10 @@ class BareHost(Host):
         """Run the CLI."""
         return self.docker(*words, check=False)
 
+    def pid_of(self, container: str) -> int:
+        """Return the process of a container, 0 while it has none."""
+        return int(self.docker("inspect", "--format={{.State.Pid}}", container).stdout)
+
     def remove(self) -> None:
         """End everything and remove all files."""
         if self.dockerd.process.pid is not None:

@@ -6,7 +6,9 @@ import contextlib
 import json
 import os
 import re
+import signal
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -31,6 +33,8 @@ from tests.simulation.reactor import SimReactor
 _IDS = ("NetworkID", "EndpointID", "SandboxKey")
 #: Seconds in which the real one's last calls come, after a command has ended.
 _LATE = 5.0
+#: The status of a process that was killed.
+_KILLED = 137
 
 #: What Docker says of a network that is not there.
 _MISSING = re.compile(r"network (\S+) not found")
@@ -73,14 +77,20 @@ class Simulated:
         self.reactor.spawn("plugin").listenUNIX(self.docker.settings.plugin_socket, SmallPluginFactory(plugin))
         self.docker.start_dockerd()
 
-    def command(self, words: Sequence[str]) -> Outcome:
-        """Carry a command out."""
+    def command(self, words: Sequence[str], late: float = 10) -> Outcome:
+        """Carry a command out. Some come back before their last call, which may be so many seconds late."""
         outcomes: list[Outcome] = []
         carry_out(self.docker, words).addCallback(outcomes.append)
         assert self.reactor.run_until(lambda: bool(outcomes), 600), f"{words} does not end"
-        # Some commands come back before their last call.
-        self.reactor.run_for(10)
+        self.reactor.run_for(late)
         return outcomes[0]
+
+    def crash(self, name: str) -> None:
+        """Kill the process of a container, which then waits for its restart."""
+        container = self.docker.container(name)
+        assert container is not None
+        assert self.reactor.run_until(lambda: container.process, 60)
+        self.docker.container_ends(name, _KILLED)
 
     def end(self) -> None:
         """End dockerd with SIGTERM, and wait until it has ended."""
@@ -137,6 +147,16 @@ class Twins:
             Seen(simulated.code, simulated.message, names.readable(ours)),
             Seen(real.returncode, real.stderr, other_names.readable(theirs)),
         )
+
+    def crash(self, names: Sequence[str], times: int) -> None:
+        """Let containers of both crash again and again, until they wait for the last of their restarts."""
+        for _ in range(times):
+            for name in names:
+                wait_until(f"{name} runs", partial(self.real.pid_of, name))
+            for name in names:
+                os.kill(self.real.pid_of(name), signal.SIGKILL)
+            for name in names:
+                self.simulated.crash(name)
 
     def calls(self) -> tuple[Calls, Calls]:
         """Return the calls of the simulated one and of the real one since the last time."""
@@ -202,10 +222,23 @@ class TwinsTestCase(SynchronousTestCase):
             self._same_reason(ours.message, theirs.message, told)
         self.twins.agree = True
 
+    def compare_by_endpoint(self, what: str) -> None:
+        """Compare the calls about each endpoint; those about several come in any order."""
+        ours, theirs = self.twins.calls()
+        self.assertEqual(_by_endpoint(ours), _by_endpoint(theirs), what)
+
     def _same_reason(self, ours: str, theirs: str, told: str) -> None:
         """Assert that both messages say that it was the plugin, or that something is not there, or neither does."""
         for remark in _REMARKS:
             self.assertEqual(bool(remark.search(ours)), bool(remark.search(theirs)), told)
+
+
+def _by_endpoint(calls: Calls) -> list[list[str]]:
+    """Return the methods called about each endpoint, in their order, in any order of the endpoints."""
+    found: dict[str, list[str]] = {}
+    for method, request in calls:
+        found.setdefault((request or {}).get("EndpointID", ""), []).append(method)
+    return sorted(found.values())
 
 
 _running: list[Twins] = []

@@ -9,13 +9,15 @@ import os
 import time
 
 from tests.e2e.bare_host import DRIVER
-from tests.e2e.docker_twins import Calls, TwinsTestCase
+from tests.e2e.docker_twins import TwinsTestCase
 from tests.simulation.chance import Chance
 from tests.simulation.docker.lives import Life
 
 #: Seconds that the commands may take.
 _SECONDS = float(os.environ.get("SIMULATED_DOCKER_SECONDS", "20"))
 _SEED = int(os.environ.get("SIMULATED_DOCKER_SEED", "1"))
+#: Crashes after which a container waits for six seconds before it is started again.
+_CRASHES = 7
 
 
 class CommandTests(TwinsTestCase):
@@ -59,7 +61,7 @@ class DaemonTests(TwinsTestCase):
         self.twins.agree = False
         self.twins.real.dockerd.process.stop()
         self.twins.simulated.end()
-        self._compare_by_endpoint("SIGTERM")
+        self.compare_by_endpoint("SIGTERM")
         self._start("a restart")
         self.twins.agree = True
 
@@ -79,21 +81,43 @@ class DaemonTests(TwinsTestCase):
         self.twins.real.dockerd.wait()
         self.twins.simulated.docker.start_dockerd()
         self.twins.simulated.reactor.run_for(30)
-        self._compare_by_endpoint(what)
+        self.compare_by_endpoint(what)
         containers = self.twins.simulated.docker.store.containers.values()
         for option, ours in (("--all=false", [each for each in containers if each.running]), ("--all", [*containers])):
             theirs = self.twins.real.docker("ps", option, "--format={{.Names}}").stdout.split()
             self.assertEqual(sorted(each.name for each in ours), sorted(theirs), what)
 
-    def _compare_by_endpoint(self, what: str) -> None:
-        """Compare the calls about each endpoint; those about several come in any order."""
-        ours, theirs = self.twins.calls()
-        self.assertEqual(_by_endpoint(ours), _by_endpoint(theirs), what)
 
+class PauseTests(TwinsTestCase):
+    """Containers that have crashed, and wait for their restart."""
 
-def _by_endpoint(calls: Calls) -> list[list[str]]:
-    """Return the methods called about each endpoint, in their order, in any order of the endpoints."""
-    found: dict[str, list[str]] = {}
-    for method, request in calls:
-        found.setdefault((request or {}).get("EndpointID", ""), []).append(method)
-    return sorted(found.values())
+    def test_commands_that_come_meanwhile(self) -> None:
+        """Outcomes are the same, and the calls that follow, also once the containers run again."""
+        for name in ("m", "i"):
+            self.create(name)
+        names = [f"k{number}" for number in range(1, 7)]
+        for name in names:
+            self.run_in(name, "m", "--restart=always")
+        self.twins.agree = False
+        self.twins.crash(names, _CRASHES)
+        commands = (
+            ("start", "k1"),
+            ("network", "connect", "i", "k2"),
+            ("network", "disconnect", "m", "k3"),
+            ("network", "connect", "i", "k4"),
+            ("stop", "k4"),
+            ("network", "connect", "i", "k5"),
+            ("rm", "-f", "k5"),
+            ("rename", "k6", "k7"),
+        )
+        theirs = [self.twins.real.command(words) for words in commands]
+        ours = [self.twins.simulated.command(words, late=0) for words in commands]
+        told = "\n".join(each.stderr for each in theirs)
+        self.assertEqual([each.code for each in ours], [each.returncode for each in theirs], told)
+        self.twins.simulated.reactor.run_for(30)
+        self.compare_by_endpoint("pauses")
+        self.twins.agree = True
+        self.compare("start", "k4")
+        # Nobody but a user takes out what is left of a container that is gone.
+        self.compare("network", "rm", "i")
+        self.compare("network", "disconnect", "-f", "i", "k5")

@@ -109,6 +109,9 @@ class DataCentre:
             world.remove_containers()
         self._finish_commands()
         for world in self.worlds:
+            world.disconnect_left()
+        self._finish_commands()
+        for world in self.worlds:
             world.remove_networks()
         self._finish_commands()
         self._wait()

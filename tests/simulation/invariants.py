@@ -79,16 +79,12 @@ def check_rest(world: World) -> None:
             continue
         for what, told in _differences(endpoint, container, port, entity):
             _violate(world, f"of {container.name}, {name} the VRS is told {told} as its {what}")
-    for name in sorted([*ports, *entities]):
+    kept = {each.id for each in world.docker.left_behind()}
+    for name in sorted({*ports, *entities} - kept - {port_name(each) for each in kept}):
         _violate(world, f"{name} is announced, and nobody uses it")
-    linked = {
-        name: endpoint
-        for name, (endpoint, _) in wanted.items()
-        if not world.promises.has_left(endpoint.id) and name not in world.cut_off
-    }
-    _check_marks(world, linked)
-    _check_links(world, linked)
-    _check_records(world, wanted.keys())
+    linked = {name: endpoint for name, (endpoint, _) in wanted.items() if not world.promises.has_left(endpoint.id)}
+    _check_links(world, linked, kept)
+    _check_records(world, {*wanted, *map(port_name, kept)})
     _check_networks(world)
 
 
@@ -156,8 +152,11 @@ def _check_records(world: World, ports: Collection[str]) -> None:
                 _violate(world, f"endpoint {endpoint[:12]} is remembered, and there is none")
 
 
-def _check_links(world: World, wanted: Mapping[str, Endpoint]) -> None:
-    """Check that each endpoint in use has its link, with its alias and a carrier, and that no other link is ours."""
+def _check_links(world: World, wanted: Mapping[str, Endpoint], kept: Collection[str]) -> None:
+    """Check that each endpoint in use has its link, with its alias and a carrier, and that no other link is ours.
+
+    Those of endpoints that Docker has kept may be there.
+    """
     links = {link.name: link for link in world.kernel.links() if link.group == GROUP}
     for name, endpoint in sorted(wanted.items()):
         link = links.pop(name, None)
@@ -168,7 +167,7 @@ def _check_links(world: World, wanted: Mapping[str, Endpoint]) -> None:
         carrier = link.carrier or not _is_inside(world, endpoint)
         if not (link.up and carrier and link.alias == link_alias(endpoint.id)):
             _violate(world, f"link {name} is not as it should be: {link}")
-    for name in sorted(links):
+    for name in sorted(links.keys() - set(map(port_name, kept))):
         _violate(world, f"nobody uses link {name}")
 
 

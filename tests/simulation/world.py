@@ -187,6 +187,11 @@ class World:
         for container in list(self.docker.store.containers.values()):
             self.docker.remove(container.name)
 
+    def disconnect_left(self) -> None:
+        """Take what containers have left behind out of their networks, as a person has to."""
+        for endpoint in list(self.docker.left_behind()):
+            self.docker.disconnect(endpoint.network.name, endpoint.name, force=True)
+
     def remove_networks(self) -> None:
         """Remove all networks."""
         for network in self.docker.store.known_networks:

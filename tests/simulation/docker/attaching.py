@@ -48,8 +48,13 @@ class Attaching:
         """
         known = self._networks.known(network)
         if container.running:
+            if self._release.only_starts_make_sandboxes and container.sandbox is None:
+                self._wish(container, self._networks.find(network), attachment)
+                raise DockerError(f"network sandbox for container {container.id} not found", 404)
             await self.attach(container, network, attachment)
-        elif known is None:
+            return
+        _demand_no_removal(container)
+        if known is None:
             container.attachments[network] = attachment
         else:
             self._wish(container, known, attachment)
@@ -63,8 +68,24 @@ class Attaching:
         known = self._networks.known(network)
         if container.running:
             await self._detach(container, self._networks.find(network))
-        elif container.attachments.pop(known.name if known else network, None) is None:
+            return
+        _demand_no_removal(container)
+        if container.attachments.pop(known.name if known else network, None) is None:
             raise DockerError(f"container {container.id} is not connected to the network {network}", 403)
+
+    async def disconnect_by_force(self, name: str, network: str) -> None:
+        """Take what is left of a container that is gone out of a network.
+
+        Raises:
+            DockerError: There is nothing of it.
+        """
+        endpoints = self._networks.find(network).endpoints.values()
+        endpoint = next((each for each in endpoints if each.name == name), None)
+        if endpoint is None:
+            raise DockerError(f"endpoint {name} not found", 404)
+        if endpoint.sandbox is not None:
+            await self._sandboxes.leave(endpoint, endpoint.sandbox)
+        await self._networks.delete_endpoint(endpoint)
 
     async def attach_all(self, container: Container) -> None:
         """Put a container that starts into all its networks.
@@ -141,8 +162,20 @@ class Attaching:
 
     async def release(self, container: Container) -> None:
         """Take a container that does not run any more out of all networks."""
-        for attachment in container.attachments.values():
-            attachment.endpoint = None
-        sandbox, container.sandbox = container.sandbox, None
+        sandbox = container.sandbox
+        self.forget(container)
         if sandbox is not None:
             await self._sandboxes.delete(sandbox)
+
+    def forget(self, container: Container) -> None:
+        """Forget what a container has had of its networks."""
+        container.sandbox = None
+        for attachment in container.attachments.values():
+            attachment.endpoint = None
+
+
+def _demand_no_removal(container: Container) -> None:
+    if container.removing or container.removed:
+        raise DockerError(
+            f"Container {container.id} is marked for removal and cannot be connected or disconnected to the network"
+        )

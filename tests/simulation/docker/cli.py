@@ -125,7 +125,7 @@ _COMMANDS: dict[str, Callable[[Docker, Any], Deferred[Outcome]]] = {
     "network create": _create_network,
     "network rm": lambda docker, told: Deferred.fromCoroutine(_remove_networks(docker, told)),
     "network connect": lambda docker, told: docker.connect(told.rest[0], told.rest[1], _attachment(told)),
-    "network disconnect": lambda docker, told: docker.disconnect(told.rest[0], told.rest[1]),
+    "network disconnect": lambda docker, told: docker.disconnect(told.rest[0], told.rest[1], force=told.f),
     "run": lambda docker, told: _made(docker.run, told),
     "create": lambda docker, told: _made(docker.create, told),
     "start": lambda docker, told: _each(docker.start, told),

@@ -109,10 +109,10 @@ class Containers:
             DockerError: It cannot be started.
         """
         async with self._locks[container.id]:
-            if container.removed or container.removing:
-                raise DockerError("container is marked for removal and cannot be started", 409)
             if container.running:
                 return
+            _demand_no_removal(container)
+            container.restarts = 0
             try:
                 await self._start(container)
             except DockerError as problem:
@@ -141,13 +141,14 @@ class Containers:
         ``docker stop`` comes back as ``early`` as the release allows; all else waits.
         """
         await self._settled(container)
-        if container.state == "restarting":
-            # Nothing runs; what was to be started is not.
-            container.stopped_by_hand, container.state = True, "exited"
-            self.checkpoint(container)
         if not container.running:
             return
         container.stopped_by_hand = by_hand or container.stopped_by_hand
+        if container.awaits_restart:
+            # Nothing runs; what was to be started is not.
+            container.state = "exited"
+            self.checkpoint(container)
+            return
         ended: Deferred[None] = Deferred()
         self._ends.setdefault(container.id, []).append(ended)
         self.process_ends(container, _KILLED, self._chance.delay(*_ENDING))
@@ -193,6 +194,8 @@ class Containers:
         async with self._locks[container.id]:
             if any(each.name == name for each in self._store.containers.values()):
                 raise DockerError(f'Conflict. The container name "/{name}" is already in use', 409)
+            if self._behaviour.keeps_sandbox_id and container.awaits_restart and container.sandbox is None:
+                raise DockerError("sandbox not found", 404)
             container.name = name
             for endpoint in container.sandbox.endpoints if container.sandbox else ():
                 endpoint.name = name
@@ -209,6 +212,10 @@ class Containers:
         async with self._locks[container.id]:
             await self._attaching.disconnect(container, network)
             self.checkpoint(container)
+
+    async def disconnect_by_force(self, name: str, network: str) -> None:
+        """See :meth:`tests.simulation.docker.attaching.Attaching.disconnect_by_force`."""
+        await self._attaching.disconnect_by_force(name, network)
 
     async def remove_ended(self) -> None:
         """Remove the containers that have come to their end while dockerd was away, if they are to be removed then."""
@@ -242,8 +249,10 @@ class Containers:
         self.checkpoint(container)
 
     async def _begin(self, container: Container) -> None:
+        # Such as that of a network which the container was connected to while it waited for its restart.
         for stale in [each for each in self._store.sandboxes.values() if each.container_id == container.id]:
             await self._sandboxes.delete(stale)
+        self._attaching.forget(container)
         if self._behaviour.namespace_at_join:
             await self._make_process(container)
             container.sandbox = self._sandboxes.make(container, exists=True)
@@ -280,7 +289,7 @@ class Containers:
             by_hand = container.restarting_by_hand
             self.checkpoint(container)
         if again:
-            await self._restart(container)
+            await self._restart_later(container)
         elif not by_hand:
             await self._auto_remove(container)
 
@@ -297,15 +306,20 @@ class Containers:
             # Others go on once this container's lock is free or they do not need it.
             self._reactor.callLater(0.0, waiter.callback, None)
 
-    async def _restart(self, container: Container) -> None:
+    async def _restart_later(self, container: Container) -> None:
         if container.finished_at - container.started_at >= restarting.STEADY:
             container.restarts = 0
+        end = container.finished_at
         await deferLater(self._reactor, restarting.pause(container))
-        container.restarts += 1
-        if container.state != "restarting" or container.removed or self.shutting_down:
+        if self.shutting_down:
             return
         try:
-            await self.start(container)
+            async with self._locks[container.id]:
+                # It may have been stopped meanwhile, and even have been started.
+                if container.awaits_restart and container.finished_at == end:
+                    _demand_no_removal(container)
+                    container.restarts += 1
+                    await self._start(container)
         except DockerError as problem:
             self._warn(f"failed to restart container {container.name}: {problem}")
             container.state = "exited"
@@ -318,3 +332,8 @@ class Containers:
 
     async def _sleep(self, low: float, high: float) -> None:
         await deferLater(self._reactor, self._chance.delay(low, high))
+
+
+def _demand_no_removal(container: Container) -> None:
+    if container.removed or container.removing:
+        raise DockerError("container is marked for removal and cannot be started", 409)

@@ -35,7 +35,7 @@ def inspected(container: Container) -> dict[str, Any]:
         "State": {
             "Status": container.state,
             "Running": container.running,
-            "Restarting": container.state == "restarting",
+            "Restarting": container.awaits_restart,
             "ExitCode": container.exit_code,
             "Error": container.error,
         },

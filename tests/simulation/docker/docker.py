@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -168,6 +168,17 @@ class Docker:
             if each.endpoint is not None
         }
 
+    def left_behind(self) -> Iterator[Endpoint]:
+        """Yield the endpoints that Docker has of containers which do not run, and some of which are gone.
+
+        They were connected while they waited for their restart, which did not come: no process has been there.
+        """
+        used = self.attached()
+        for network in self.store.networks.values():
+            for endpoint in network.endpoints.values():
+                if endpoint not in used and endpoint.sandbox is not None and not endpoint.sandbox.exists:
+                    yield endpoint
+
     def overdue(self) -> Sequence[Call]:
         """Return the calls that the plugin should have answered by now."""
         return self.dockerd.plugin.overdue() if self.dockerd is not None else ()
@@ -287,13 +298,16 @@ class Docker:
 
         return self._on_container(f"network connect {network} {name}", name, connect)
 
-    def disconnect(self, network: str, name: str) -> Deferred[Outcome]:
-        """``docker network disconnect``."""
+    def disconnect(self, network: str, name: str, *, force: bool = False) -> Deferred[Outcome]:
+        """``docker network disconnect``; if it is forced, the container may be gone."""
 
-        async def disconnect(dockerd: Dockerd, container: Container) -> None:
-            await dockerd.containers.disconnect(container, network)
+        async def disconnect(dockerd: Dockerd) -> None:
+            if force and self.container(name) is None:
+                await dockerd.containers.disconnect_by_force(name, network)
+            else:
+                await dockerd.containers.disconnect(dockerd.containers.find(name), network)
 
-        return self._on_container(f"network disconnect {network} {name}", name, disconnect)
+        return self._give(f"network disconnect {'-f ' if force else ''}{network} {name}", disconnect)
 
     def _making(
         self, name: str, network: str, attachment: Attachment | None, given: dict[str, Any]

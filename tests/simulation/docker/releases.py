@@ -34,6 +34,8 @@ class Release:
         notes_released_pools: Whether the removal of a network that a kill cuts off gives its pools back only once.
         mac_of_container: Whether a container keeps the MAC address for its first network when it leaves that one.
         blames_network: Whether the message of a failed start says that it was the network.
+        only_starts_make_sandboxes: Whether a container that waits for its restart has no sandbox, and can get none.
+        keeps_sandbox_id: Whether it still names the sandbox that it had then, so that it cannot be renamed.
     """
 
     version: str
@@ -56,6 +58,8 @@ class Release:
     notes_released_pools: bool = False
     mac_of_container: bool = False
     blames_network: bool = False
+    only_starts_make_sandboxes: bool = False
+    keeps_sandbox_id: bool = False
 
 
 DOCKER_20_10 = Release(
@@ -69,6 +73,7 @@ DOCKER_20_10 = Release(
     needs_main_network=False,
     notes_released_pools=True,
     mac_of_container=True,
+    keeps_sandbox_id=True,
 )
 DOCKER_26_1 = Release(version="26.1.5", api="1.45")
 DOCKER_28_5 = Release(
@@ -84,6 +89,7 @@ DOCKER_28_5 = Release(
     tells_proxy=True,
     rotates_pools=False,
     blames_network=True,
+    only_starts_make_sandboxes=True,
 )
 
 #: By what LAB_DOCKER says; without it a lab host has the machine's own Docker.

@@ -196,8 +196,13 @@ class Container:
 
     @property
     def running(self) -> bool:
-        """Whether dockerd takes it for running."""
-        return self.state == "running"
+        """Whether dockerd takes it for running: one that waits for its restart counts (State.SetRestarting)."""
+        return self.state in ("running", "restarting")
+
+    @property
+    def awaits_restart(self) -> bool:
+        """Whether it has ended, and is started again after a pause."""
+        return self.state == "restarting"
 
 
 @attrs.define(eq=False)
