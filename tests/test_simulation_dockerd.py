@@ -105,6 +105,22 @@ class DaemonTests(SynchronousTestCase):
             self.assertEqual(world.methods(since)[:2], ["Activate", "GetCapabilities"])
             self.assertEqual(world.methods(since)[-3:], ["RevokeExternalConnectivity", "Leave", "DeleteEndpoint"])
 
+    def test_a_disconnection_that_a_kill_cuts_off(self) -> None:
+        """The next daemon takes a container for attached that has left, or names an endpoint that is gone."""
+        for cut_off, kept in (("Leave", True), ("DeleteEndpoint", False)):
+            world = self.world_with(live_restore=True)
+            (endpoint,) = world.docker.attached()
+            world.instead[cut_off] = hang
+            world.docker.disconnect("net", "c")
+            world.until(cut_off)
+            world.docker.kill_dockerd()
+            world.docker.start_dockerd()
+            world.reactor.run_for(10)
+            self.assertEqual(list(world.docker.attached()), [endpoint])
+            self.assertEqual(endpoint.id in endpoint.network.endpoints, kept, cut_off)
+            world.ok(world.docker.run("d", "net"))
+            self.assertEqual([each.address for each in world.docker.attached()][1] == "10.0.0.3/24", kept, cut_off)
+
     def test_restored_containers_are_looked_at(self) -> None:
         """By the newest release."""
         for release, expected in ((DOCKER_26_1, False), (DOCKER_28_5, True)):

@@ -15,6 +15,7 @@ from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
 from tests.simulation.deeds import DEEDS
 from tests.simulation.docker.commands import Outcome
+from tests.simulation.docker.plugin import Call
 from tests.simulation.extent import Extent
 from tests.simulation.faults import links
 from tests.simulation.installation import remove_port
@@ -112,6 +113,19 @@ class PromisesTest(SynchronousTestCase):
         self.world.database.transact({"op": "delete", "table": "Nuage_Port_Table", "where": where})
         self.world.database.transact({"op": "insert", "table": "Nuage_Port_Table", "row": new})
         self.assertEqual(self.found(), [f"port {self.port} is announced with the policy group '', not 'web'"])
+
+    def test_an_endpoint_that_has_left(self) -> None:
+        """Only a dockerd that has ended since may have it in use nevertheless."""
+        promises, docker = self.world.promises, self.world.docker
+        for method, excused in (("Join", False), ("Leave", True), ("DeleteEndpoint", True)):
+            now = self.world.reactor.seconds()
+            about = {"EndpointID": self.endpoint.id}
+            docker.calls.append(Call(method=f"NetworkDriver.{method}", request=about, repeated=False, began=now))
+            self.assertFalse(promises.has_left(self.endpoint.id), method)
+            docker.kill_dockerd()
+            docker.start_dockerd()
+            self.assertEqual(promises.has_left(self.endpoint.id), excused, method)
+            self.world.reactor.run_for(1)
 
     def test_refusals(self) -> None:
         """Nothing is wrong, or it was not long ago."""

@@ -16,6 +16,7 @@ from tests.simulation.database.rows import Change, Row
 from tests.simulation.faults import contradictions
 
 if TYPE_CHECKING:
+    from tests.simulation.docker.plugin import Call
     from tests.simulation.world import World
 
 #: Seconds after the last fault from which on no call is refused any more: longer than the pause between two audits.
@@ -42,8 +43,8 @@ class Promises:
         self._hand = float("-inf")
         self._macs: dict[tuple[str, str], str] = {}
         self._calls = 0
-        #: The method that Docker called last about an endpoint; of networks, only their removal.
-        self._last: dict[str, str] = {}
+        #: What Docker called last about an endpoint; of networks, only their removal.
+        self._last: dict[str, Call] = {}
         world.database.watch(self._rows_changed)
         world.kernel.watch(self._link_changed)
 
@@ -91,8 +92,13 @@ class Promises:
         return dockerd is not None and dockerd.started
 
     def has_left(self, endpoint_id: str) -> bool:
-        """Tell whether Docker said so. A Docker that is killed meanwhile forgets that, and takes it for attached."""
-        return self.last_call(endpoint_id) == "Leave"
+        """Tell whether Docker said so, and does not know it.
+
+        One that ends in the middle of a disconnection takes the endpoint for attached when it starts again. If it had
+        removed the endpoint by then, the container still names it.
+        """
+        said = self.last_call(endpoint_id) in ("Leave", "DeleteEndpoint")
+        return said and self._last[endpoint_id].began <= self._world.docker.ended
 
     def last_call(self, endpoint_id: str) -> str:
         """Return the method that Docker called last about an endpoint; of a network, only its removal."""
@@ -100,11 +106,12 @@ class Promises:
         for call in calls[self._calls :]:
             method, request = call.method.partition(".")[2], call.request or {}
             if method in ("CreateEndpoint", "Join", "Leave", "DeleteEndpoint"):
-                self._last[request["EndpointID"]] = method
+                self._last[request["EndpointID"]] = call
             elif method == "DeleteNetwork":
-                self._last[request["NetworkID"]] = method
+                self._last[request["NetworkID"]] = call
         self._calls = len(calls)
-        return self._last.get(endpoint_id, "")
+        last = self._last.get(endpoint_id)
+        return "" if last is None else last.method.partition(".")[2]
 
     def _announced(self, row: Row) -> None:
         """See whether a port that may now talk has its policy."""

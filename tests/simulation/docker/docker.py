@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,7 @@ class Docker:
         store: The networks, sandboxes and containers.
         calls: All calls to the plugin so far, in their order.
         dockerd: The running process, or None.
+        ended: When such a process ended last, in seconds of the world.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Docker:
         self.store = self._empty_store()
         self.calls: list[Call] = []
         self.dockerd: Dockerd | None = None
+        self.ended = -math.inf
         self._commands = Commands(reactor, chance, history)
 
     # What happens to the daemon.
@@ -338,6 +341,7 @@ class Docker:
         return self._commands.give(self.dockerd, words, work, failure)
 
     def _bury(self, dockerd: Dockerd) -> None:
+        self.ended = self._reactor.seconds()
         dockerd.reactor.process.remains.append(dockerd)
         dockerd.reactor.kill()
 

@@ -83,11 +83,12 @@ class Sandboxes:
         async with self._locks[sandbox.id]:
             driver = await self._networks.driver(endpoint.network)
             before = self._way_out.of(sandbox)
-            endpoint.sandbox = None
             if endpoint in (before.v4, before.v6):
                 await self._way_out.revoke(endpoint)
             await self._told(f"driver error disconnecting container {endpoint.name}", driver, endpoint)
             self._take_out(endpoint, sandbox)
+            # Only now the disk knows: "Update the store about the sandbox detach" (libnetwork, endpoint.go).
+            endpoint.sandbox = None
             await self._way_out.left(endpoint, sandbox, before)
 
     def enter(self, sandbox: Sandbox) -> None:
