@@ -10,6 +10,7 @@ from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
 from tests.simulation.extent import Extent
 from tests.simulation.faults import links
+from tests.simulation.faults.fault import Missed
 from tests.simulation.plan import Step
 
 
@@ -47,10 +48,10 @@ class LinkFaultTests(SynchronousTestCase):
     def test_one_mark_stays(self) -> None:
         """A link that has neither its name nor its alias any more could be anybody's, so no hand takes both away."""
         whole = self.link()
-        for hands in (("link renamed", "link stripped"), ("link stripped", "link renamed")):
-            for name in hands:
-                fault = links.FAULTS[name]
-                fault.do(self.world, *fault.draw(Chance(name)))
+        for first, second in (("link renamed", "link stripped"), ("link stripped", "link renamed")):
+            links.FAULTS[first].do(self.world, *links.FAULTS[first].draw(Chance(first)))
+            with self.assertRaises(Missed):
+                links.FAULTS[second].do(self.world, *links.FAULTS[second].draw(Chance(second)))
             self.assertNotEqual(self.link(), whole)
             self.centre.rest()
             self.assertEqual(self.link(), whole)

@@ -10,7 +10,7 @@ from tests.simulation import invariants
 from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
 from tests.simulation.extent import Extent, draw_all
-from tests.simulation.faults import FAULTS, longest_delay
+from tests.simulation.faults import FAULTS, OF_HOSTS, longest_delay
 from tests.simulation.plan import Step, chapters
 from tests.simulation.run import run
 from tests.simulation.world import World
@@ -59,6 +59,37 @@ class ChaptersTest(SynchronousTestCase):
         plan = [Step(1, deed, (seconds,), chapter=chapter) for deed, seconds, chapter in frozen]
         self.assertEqual(longest_delay(plan), 7.0)
         self.assertEqual(longest_delay([]), 0.0)
+
+
+class MissedTest(SynchronousTestCase):
+    """Faults that find nothing."""
+
+    def setUp(self) -> None:
+        centre = DataCentre(Chance(1), extent=Extent())
+        (self.world,) = centre.worlds
+        centre.begin()
+        self.world.reactor.run_for(20)
+
+    def count(self, deed: str) -> tuple[int, int]:
+        """Let a fault come; return how many of its kind have struck, and how many have not."""
+        self.world.carry_out(Step(0, deed, OF_HOSTS[deed].draw(Chance(7))))
+        counts = self.world.history.counts
+        return counts.get(f"fault {deed}", 0), counts.get(f"missed {deed}", 0)
+
+    def test_nothing_there(self) -> None:
+        """They are not counted as faults."""
+        for deed in ("row deleted", "port deleted", "record deleted", "link renamed", "link set down", "port refused"):
+            self.assertEqual(self.count(deed), (0, 1), deed)
+
+    def test_in_vain(self) -> None:
+        """Who is away already cannot be struck again."""
+        for deed in ("database away", "switch daemon away", "dockerd killed", "daemon killed"):
+            self.assertEqual(self.count(deed), (1, 0), deed)
+        self.world.daemon.kill()
+        for deed in ("database away", "switch daemon away", "dockerd killed", "daemon killed", "nonsense"):
+            self.assertEqual(self.count(deed)[1], 1, deed)
+        for deed in ("connection cut", "database hangs", "dockerd frozen", "kernel hangs", "daemon stopped"):
+            self.assertEqual(self.count(deed), (0, 1), deed)
 
 
 class StormTest(SynchronousTestCase):

@@ -22,8 +22,8 @@ from tests.simulation.database.server import Database
 from tests.simulation.docker.docker import Docker
 from tests.simulation.docker.dockerd import Settings
 from tests.simulation.docker.releases import RELEASES
-from tests.simulation.faults import FAULTS, NO_DELAYS, Delays, contradictions, schemas
-from tests.simulation.held_socket import HeldSocket
+from tests.simulation.faults import FAULTS
+from tests.simulation.faults.fault import Missed
 from tests.simulation.history import History
 from tests.simulation.kernel import Kernel
 from tests.simulation.namespaces import KernelNamespaces
@@ -166,8 +166,12 @@ class World:
         self.note(str(step))
         if step.deed in FAULTS:
             self.fault_lasts(0.0)
-        deeds.DEEDS[step.deed](self, *step.arguments)
-        self.history.count(f"{'fault' if step.deed in FAULTS else 'command'} {step.deed}")
+        kind = "fault" if step.deed in FAULTS else "command"
+        try:
+            deeds.DEEDS[step.deed](self, *step.arguments)
+        except Missed:
+            kind = "missed"
+        self.history.count(f"{kind} {step.deed}")
 
     def probe(self) -> None:
         """Start a container in each network, and all that do not run: nothing is wrong any more, so they start."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tests.simulation.faults.fault import Fault, lasting, some_seconds
+from tests.simulation.faults.fault import Fault, demand, lasting, some_seconds
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -17,15 +17,19 @@ _LONGEST_END = 40.0
 
 def kill(world: World, steps: int, pause: float) -> None:
     """Kill the daemon after so many of its steps, and start it again some seconds later."""
+    running = world.daemon.running
     world.daemon.kill_after(steps)
     # The next steps may come late: by then it is dead in any case.
     _start_later(world, pause, kill=True)
+    demand(running)
 
 
 def stop(world: World, pause: float) -> None:
     """Stop the daemon in order, and start it again some seconds later."""
+    running = world.daemon.running
     world.daemon.stop()
     _start_later(world, world.config.call_timeout + pause)
+    demand(running)
 
 
 def freeze(world: World, seconds: float) -> None:
@@ -34,6 +38,7 @@ def freeze(world: World, seconds: float) -> None:
     frozen.freeze()
     world.reactor.callLater(seconds, frozen.thaw)
     world.fault_lasts(seconds)
+    demand(world.daemon.running)
 
 
 def _start_later(world: World, pause: float, *, kill: bool = False) -> None:

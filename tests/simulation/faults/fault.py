@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import attrs
 
 from tests.simulation.chance import Chance
+
+_Item = TypeVar("_Item")
+
+
+class Missed(Exception):
+    """There was nothing for a fault to strike, so it was none."""
+
+
+def demand(struck: object) -> None:
+    """See that a fault had something to strike.
+
+    Raises:
+        Missed: It had nothing.
+    """
+    if not struck:
+        raise Missed
+
+
+def one_of(which: float, items: Sequence[_Item]) -> _Item:
+    """Return the one of some items that a number from 0 up to 1 stands for.
+
+    Raises:
+        Missed: There are none.
+    """
+    demand(items)
+    return items[int(which * len(items))]
 
 
 @attrs.frozen(kw_only=True)
@@ -15,7 +41,7 @@ class Fault:
     """One kind of fault.
 
     Attributes:
-        do: Does it to the world, with what was drawn for it.
+        do: Does it to the world, with what was drawn for it; raises :exc:`Missed`.
         draw: Draws that.
         weight: How often it comes among the others.
         delays: Returns the seconds by which what was drawn for it may delay the daemon's answers.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tests.simulation.faults.fault import Fault
+from tests.simulation.faults.fault import Fault, one_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -33,9 +33,8 @@ _SAYINGS = (
 
 def say(world: World, which: float, saying: bytes) -> None:
     """Say something to one of the clients, between two messages."""
-    port = world.database.port
-    if port is not None and port.connections:
-        port.connections[int(which * len(port.connections))].write(saying)
+    port = world.reactor.network.ports.get(_SOCKET)
+    one_of(which, [] if port is None else port.connections).write(saying)
 
 
 FAULTS: Mapping[str, Fault] = {

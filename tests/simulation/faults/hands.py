@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nuage.vrs.tables import ENDPOINT_RECORD, NETWORK_RECORD, Platform
 from tests.simulation.chance import Chance
 from tests.simulation.database.server import Unavailable
-from tests.simulation.faults.fault import Fault
+from tests.simulation.faults.fault import Fault, Missed, demand, one_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -21,36 +21,31 @@ def delete_row(world: World, table: str, which: float) -> None:
     """Delete a row of one of the VRS's tables."""
     names = endpoint_ports(world)
     rows = [row for row in world.database.rows(table) if names & _ports_of(row)]
-    if rows:
-        uuid = rows[int(which * len(rows))]["_uuid"]
-        transact(world, {"op": "delete", "table": table, "where": [["_uuid", "==", ["uuid", str(uuid)]]]})
+    uuid = one_of(which, rows)["_uuid"]
+    _transact(world, {"op": "delete", "table": table, "where": [["_uuid", "==", ["uuid", str(uuid)]]]})
 
 
 def delete_port(world: World, which: float) -> None:
     """``ovs-vsctl del-port``."""
     names = endpoint_ports(world)
     ports = [row for row in world.database.rows("Port") if row["name"] in names]
-    if ports:
-        uuid = ports[int(which * len(ports))]["_uuid"]
-        mutation = ["ports", "delete", ["set", [["uuid", str(uuid)]]]]
-        transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
+    uuid = one_of(which, ports)["_uuid"]
+    mutation = ["ports", "delete", ["set", [["uuid", str(uuid)]]]]
+    _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
 
 
 def delete_record(world: World, which: float) -> None:
     """Remove a record of the daemon from the bridge."""
     keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if _is_record(key))
-    if keys:
-        mutation = ["external_ids", "delete", ["set", [keys[int(which * len(keys))]]]]
-        transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
+    _remove(world, one_of(which, keys))
 
 
 def garble_record(world: World, which: float, garbage: str) -> None:
     """Write something else into the record of a network."""
     keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if _is_network(key))
-    if keys:
-        key = keys[int(which * len(keys))]
-        mutations = [["external_ids", "delete", ["set", [key]]], ["external_ids", "insert", ["map", [[key, garbage]]]]]
-        transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": mutations})
+    key = one_of(which, keys)
+    mutations = [["external_ids", "delete", ["set", [key]]], ["external_ids", "insert", ["map", [[key, garbage]]]]]
+    _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": mutations})
 
 
 def remove_garbage(world: World) -> None:
@@ -64,19 +59,17 @@ def remove_garbage(world: World) -> None:
 
 def forget_address(world: World, which: float) -> None:
     """Have the VRS forget the address of a port, and resolve it again."""
-    ports = sorted(endpoint_ports(world))
-    if ports and world.database.available:
-        world.vrs_agent.forget(ports[int(which * len(ports))])
+    ports = sorted(_ports(world))
+    demand(world.database.available)
+    world.vrs_agent.forget(one_of(which, ports))
 
 
 def refuse_port(world: World, which: float, seconds: float) -> None:
     """Have the controller refuse a port for some seconds."""
-    ports = sorted(endpoint_ports(world))
-    if ports:
-        name = ports[int(which * len(ports))]
-        world.vrs_agent.refuse(name)
-        world.reactor.callLater(seconds, world.vrs_agent.accept, name)
-        world.fault_lasts(seconds)
+    name = one_of(which, sorted(_ports(world)))
+    world.vrs_agent.refuse(name)
+    world.reactor.callLater(seconds, world.vrs_agent.accept, name)
+    world.fault_lasts(seconds)
 
 
 def endpoint_ports(world: World) -> set[str]:
@@ -106,6 +99,7 @@ def transact(world: World, operation: dict[str, Any]) -> None:
             world.database.transact(operation)
     except Unavailable:
         world.note("the hand finds no database")
+        raise Missed from None
 
 
 def _row(chance: Chance) -> tuple[str, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nuage.links.veth import KernelError
 from tests.simulation.chance import Chance
-from tests.simulation.faults.fault import Fault, lasting, some_seconds
+from tests.simulation.faults.fault import Fault, demand, lasting, some_seconds
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -41,6 +41,7 @@ def hold_threads(world: World, seconds: float) -> None:
             pool.hold()
             world.reactor.callLater(seconds, pool.release)
     world.fault_lasts(seconds)
+    demand(world.daemon.running)
 
 
 def set_clock(world: World, seconds: float) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nuage.links.veth import GROUP, Link
 from tests.simulation.chance import Chance
-from tests.simulation.faults.fault import Fault
+from tests.simulation.faults.fault import Fault, demand, one_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -21,9 +21,9 @@ _HAND = "hand"
 
 def change(world: World, ours: Sequence[Link], which: float, **changes: Any) -> None:
     """Change the host end of one of some pairs, as ``ip link set`` does."""
-    if ours:
-        world.links_touched = world.reactor.seconds()
-        world.kernel.link("set", index=ours[int(which * len(ours))].index, **changes)
+    index = one_of(which, ours).index
+    world.links_touched = world.reactor.seconds()
+    world.kernel.link("set", index=index, **changes)
 
 
 def set_down(world: World, which: float) -> None:
@@ -38,8 +38,8 @@ def strip(world: World, which: float) -> None:
 
 def rename(world: World, which: float, number: int) -> None:
     """``ip link set DEVICE name NAME``."""
-    if world.kernel.find(f"{_HAND}{number}") is None:
-        change(world, [link for link in _ours(world) if link.alias], which, ifname=f"{_HAND}{number}")
+    demand(world.kernel.find(f"{_HAND}{number}") is None)
+    change(world, [link for link in _ours(world) if link.alias], which, ifname=f"{_HAND}{number}")
 
 
 def _ours(world: World) -> Sequence[Link]:

@@ -14,7 +14,7 @@ from tests.simulation.docker.answer import Answer
 from tests.simulation.docker.commands import Outcome
 from tests.simulation.docker.store import PoolRequest
 from tests.simulation.docker.transport import BrokenConnection, Transport
-from tests.simulation.faults.fault import Fault
+from tests.simulation.faults.fault import Fault, demand
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -91,6 +91,7 @@ def ask(world: World, method: str, body: bytes, patience: float, judge: Callable
     asked: Deferred[Answer] = Deferred.fromCoroutine(transport.ask(head.encode() + body))
     asked.addCallbacks(judge, _unanswered)
     world.reactor.callLater(patience, stranger.kill)
+    demand(world.daemon.running)
 
 
 def _judge(world: World, method: str, body: bytes, answer: Answer) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.simulation import installation, strangers
 from tests.simulation.chance import Chance
 from tests.simulation.database.server import Unavailable
-from tests.simulation.faults.fault import Fault, lasting, some_seconds
+from tests.simulation.faults.fault import Fault, Missed, demand, lasting, one_of, some_seconds
 
 if TYPE_CHECKING:
     from tests.simulation.network import Port
@@ -22,11 +22,8 @@ _SOCKETS = (*_SERVERS, "/run/docker/plugins/nuage.sock")
 
 def cut(world: World, path: str, which: float) -> None:
     """Cut one of the connections to a server, at whatever byte it is."""
-    port = _port(world, path)
-    # Systemd keeps those of a dead daemon.
-    connections = [] if port is None else [end for end in port.connections if end.connected]
-    if connections:
-        connections[int(which * len(connections))].cut()
+    port = world.reactor.port(path)
+    one_of(which, [] if port is None else port.connections).cut()
 
 
 def slow_down(world: World, path: str, pace: float, seconds: float) -> None:
@@ -39,12 +36,13 @@ def slow_down(world: World, path: str, pace: float, seconds: float) -> None:
 
     set_pace(pace)
     _undo(world, seconds, lambda: set_pace(1.0))
+    port = world.reactor.port(path)
+    demand(port is not None and port.accepting)
 
 
 def stop_database(world: World, seconds: float, empty: bool) -> None:
     """End the database's server for some seconds. One that lost everything gets its bridge back after as many more."""
-    if not world.database.serving:
-        return
+    demand(world.database.serving)
     world.database.stop()
     if empty:
         with world.promises.by_hand():
@@ -78,38 +76,38 @@ def _make_bridge(world: World) -> None:
 
 def hang_database(world: World, seconds: float) -> None:
     """Have the database's server do nothing for some seconds."""
-    if world.database.available:
-        world.database.hang()
-        _undo(world, seconds, world.database.resume)
+    demand(world.database.available)
+    world.database.hang()
+    _undo(world, seconds, world.database.resume)
 
 
 def silence_database(world: World) -> None:
     """Have the database's server tell those who are connected of no more changes."""
-    if world.database.available:
-        world.database.fall_silent()
+    demand(world.database.available)
+    world.database.fall_silent()
 
 
 def delay_updates(world: World, seconds: float) -> None:
     """Have the database's server tell of changes late, and of several at once, for some seconds."""
     usual = world.database.telling_delay
-    if usual != _LATE:
-        world.database.telling_delay = _LATE
-        _undo(world, seconds, lambda: setattr(world.database, "telling_delay", usual))
+    demand(usual != _LATE)
+    world.database.telling_delay = _LATE
+    _undo(world, seconds, lambda: setattr(world.database, "telling_delay", usual))
 
 
 def convert_schema(world: World) -> None:
     """Give the database another schema, as an upgrade of the switch does."""
-    if world.database.available:
-        table = "Nuage_Port_Table"
-        number = len(world.database.store.schema.tables[table].columns)
-        world.database.convert(table, f"column_{number}", {"type": "string"})
+    demand(world.database.available)
+    table = "Nuage_Port_Table"
+    number = len(world.database.store.schema.tables[table].columns)
+    world.database.convert(table, f"column_{number}", {"type": "string"})
 
 
 def stop_switch_daemon(world: World, seconds: float) -> None:
     """End ovs-vswitchd for some seconds."""
-    if world.switch_daemon.running:
-        world.switch_daemon.stop()
-        _undo(world, seconds, lambda: start_switch_daemon(world))
+    demand(world.switch_daemon.running)
+    world.switch_daemon.stop()
+    _undo(world, seconds, lambda: start_switch_daemon(world))
 
 
 def start_switch_daemon(world: World) -> None:
@@ -122,6 +120,7 @@ def hang_switch_daemon(world: World, seconds: float) -> None:
     """Have ovs-vswitchd do nothing for some seconds."""
     world.switch_daemon.hang()
     _undo(world, seconds, world.switch_daemon.resume)
+    demand(world.switch_daemon.running)
 
 
 def lose_controller(world: World, seconds: float) -> None:
@@ -144,9 +143,11 @@ def hang_agent(world: World, seconds: float) -> None:
 
 def kill_dockerd(world: World, seconds: float) -> None:
     """Kill dockerd, and start it again some seconds later."""
-    if world.docker.dockerd is not None:
+    running = world.docker.dockerd is not None
+    if running:
         world.docker.kill_dockerd()
     _undo(world, seconds, lambda: start_dockerd(world))
+    demand(running)
 
 
 def lose_docker_data(world: World, seconds: float) -> None:
@@ -165,7 +166,7 @@ def stop_dockerd(world: World, seconds: float) -> None:
     """End dockerd in order, and start it again some seconds later."""
     dockerd = world.docker.dockerd
     if dockerd is None or dockerd.containers.shutting_down:
-        return
+        raise Missed
     ended = world.docker.stop_dockerd()
     ended.addCallback(lambda _: _undo(world, seconds, lambda: start_dockerd(world)))
     world.fault_lasts(_LONGEST_END + seconds)
@@ -174,9 +175,10 @@ def stop_dockerd(world: World, seconds: float) -> None:
 def freeze_dockerd(world: World, seconds: float) -> None:
     """Stop dockerd as SIGSTOP does."""
     dockerd = world.docker.dockerd
-    if dockerd is not None:
-        dockerd.reactor.freeze()
-        _undo(world, seconds, dockerd.reactor.thaw)
+    if dockerd is None:
+        raise Missed
+    dockerd.reactor.freeze()
+    _undo(world, seconds, dockerd.reactor.thaw)
 
 
 def start_dockerd(world: World) -> None:

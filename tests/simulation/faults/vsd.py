@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tests.simulation.chance import Chance
-from tests.simulation.faults.fault import Fault, lasting, some_seconds
+from tests.simulation.faults.fault import Fault, demand, lasting, one_of, some_seconds
 from tests.simulation.networks import PLACES
 from tests.simulation.plan import Step
 from tests.simulation.vsd import administrator
@@ -24,11 +24,13 @@ _ASKING, _ASKED = 4, (2, 12)
 def kill(world: World, seconds: float, forgets: bool) -> None:
     """Kill it, and start it again some seconds later; it may have forgotten all keys then."""
     vsd = _vsd(world)
+    running = vsd.running
     vsd.kill()
     if forgets:
         vsd.parts.keys.expire()
     world.reactor.callLater(seconds, vsd.start)
     world.fault_lasts(seconds)
+    demand(running)
 
 
 def freeze(world: World, seconds: float) -> None:
@@ -37,6 +39,7 @@ def freeze(world: World, seconds: float) -> None:
     frozen.freeze()
     world.reactor.callLater(seconds, frozen.thaw)
     world.fault_lasts(seconds)
+    demand(_vsd(world).running)
 
 
 def slow_down(world: World, pace: float, seconds: float) -> None:
@@ -50,13 +53,13 @@ def slow_down(world: World, pace: float, seconds: float) -> None:
     set_pace(pace)
     world.reactor.callLater(seconds, set_pace, 1.0)
     world.fault_lasts(seconds)
+    demand(_vsd(world).running)
 
 
 def cut(world: World, which: float) -> None:
     """Cut one of the connections to it, at whatever byte it is."""
     port = world.reactor.network.ports.get(ADDRESS)
-    if port is not None and port.connections:
-        port.connections[int(which * len(port.connections))].cut()
+    one_of(which, [] if port is None else port.connections).cut()
 
 
 def fail(world: World, status: int, late: bool, seconds: float) -> None:
@@ -84,18 +87,19 @@ def fill(world: World, which: float, seconds: float) -> None:
 
 def move(world: World, which: float, group: str) -> None:
     """Put the vPort of a running container into another policy group."""
-    administrator.move_port(_vsd(world), which, group)
+    demand(administrator.move_port(_vsd(world), which, group))
 
 
 def _occupy(world: World, which: float, seconds: float, most: int) -> None:
     vsd, habits = _vsd(world), world.vsd and world.vsd.habits
     places = [PLACES[name] for name in sorted(habits.networks)] if habits else []
-    if places:
-        place = places[int(which * len(places))]
-        subnet = vsd.subnet(place.domain, place.zone, place.subnet)
-        for vm in administrator.attach_vms(vsd, subnet, which, most):
-            world.reactor.callLater(seconds, administrator.remove_vm, vsd, vm)
-        world.fault_lasts(seconds)
+    place = one_of(which, places)
+    subnet = vsd.subnet(place.domain, place.zone, place.subnet)
+    attached = administrator.attach_vms(vsd, subnet, which, most)
+    for vm in attached:
+        world.reactor.callLater(seconds, administrator.remove_vm, vsd, vm)
+    world.fault_lasts(seconds)
+    demand(attached)
 
 
 def _vsd(world: World) -> Vsd:

@@ -38,8 +38,11 @@ def remove_vm(vsd: Vsd, interface: Thing) -> None:
     vsd.parts.directory.remove(interface)
 
 
-def move_port(vsd: Vsd, which: float, group: str) -> None:
-    """Put the vPort of a container that runs into a policy group of its domain, and take it out of all others."""
+def move_port(vsd: Vsd, which: float, group: str) -> bool:
+    """Put the vPort of a container that runs into a policy group of its domain, and take it out of all others.
+
+    Return whether there is one.
+    """
     ports = [each for each in vsd.all("vports") if each["type"] == "CONTAINER" and each["operationalState"] == "UP"]
     if ports:
         port = ports[int(which * len(ports))]
@@ -50,6 +53,7 @@ def move_port(vsd: Vsd, which: float, group: str) -> None:
         vsd.note(f"vPort {port.name} is moved to {group}")
         vsd.parts.directory.assign(port, "policygroups", [wanted])
         vsd.moved[port.id] = group
+    return bool(ports)
 
 
 def _is_free(vsd: Vsd, subnet: Thing, address: IPv4Address) -> bool:
