@@ -120,6 +120,22 @@ class ConnectionTest(SynchronousTestCase):
         self.world.reactor.run_for(12)
         self.assertEqual(client.loads, loads + 1)
 
+    def test_half_open_to_the_vsd(self) -> None:
+        """At most one question is lost by it."""
+        world = begun(extent=Extent(vsd=True))
+        world.reactor.run_for(3)
+        outcomes: list[Outcome] = []
+        DEEDS["network create"](world, "n1").addCallback(outcomes.append)
+        world.reactor.run_for(3)
+        for number in range(1, 4):
+            DEEDS["VSD connections half open"](world)
+            DEEDS["run"](world, f"c{number}", "n1", "no", "").addCallback(outcomes.append)
+            world.reactor.run_for(20)
+        DEEDS["run"](world, "c4", "n1", "no", "").addCallback(outcomes.append)
+        world.reactor.run_for(20)
+        self.assertEqual(len(outcomes), 5)
+        self.assertTrue(outcomes[-1].ok, outcomes)
+
     def test_tls(self) -> None:
         """The daemon says what to write, and connects once the server speaks plainly again."""
         DEEDS["database speaks TLS"](self.world, 20.0)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tests.simulation.faults.fault import Fault, lasting
+from tests.simulation.vsd.server import ADDRESS
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -20,6 +21,14 @@ def lose_peer(world: World, which: float) -> None:
     if port is not None and port.connections and _is_remote(world):
         port.connections[int(which * len(port.connections))].peer.lose_peer()
         world.fault_lasts(_NOTICED)
+
+
+def lose_vsd(world: World) -> None:
+    """Lose the VSD's ends of all connections without a word. It is there again at once."""
+    port = world.reactor.network.ports.get(ADDRESS)
+    if port is not None:
+        for end in list(port.connections):
+            end.peer.lose_peer()
 
 
 def speak_tls(world: World, seconds: float) -> None:
@@ -45,6 +54,7 @@ def _is_remote(world: World) -> bool:
 
 FAULTS: Mapping[str, Fault] = {
     "connection half open": Fault(do=lose_peer, draw=lambda chance: (chance.fraction(),), weight=3),
+    "VSD connections half open": Fault(do=lose_vsd, weight=2),
     "database speaks TLS": Fault(do=speak_tls, draw=lasting),
     "descriptors used up": Fault(do=exhaust, draw=lasting, delays=lambda seconds: seconds),
 }
