@@ -131,3 +131,15 @@ class InvariantsTest(SynchronousTestCase):
         mutation = ["external_ids", "insert", ["map", [["nuage-network-" + "0" * 64, "{}"]]]]
         self.world.database.transact({"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
         self.assertEqual(self.found(), ["network 000000000000 is remembered, and there is none"])
+
+    def test_a_network_that_is_not_remembered(self) -> None:
+        """It is wrong, unless Docker is removing the network."""
+        self.do("network create", "n2")
+        self.world.daemon.kill()
+        (network,) = [each for each in self.world.docker.store.known_networks if each.name == "n2"]
+        mutation = ["external_ids", "delete", ["set", [f"nuage-network-{network.id}"]]]
+        with self.world.promises.by_hand():
+            self.world.database.transact({"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
+        self.assertEqual(self.found(), [f"network {network.id[:12]} is not remembered, and Docker has it"])
+        network.removing = True
+        self.assertEqual(self.found(), [])

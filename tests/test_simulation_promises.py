@@ -85,6 +85,12 @@ class PromisesTest(SynchronousTestCase):
         self.forget(NETWORK_RECORD + self.endpoint.network.id)
         self.assertEqual(self.found(), [f"network {self.endpoint.network.id[:12]} is forgotten, and Docker has it"])
 
+    def test_a_network_that_docker_is_removing_is_forgotten(self) -> None:
+        """Docker does not list it any more, and removes it for good when it starts again."""
+        self.endpoint.network.removing = True
+        self.forget(NETWORK_RECORD + self.endpoint.network.id)
+        self.assertEqual(self.found(), [])
+
     def test_what_is_kept_of_nobody_may_go(self) -> None:
         """Docker does not have it."""
         for key in (NETWORK_RECORD + "0" * 64, ENDPOINT_RECORD + "0" * 64):

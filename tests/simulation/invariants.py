@@ -106,7 +106,7 @@ def _check_marks(world: World, wanted: Mapping[str, Endpoint]) -> None:
 def _check_networks(world: World) -> None:
     """Check that the switch has all networks that Docker has."""
     known = {key for row in world.database.rows("Bridge") for key in row["external_ids"]}
-    for network in world.docker.store.networks.values():
+    for network in world.docker.store.known_networks:
         if network.driver == world.docker.settings.plugin and NETWORK_RECORD + network.id not in known:
             _violate(world, f"network {network.id[:12]} is not remembered, and Docker has it")
 
