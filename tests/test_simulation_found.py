@@ -71,6 +71,17 @@ class FoundTest(SynchronousTestCase):
             extent=Extent(vsd=True),
         )
 
+    def test_addresses_of_networks_that_nobody_knows(self) -> None:
+        """Nobody can give them back until there is a network of that subnet again. Then they are."""
+        lost = [
+            Step(1, "network create", ("n1",)),
+            Step(5, "run", ("c1", "n1", "no", "web")),
+            Step(30, "record garbled", (0.0, "[]")),
+            Step(30.1, "Docker's data lost", (1.0,)),
+        ]
+        self.live(*lost, seeds=(1, 2), extent=Extent(vsd=True))
+        self.live(*lost, Step(60, "network create", ("n1",)), seeds=(1, 2), extent=Extent(vsd=True))
+
     def test_a_docker_that_is_killed_while_it_disconnects(self) -> None:
         """It has said that the container leaves, and does not know it any more. Nobody can bring the link back."""
         self.live(

@@ -99,6 +99,9 @@ class World:
         )
         self.config = config if vsd is None else attrs.evolve(config, **vsd.configuration)
         self.faults_end, self.clock_error = -math.inf, 0.0
+        #: Names of networks that Docker has lost, and of which the switch has no record that can be read. Nobody knows
+        #: any more that addresses are held for them.
+        self.lost_networks: set[str] = set()
         #: When a hand changed a link last.
         self.links_touched = -math.inf
         self.cut_off: set[str] = set()

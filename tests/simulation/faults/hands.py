@@ -36,14 +36,12 @@ def delete_port(world: World, which: float) -> None:
 
 def delete_record(world: World, which: float) -> None:
     """Remove a record of the daemon from the bridge."""
-    keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if _is_record(key))
-    _remove(world, one_of(which, keys))
+    _remove(world, one_of(which, [key for key in _records(world) if not _is_last(world, key)]))
 
 
 def garble_record(world: World, which: float, garbage: str) -> None:
     """Write something else into the record of a network."""
-    keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if _is_network(key))
-    key = one_of(which, keys)
+    key = one_of(which, [key for key in _records(world) if _is_network(key) and not _is_last(world, key)])
     mutations = [["external_ids", "delete", ["set", [key]]], ["external_ids", "insert", ["map", [[key, garbage]]]]]
     _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": mutations})
 
@@ -55,6 +53,31 @@ def remove_garbage(world: World) -> None:
         for key, record in sorted(row["external_ids"].items()):
             if _is_network(key) and record in _GARBAGE and key not in known:
                 _remove(world, key)
+
+
+def unrecorded(world: World) -> set[str]:
+    """Return the names of Docker's networks of which the switch has no record that can be read."""
+    records = _records(world)
+    return {
+        network.name
+        for network in world.docker.store.networks.values()
+        if records.get(NETWORK_RECORD + network.id, "") in _GARBAGE
+    }
+
+
+def _is_last(world: World, key: str) -> bool:
+    """Tell whether a record is the last that knows for which network addresses are held at the VSD."""
+    return (
+        world.vsd is not None
+        and _is_network(key)
+        and key.removeprefix(NETWORK_RECORD) not in world.docker.store.networks
+    )
+
+
+def _records(world: World) -> dict[str, str]:
+    """Return the records of the daemon at the bridge, sorted by their keys."""
+    records = {key: text for row in world.database.rows("Bridge") for key, text in row["external_ids"].items()}
+    return {key: records[key] for key in sorted(records) if _is_record(key)}
 
 
 def forget_address(world: World, which: float) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tests.simulation import installation, strangers
 from tests.simulation.chance import Chance
 from tests.simulation.database.server import Unavailable
+from tests.simulation.faults import hands
 from tests.simulation.faults.fault import Fault, Missed, demand, lasting, one_of, some_seconds
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ def lose_docker_data(world: World, seconds: float) -> None:
     """
     if world.docker.dockerd is not None:
         world.docker.kill_dockerd()
+    world.lost_networks |= hands.unrecorded(world)
     world.docker.lose_data()
     _undo(world, seconds, lambda: start_dockerd(world))
     _undo(world, seconds + _STARTING, world.daemon.audit)

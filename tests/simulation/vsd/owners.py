@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.vsd.directory import CREATE, DELETE, Change, Thing
 from nuage.ipam.marks import Mark
-from tests.simulation.docker.store import Endpoint
+from tests.simulation.docker.store import Endpoint, Network
 from tests.simulation.invariants import group_of
 from tests.simulation.networks import PLACES
 from tests.simulation.vsd.server import Vsd
@@ -86,6 +86,8 @@ class Owners:
         self._worlds[0].reactor.callLater(_INTERVAL, self._look)
         users: dict[_Address, str] = {}
         for world in self._worlds:
+            # Who has such a network again looks for what is held for it.
+            world.lost_networks -= {network.name for network in self._networks(world)}
             for endpoint, container in world.docker.attached().items():
                 if endpoint.address and endpoint.network.name in PLACES:
                     address, who = self._address(endpoint), f"{container.name} of {world.name}"
@@ -108,17 +110,21 @@ class Owners:
 
     def _used(self, world: World) -> Mapping[_Address, Endpoint]:
         """Return the addresses from the VSD that Docker knows endpoints by."""
-        networks = [each for each in world.docker.store.known_networks if each.ipam == world.docker.settings.plugin]
-        endpoints = (endpoint for network in networks for endpoint in network.endpoints.values())
+        endpoints = (endpoint for network in self._networks(world) for endpoint in network.endpoints.values())
         return {self._address(each): each for each in endpoints if each.address}
 
+    def _networks(self, world: World) -> Sequence[Network]:
+        """Return the networks that have their addresses from the VSD."""
+        return [each for each in world.docker.store.known_networks if each.ipam == world.docker.settings.plugin]
+
     def _held(self, world: World) -> Mapping[_Address, Mark]:
-        """Return what a host holds, now or with a database that it has lost."""
+        """Return what a host holds, now or with a database that it has lost; not that of networks nobody knows of."""
         assert world.vsd is not None
+        lost = {self._subnet(name).id for name in world.lost_networks & PLACES.keys()}
         return {
             (mark.network_id, mark.address): mark
             for mark, thing in self._marks()
-            if self._makers.get(thing.id) == world.vsd.user
+            if self._makers.get(thing.id) == world.vsd.user and mark.network_id not in lost
         }
 
     def _marks(self) -> Iterator[tuple[Mark, Thing]]:
@@ -142,9 +148,11 @@ class Owners:
         return subnet.name
 
     def _address(self, endpoint: Endpoint) -> _Address:
-        place = PLACES[endpoint.network.name]
-        subnet = self._vsd.subnet(place.domain, place.zone, place.subnet)
-        return subnet.id, endpoint.address.partition("/")[0]
+        return self._subnet(endpoint.network.name).id, endpoint.address.partition("/")[0]
+
+    def _subnet(self, network: str) -> Thing:
+        place = PLACES[network]
+        return self._vsd.subnet(place.domain, place.zone, place.subnet)
 
     def _moved(self) -> Iterator[tuple[World, str]]:
         """Yield the containers whose vPort is not in their policy group, or in that which an administrator chose."""
