@@ -113,6 +113,17 @@ class TwoHosts(VsdTestCase):
         self.do("start", "c2", host=1)
         self.assertEqual((self.address("c2", host=1), self.centre.history.violations), ("10.21.59.9", []))
 
+    def test_one_mac_address(self) -> None:
+        """The VSD lets only one of two containers of a subnet have it: a refusal is right as long as it is taken."""
+        for host in range(2):
+            self.do("run", f"c{host}", "n1", "no", "", "02:aa:00:00:07:01", host=host)
+        self.assertEqual((self.address("c1", host=1), self.centre.history.violations), ("", []))
+        self.do("rm", "c0", seconds=15)
+        second = self.centre.worlds[1]
+        (refused,) = (call for call in second.docker.calls if call.method == "NetworkDriver.CreateEndpoint")
+        second.promises.answered(refused.method, refused.request, self.centre.reactor.seconds(), None, "no")
+        self.assertIn("CreateEndpoint is refused, and nothing is wrong: no", self.centre.history.violations[0])
+
     def test_two_containers_with_one_address(self) -> None:
         """That is noticed."""
         for host in range(2):

@@ -147,8 +147,7 @@ class Promises:
         """
         method, request = method.partition(".")[2], request or {}
         if content is None:
-            # Somebody else may have an address that a user asks for.
-            if not (method == "RequestAddress" and request.get("Address")) and not self._is_wrong(request):
+            if not self._may_be_taken(method, request):
                 self._refused(method, began, why)
         elif method == "DeleteEndpoint":
             self._world.reactor.callLater(_CLEANING, self._see_gone, request["EndpointID"])
@@ -157,10 +156,14 @@ class Promises:
             if check is not None:
                 check(request, content)
 
-    def _is_wrong(self, request: Mapping[str, Any]) -> bool:
-        """Tell whether a request is about a network that is not what Nuage has."""
-        network = self._world.docker.store.networks.get(request.get("NetworkID", ""))
-        return network is not None and contradictions.is_wrong(network)
+    def _may_be_taken(self, method: str, request: Mapping[str, Any]) -> bool:
+        """Tell whether somebody else may have the address, or has the MAC address, that a user asks for."""
+        if method == "RequestAddress":
+            return bool(request.get("Address"))
+        if method != "CreateEndpoint" or self._world.vsd is None:
+            return False
+        network = self._world.docker.store.networks.get(request["NetworkID"])
+        return network is not None and self._world.vsd.has_mac(network.name, request["Interface"]["MacAddress"])
 
     def _refused(self, method: str, began: float, why: str) -> None:
         if began - self._world.faults_end > _EXCUSED:

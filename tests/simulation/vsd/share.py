@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from tests.simulation.chance import Chance
+from tests.simulation.networks import PLACES
 from tests.simulation.vsd.server import ORGANIZATION, URL, Vsd
 
 #: Part of the networks whose addresses come from the VSD.
@@ -81,3 +82,10 @@ class Share:
     def part_of(self, subnet: str) -> str:
         """Return the part of a /24 from which this host's Docker chooses addresses, which no other host does."""
         return f"{subnet.removesuffix('0/24')}{128 * self.number}/25"
+
+    def has_mac(self, network: str, mac: str) -> bool:
+        """Tell whether the VSD knows a MAC address in the subnet of a network; it lets nobody else have it there."""
+        place = PLACES[network]
+        subnet = self.vsd.subnet(place.domain, place.zone, place.subnet)
+        interfaces = self.vsd.all("containerinterfaces")
+        return any((each["attachedNetworkID"], each["MAC"]) == (subnet.id, mac) for each in interfaces)
