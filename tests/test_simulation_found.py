@@ -50,6 +50,16 @@ class FoundTest(SynchronousTestCase):
             *(Step(120, "rm", (name,)) for name in names),
         )
 
+    def test_a_link_of_which_docker_says_nothing(self) -> None:
+        """It is down, the switch has lost its database, and its container runs: it is not removed."""
+        self.live(
+            Step(1, "network create", ("n1",)),
+            Step(5, "run", ("c1", "n1", "no", "")),
+            Step(20, "link set down", (0.0,)),
+            Step(20.1, "dockerd frozen", (70.0,)),
+            Step(21, "database empty", (2.0, True)),
+        )
+
     def test_networks_that_are_made_anew(self) -> None:
         """What is left of containers that Docker has lost stands in nobody's way."""
         self.live(

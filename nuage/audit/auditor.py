@@ -70,7 +70,7 @@ class Findings:
     """The result of one look at everything.
 
     ``unreadable`` says what was left out because it makes no sense. ``docker_problem`` is why Docker could not be
-    asked, None if it could: without Docker's answers, next to nothing can be proposed.
+    asked, None if it could: without Docker's answers, nothing is proposed.
     """
 
     proposals: list[Proposal]

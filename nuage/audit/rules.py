@@ -308,12 +308,17 @@ def _oddities(endpoint_id: str, link: Link, trace: Trace | None, mtu: int | None
 
 
 def _stale_links(seen: Observation) -> Iterator[RemoveLink]:
-    """Find links of endpoints that the switch does not have attached, and that no container uses."""
+    """Find links of endpoints that the switch does not have attached, and that no container uses.
+
+    Docker has to say so. A link without a carrier may be in use: somebody may have set it down, or its other end.
+    """
+    if seen.docker is None or not seen.docker.complete:
+        return
     for name, link in seen.links.items():
         endpoint_id = seen.owner_of(link)
         trace = seen.traces.get(endpoint_id)
         attached = trace is not None and (trace.attached or trace.announced)
-        used = seen.docker is not None and endpoint_id in seen.docker.in_use
+        used = endpoint_id in seen.docker.in_use
         busy = endpoint_id in seen.busy or (not link.alias and bool(seen.busy))
         if not (attached or used or link.carrier or busy or endpoint_id in seen.foreign):
             yield RemoveLink(name, link.alias)
