@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tests.simulation import invariants, memory
 from tests.simulation.chance import Chance
 from tests.simulation.extent import Extent
-from tests.simulation.faults import FAULTS, NO_DELAYS, Delays
+from tests.simulation.faults import hands
 from tests.simulation.faults.vsd import VSD_FAULTS
 from tests.simulation.history import History
 from tests.simulation.inspection import truth
@@ -23,8 +23,6 @@ from tests.simulation.world import World
 #: Audits, and seconds, after which nothing is left of what faults have done. A removal that failed is tried again after
 #: at most 30 s.
 _AUDITS, _QUIET = 4, 70.0
-#: What is refused although nothing is wrong: it asks for what somebody else may have.
-_MAY_BE_REFUSED = "run with an address"
 #: Seconds after which no address is held that a crash left: the daemon looks every ten minutes, and needs to see one
 #: twice (nuage.ipam.leftovers).
 _LEFTOVERS = 1300.0
@@ -63,11 +61,11 @@ class DataCentre:
     def live(self, plan: Sequence[Step]) -> None:
         """Begin, carry out a plan, let everything come to rest, and remove it; see each time whether all is well."""
         before = self.begin()
-        for chapter in chapters(plan) if plan else [()]:
-            self._live_through(chapter)
-        if not any(step.deed in FAULTS or step.deed == _MAY_BE_REFUSED for step in plan):
-            for world in self.worlds:
-                invariants.check_no_refusals(world)
+        for step in plan:
+            self.reactor.callLater(step.time, self._carry_out, step)
+        self.reactor.run_for(plan[-1].time if plan else 0.0)
+        self.rest()
+        self._check_rest()
         for world in self.worlds:
             world.probe()
         self._finish_commands()

@@ -45,13 +45,6 @@ def _content(row: Mapping[str, Any]) -> str:
     return _UUID.sub("uuid", json.dumps(told, default=str, sort_keys=True))
 
 
-def check_no_refusals(world: World) -> None:
-    """Check that the daemon has refused nothing, if nothing was wrong."""
-    refused = {kind: count for kind, count in world.history.counts.items() if kind.startswith("refusal ")}
-    if refused:
-        _violate(world, f"the daemon refused something although nothing was wrong: {refused}")
-
-
 def check_probe(world: World, network: str, outcome: Outcome) -> None:
     """Check that a container has started although faults are over."""
     if not outcome.ok:
