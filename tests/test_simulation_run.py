@@ -196,8 +196,12 @@ class SeenTest(SynchronousTestCase):
     def test_sums(self) -> None:
         """It counts calls and faults by their kinds, and names the seeds that failed."""
         seen = Seen()
-        seen.add(Outcome(1, (), "", "d1", {"call Join": 3000, "fault kill": 1}, 1800, 5, 5.0))
-        seen.add(Outcome(2, ("wrong",), "", "d2", {"call Leave": 1, "call Join": 1}, 1800, 5, 5.0))
+        seen.add(Outcome(1, (), "", "d1", {"call Join": 3000, "fault kill": 1, "state a": 2}, 1800, 5, 5.0))
+        seen.add(
+            Outcome(
+                2, ("wrong",), "", "d2", {"call Leave": 1, "call Join": 1, "state a": 1, "state b": 1}, 1800, 5, 5.0
+            )
+        )
         summary = seen.summary(10)
         self.assertIn(
             "2 seeds (1 to 2, changeable) in 10 s: 1.0 hours of the world, 3,002 calls (300 a second of a core), "
@@ -205,5 +209,6 @@ class SeenTest(SynchronousTestCase):
             summary,
         )
         self.assertIn("  call: Join 3,001, Leave 1\n  fault: kill 1\n", summary)
+        self.assertIn("  state: 2 different ones\n", summary)
         self.assertIn("digest of all histories: ", summary)
         self.assertIn("1 of them failed: [2]", summary)

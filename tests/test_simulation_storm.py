@@ -92,6 +92,49 @@ class MissedTest(SynchronousTestCase):
             self.assertEqual(self.count(deed), (0, 1), deed)
 
 
+class StatesTest(SynchronousTestCase):
+    """What is seen while calls are answered."""
+
+    def setUp(self) -> None:
+        centre = DataCentre(Chance(1), extent=Extent())
+        (self.world,) = centre.worlds
+        centre.begin()
+
+    def seen(self, *plan: Step) -> list[str]:
+        """Carry out a plan, and return the states of the calls about endpoints."""
+        self.world.history.counts.clear()
+        for step in plan:
+            self.world.reactor.callLater(step.time, self.world.carry_out, step)
+        self.world.reactor.run_for(60)
+        kinds = (kind.partition("state NetworkDriver.")[2] for kind in self.world.history.counts)
+        return [kind for kind in kinds if "Endpoint" in kind or "Join" in kind]
+
+    def test_a_life(self) -> None:
+        """An endpoint is created, resolved and forgotten, while all is well."""
+        seen = self.seen(
+            Step(1, "network create", ("n1",)), Step(5, "run", ("c1", "n1", "no", "")), Step(20, "rm", ("c1",))
+        )
+        self.assertEqual(
+            [each for each in seen if not each.startswith("EndpointOperInfo")],
+            [
+                "CreateEndpoint answered, created: all well",
+                "Join answered, resolved: all well",
+                "DeleteEndpoint answered, forgotten: all well",
+            ],
+        )
+        self.assertIn("EndpointOperInfo answered, resolved: all well", seen)
+
+    def test_a_storm(self) -> None:
+        """Who does not work is named."""
+        seen = self.seen(
+            Step(1, "network create", ("n1",)),
+            Step(2, "kernel refuses", ("add", 16, 50.0)),
+            Step(3, "controller lost", (50.0,)),
+            Step(5, "run", ("c1", "n1", "no", "")),
+        )
+        self.assertIn("Join refused, created: controller, kernel", seen)
+
+
 class StormTest(SynchronousTestCase):
     """The plans of storms."""
 

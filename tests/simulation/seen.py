@@ -10,6 +10,9 @@ import attrs
 
 from tests.simulation.extent import CHANGEABLE
 
+#: The group of which only the number of kinds is told.
+_MANY = "state"
+
 
 def digest_of(text: str) -> str:
     """Return the digest of a text."""
@@ -84,8 +87,8 @@ class Seen:
             f"{faults:,} faults ({_ratio(faults, calls):.2f} a call)"
         ]
         for group in sorted({kind.partition(" ")[0] for kind in self._counts}):
-            kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(self._of(group)))
-            lines.append(f"  {group}: {kinds}")
+            kinds = [f"{kind} {count:,}" for kind, count in sorted(self._of(group))]
+            lines.append(f"  {group}: {f'{len(kinds):,} different ones' if group == _MANY else ', '.join(kinds)}")
         lines.append(f"digest of all histories: {self.digest()}")
         lines.append(f"{len(self.failed)} of them failed: {self.failed}" if self.failed else "none failed")
         return "\n".join(lines)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -32,6 +34,7 @@ from tests.simulation.places import Places
 from tests.simulation.plan import Step
 from tests.simulation.promises import Promises
 from tests.simulation.reactor import SimReactor
+from tests.simulation.states import state
 from tests.simulation.switch_daemon import SwitchDaemon
 from tests.simulation.threads import Threads
 from tests.simulation.vrs_agent import VrsAgent
@@ -129,8 +132,8 @@ class World:
         dockerd = Settings(
             release=settings.pick(tuple(RELEASES.values())),
             live_restore=settings.happens(_LIVE_RESTORE),
-            deadline=self.config.call_timeout + GRACE + delays.answers + (delays.outages if held else 0.0),
-            heard=lambda *answer: self.promises.answered(*answer),
+            deadline=self.config.call_timeout + GRACE + delay,
+            heard=self._heard,
         )
         self.namespaces = KernelNamespaces(self.kernel)
         self.docker = Docker(self.reactor, chance.part("docker"), self.history, dockerd, self.namespaces)
@@ -211,6 +214,13 @@ class World:
     def fault_lasts(self, seconds: float) -> None:
         """Take note of a fault that is over so many seconds from now."""
         self.faults_end = max(self.faults_end, self.reactor.seconds() + seconds)
+
+    def _heard(
+        self, method: str, request: Mapping[str, Any] | None, began: float, content: Mapping[str, Any] | None, why: str
+    ) -> None:
+        """See tests.simulation.promises.Promises.answered."""
+        self.history.count(f"state {state(self, method, request, answered=content is not None)}")
+        self.promises.answered(method, request, began, content, why)
 
     def _machine(self, reactor: SimReactor, chance: Chance) -> Machine:
         threads = self.threads = Threads(reactor, chance.part("threads"))
