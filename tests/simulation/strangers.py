@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from tests.simulation.database.rows import Change
@@ -62,18 +63,25 @@ def add_rows(database: Database, number: int) -> None:
         "nuage_user": "admin",
         "ports": DEVICE,
     }
-    add_ports(database)
+    *inserts, mutation = _ports()
     database.transact(
+        *inserts,
         {"op": "insert", "table": "Nuage_Port_Table", "row": port},
         {"op": "insert", "table": "Nuage_VM_Table", "row": entity},
+        mutation,
     )
 
 
 def add_ports(database: Database) -> None:
     """Add what of theirs is at the bridge, and goes with it."""
+    database.transact(*_ports())
+
+
+def _ports() -> Sequence[dict[str, Any]]:
+    """Return what adds it."""
     of_bridge = ["external_ids", "insert", ["map", [list(pair) for pair in _KEPT.items()]]]
     ports = ["ports", "insert", ["set", [["named-uuid", "port"], ["named-uuid", "other"]]]]
-    database.transact(
+    return [
         {"op": "insert", "table": "Interface", "row": {"name": DEVICE}, "uuid-name": "interface"},
         {
             "op": "insert",
@@ -103,7 +111,7 @@ def add_ports(database: Database) -> None:
             "where": [["name", "==", "alubr0"]],
             "mutations": [ports, of_bridge],
         },
-    )
+    ]
 
 
 def _marks() -> dict[str, str]:
