@@ -177,3 +177,20 @@ class PromisesTest(SynchronousTestCase):
         self.assertEqual(self.found(), [])
         self.world.reactor.run_for(20)
         self.assertIn("was deleted long ago, and is still there: record, Port", self.found()[0])
+
+    def test_a_link_that_the_kernel_did_not_remove(self) -> None:
+        """It may be there for longer after a fault, because it is tried again after a pause; without one it may not."""
+        remove_port(self.world.database, self.port)
+        rows = (("Nuage_Port_Table", "name", self.port), ("Nuage_VM_Table", "vm_uuid", self.endpoint.id))
+        for table, column, value in rows:
+            self.world.database.transact({"op": "delete", "table": table, "where": [[column, "==", value]]})
+        self.found()
+        for fault, seen in ((True, 0), (False, 1)):
+            self.world.faults_end = -math.inf
+            if fault:
+                self.world.fault_lasts(1)
+            self.assertEqual(self.answer("DeleteEndpoint"), [])
+            self.world.reactor.run_for(25)
+            self.assertEqual(len(self.found()), seen)
+            self.world.reactor.run_for(20)
+            self.assertEqual(len(self.found()), 1 - seen)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _EXCUSED = 45.0
 #: Seconds within which all of an endpoint is gone once Docker was told so, if nothing is wrong meanwhile.
 _CLEANING = 15.0
+#: The same of its link, which is tried again after at most 30 s if the kernel did not remove it (nuage.links.links).
+_RETRYING = 35.0
 #: Seconds within which a port that was shut is opened, if nothing is wrong meanwhile.
 _OPENING = 10.0
 #: Seconds until that is looked at again.
@@ -209,13 +211,14 @@ class Promises:
             self._violate(f"endpoint {endpoint_id[:12]} was joined long ago, and is still shut")
 
     def _see_gone(self, endpoint_id: str) -> None:
-        if self._world.reactor.seconds() - self._world.faults_end < _CLEANING:
-            self._world.reactor.callLater(_AGAIN, self._see_gone, endpoint_id)
-            return
+        """See whether nothing is left of an endpoint, if nothing has been wrong for long enough."""
         left = truth.traces(self._world.database.store, endpoint_id)
-        left += ["link"] if self._world.kernel.find(port_name(endpoint_id)) else []
-        if left:
-            self._violate(f"endpoint {endpoint_id[:12]} was deleted long ago, and is still there: {', '.join(left)}")
+        link = self._world.kernel.find(port_name(endpoint_id)) is not None
+        if self._world.reactor.seconds() - self._world.faults_end < (_RETRYING if link and not left else _CLEANING):
+            self._world.reactor.callLater(_AGAIN, self._see_gone, endpoint_id)
+        elif left or link:
+            there = ", ".join([*left, *["link"] * link])
+            self._violate(f"endpoint {endpoint_id[:12]} was deleted long ago, and is still there: {there}")
 
     def _violate(self, what: str) -> None:
         self._world.history.violate(self._world.reactor.seconds(), "promise", what)
