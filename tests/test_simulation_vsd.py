@@ -217,3 +217,15 @@ class FaultTests(VsdTestCase):
         self.vsd.moved.update(dict.fromkeys(self.vsd.moved, "quarantine"))
         owners.check()
         self.assertIn("c1 is to be in quarantine, and is in ['db']", self.centre.history.violations[0])
+
+    def test_a_network_that_nobody_knows_any_more(self) -> None:
+        """Docker has lost it, and hands its record, so nobody knows where its addresses are until it is made again."""
+        hands: tuple[tuple[Any, ...], ...] = (("record garbled", 0.9, ""), ("record deleted", 0.9))
+        for number, hand in enumerate(hands):
+            self.do("run", f"c{number}", "n1", "no", "")
+            self.do("Docker's data lost", 5.0, seconds=0.0)
+            self.do(*hand)
+            self.centre.rest()
+            self.assertEqual((self.held(), self.address(f"c{number}")), ([], ""), self.centre.history.text)
+            self.assertIsNotNone(self.centre.worlds[0].docker.network("n1"))
+        self.assertEqual(self.centre.history.violations, [])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.simulation import invariants, memory
+from tests.simulation import invariants, memory, remedies
 from tests.simulation.chance import Chance
 from tests.simulation.extent import Extent
-from tests.simulation.faults import hands
 from tests.simulation.faults.vsd import VSD_FAULTS
 from tests.simulation.history import History
 from tests.simulation.inspection import truth
@@ -98,7 +97,8 @@ class DataCentre:
         self.worlds[0].note("all faults are over")
         self._finish_commands()
         for world in self.worlds:
-            hands.remove_garbage(world)
+            remedies.apply(world)
+        self._finish_commands()
         self._wait()
 
     def clear(self) -> None:

@@ -69,6 +69,7 @@ class World:
     Attributes:
         faults_end: When the last fault is over, in seconds of the world.
         clock_error: Seconds by which the time of day is wrong.
+        spoilt_records: The keys of the records that hands have removed or spoilt.
         number: Which of the hosts it is, from 0 on.
         lacking: The columns that the VRS lacks, by their tables: it may be an older one.
         cut_off: The links that a hand has deleted: their containers have none until they are started again.
@@ -107,7 +108,7 @@ class World:
         self.lost_networks: set[str] = set()
         #: When a hand changed a link last.
         self.links_touched = -math.inf
-        self.cut_off: set[str] = set()
+        self.spoilt_records: set[str] = set()
         self.threads: Threads | None = None
         self.kernel = Kernel(self.reactor, chance.part("kernel"), self.history)
         self.database_process = self.reactor.spawn("ovsdb-server")

@@ -36,48 +36,35 @@ def delete_port(world: World, which: float) -> None:
 
 def delete_record(world: World, which: float) -> None:
     """Remove a record of the daemon from the bridge."""
-    _remove(world, one_of(which, [key for key in _records(world) if not _is_last(world, key)]))
+    keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if _is_record(key))
+    if keys:
+        key = keys[int(which * len(keys))]
+        _remove(world, key)
+        world.spoilt_records.add(key)
 
 
 def garble_record(world: World, which: float, garbage: str) -> None:
     """Write something else into the record of a network."""
-    key = one_of(which, [key for key in _records(world) if _is_network(key) and not _is_last(world, key)])
-    mutations = [["external_ids", "delete", ["set", [key]]], ["external_ids", "insert", ["map", [[key, garbage]]]]]
-    _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": mutations})
+    keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if _is_network(key))
+    if keys:
+        key = keys[int(which * len(keys))]
+        mutations = [["external_ids", "delete", ["set", [key]]], ["external_ids", "insert", ["map", [[key, garbage]]]]]
+        _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": mutations})
+        world.spoilt_records.add(key)
 
 
 def remove_garbage(world: World) -> None:
     """Remove what the daemon cannot read and does not write anew, as its log asks for: nobody has these networks."""
-    known = {NETWORK_RECORD + network.id for network in world.docker.store.known_networks}
+    known = _records_of_docker(world)
     for row in world.database.rows("Bridge"):
         for key, record in sorted(row["external_ids"].items()):
             if _is_network(key) and record in _GARBAGE and key not in known:
                 _remove(world, key)
 
 
-def unrecorded(world: World) -> set[str]:
-    """Return the names of Docker's networks of which the switch has no record that can be read."""
-    records = _records(world)
-    return {
-        network.name
-        for network in world.docker.store.networks.values()
-        if records.get(NETWORK_RECORD + network.id, "") in _GARBAGE
-    }
-
-
-def _is_last(world: World, key: str) -> bool:
-    """Tell whether a record is the last that knows for which network addresses are held at the VSD."""
-    return (
-        world.vsd is not None
-        and _is_network(key)
-        and key.removeprefix(NETWORK_RECORD) not in world.docker.store.networks
-    )
-
-
-def _records(world: World) -> dict[str, str]:
-    """Return the records of the daemon at the bridge, sorted by their keys."""
-    records = {key: text for row in world.database.rows("Bridge") for key, text in row["external_ids"].items()}
-    return {key: records[key] for key in sorted(records) if _is_record(key)}
+def has_lost_networks(world: World) -> bool:
+    """Tell whether hands have spoilt what the switch had of a network that Docker does not have."""
+    return any(map(_is_network, world.spoilt_records - _records_of_docker(world)))
 
 
 def forget_address(world: World, which: float) -> None:
@@ -105,6 +92,11 @@ def endpoint_ports(world: World) -> set[str]:
 def _ports_of(row: Mapping[str, Any]) -> set[str]:
     ports = row.get("ports", row.get("name"))
     return {ports} if isinstance(ports, str) else set(ports)
+
+
+def _records_of_docker(world: World) -> set[str]:
+    """Return the keys of the records of all networks that Docker has."""
+    return {NETWORK_RECORD + network.id for network in world.docker.store.known_networks}
 
 
 def _is_network(key: str) -> bool:
