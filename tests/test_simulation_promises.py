@@ -139,6 +139,25 @@ class PromisesTest(SynchronousTestCase):
         self.world.fault_lasts(0.0)
         self.assertEqual(self.answer("Join", why="no"), [])
 
+    def test_what_is_refused_stays(self) -> None:
+        """It may if an earlier attempt succeeded whose answer was lost: an audit removes that."""
+        for method, seen in (("CreateEndpoint", "is still there"), ("CreateNetwork", "is still remembered")):
+            for repeated in (False, True):
+                about = {"NetworkID": self.endpoint.network.id}
+                about |= {"EndpointID": self.endpoint.id} if method == "CreateEndpoint" else {}
+                name, now = f"NetworkDriver.{method}", self.world.reactor.seconds()
+                self.world.docker.calls.append(Call(method=name, request=about, repeated=repeated, began=now))
+                self.world.fault_lasts(0.0)
+                self.world.promises.answered(name, about, now, None, "no")
+                self.world.reactor.run_for(14)
+                self.assertEqual(self.found(), [])
+                self.world.reactor.run_for(14)
+                self.assertEqual(
+                    [f"was refused long ago, and {seen}" in each for each in self.found()],
+                    [] if repeated else [True],
+                    method,
+                )
+
     def test_answers_that_are_not_true(self) -> None:
         """What was made is not there."""
         nobody = "0" * 64

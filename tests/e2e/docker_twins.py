@@ -91,6 +91,7 @@ class Simulated:
         assert container is not None
         assert self.reactor.run_until(lambda: container.process, 60)
         self.docker.container_ends(name, _KILLED)
+        assert self.reactor.run_until(lambda: not container.process, 1)
 
     def end(self) -> None:
         """End dockerd with SIGTERM, and wait until it has ended."""

@@ -65,6 +65,22 @@ class DaemonTests(TwinsTestCase):
         self._start("a restart")
         self.twins.agree = True
 
+    def test_a_power_loss(self) -> None:
+        """All addresses are free again, those of Docker's pools and those of a plugin's."""
+        for name in ("m", "r"):
+            self.create(name)
+            self.run_in(f"k{name}", name)
+        self.twins.agree = False
+        self.twins.real.dockerd.kill()
+        self.twins.real.dockerd.kill_containers()
+        self.twins.real.dockerd.forget_runtime()
+        self.twins.simulated.docker.lose_power()
+        self._start("a power loss")
+        self.twins.agree = True
+        for name in ("m", "r"):
+            self.run_in(f"l{name}", name)
+            self.compare("start", f"k{name}")
+
     def _live_on_networks(self) -> None:
         """Run containers with all restart policies, and one that is removed at its end."""
         for name in ("m", "v", "i"):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Seconds after the last fault from which on no call is refused any more: longer than the pause between two audits.
 _EXCUSED = 45.0
-#: Seconds within which all of an endpoint is gone once Docker was told so, if nothing is wrong meanwhile.
+#: Seconds within which all is gone once Docker was told so, or that it is refused, if nothing is wrong meanwhile.
 _CLEANING = 15.0
 #: The same of its link, which is tried again after at most 30 s if the kernel did not remove it (nuage.links.links).
 _RETRYING = 35.0
@@ -151,8 +151,9 @@ class Promises:
         if content is None:
             if not self._may_be_taken(method, request):
                 self._refused(method, began, why)
+            self._undone(method, request)
         elif method == "DeleteEndpoint":
-            self._world.reactor.callLater(_CLEANING, self._see_gone, request["EndpointID"])
+            self._world.reactor.callLater(_CLEANING, self._see_gone, request["EndpointID"], "deleted")
         elif self._hand < began:
             check = {"CreateNetwork": self._network, "CreateEndpoint": self._created, "Join": self._joined}.get(method)
             if check is not None:
@@ -170,6 +171,17 @@ class Promises:
     def _refused(self, method: str, began: float, why: str) -> None:
         if began - self._world.faults_end > _EXCUSED:
             self._violate(f"{method} is refused, and nothing is wrong: {why}")
+
+    def _undone(self, method: str, request: Mapping[str, Any]) -> None:
+        """See whether what was refused leaves nothing, unless an earlier attempt succeeded whose answer was lost."""
+        check = {"CreateNetwork": self._see_no_network, "CreateEndpoint": self._see_gone}.get(method)
+        subject = str(request.get("EndpointID") or request.get("NetworkID"))
+        if check is not None and not self._repeated(method, subject):
+            self._world.reactor.callLater(_CLEANING, check, subject, "refused")
+
+    def _repeated(self, method: str, subject: str) -> bool:
+        calls = (each for each in reversed(self._world.docker.calls) if each.method.endswith(f".{method}"))
+        return next((each.repeated for each in calls if subject in (each.request or {}).values()), False)
 
     def _network(self, request: Mapping[str, Any], _content: Mapping[str, Any]) -> None:
         if not truth.knows_network(self._world.database.store, request["NetworkID"]):
@@ -210,15 +222,26 @@ class Promises:
         if shut and endpoint is not None and endpoint.device:
             self._violate(f"endpoint {endpoint_id[:12]} was joined long ago, and is still shut")
 
-    def _see_gone(self, endpoint_id: str) -> None:
-        """See whether nothing is left of an endpoint, if nothing has been wrong for long enough."""
+    def _see_gone(self, endpoint_id: str, why: str) -> None:
+        """See whether all of an endpoint is gone, once nothing has been wrong for long enough.
+
+        Args:
+            endpoint_id: The endpoint.
+            why: What was done with it: "deleted" or "refused".
+        """
+        if self._world.reactor.seconds() - self._world.faults_end < _CLEANING:
+            self._world.reactor.callLater(_AGAIN, self._see_gone, endpoint_id, why)
+            return
         left = truth.traces(self._world.database.store, endpoint_id)
-        link = self._world.kernel.find(port_name(endpoint_id)) is not None
-        if self._world.reactor.seconds() - self._world.faults_end < (_RETRYING if link and not left else _CLEANING):
-            self._world.reactor.callLater(_AGAIN, self._see_gone, endpoint_id)
-        elif left or link:
-            there = ", ".join([*left, *["link"] * link])
-            self._violate(f"endpoint {endpoint_id[:12]} was deleted long ago, and is still there: {there}")
+        left += ["link"] if self._world.kernel.find(port_name(endpoint_id)) else []
+        if left:
+            self._violate(f"endpoint {endpoint_id[:12]} was {why} long ago, and is still there: {', '.join(left)}")
+
+    def _see_no_network(self, network_id: str, why: str) -> None:
+        if self._world.reactor.seconds() - self._world.faults_end < _CLEANING:
+            self._world.reactor.callLater(_AGAIN, self._see_no_network, network_id, why)
+        elif truth.knows_network(self._world.database.store, network_id):
+            self._violate(f"network {network_id[:12]} was {why} long ago, and is still remembered")
 
     def _violate(self, what: str) -> None:
         self._world.history.violate(self._world.reactor.seconds(), "promise", what)

@@ -46,8 +46,8 @@ _BEGINNING = 1_700_000_000.0
 _INSTALLATION = 10.0
 #: Part of the worlds whose containers outlive dockerd.
 _LIVE_RESTORE = 0.4
-#: Part of the worlds in which systemd holds the socket that Docker calls.
-_HELD = 0.2
+#: Seconds from one audit to the next; in a part of the worlds they come so seldom that they hide nothing for long.
+_INTERVALS, _SELDOM, _SELDOM_AUDITED = (1.0, 5.0, 30.0), 300.0, 0.15
 #: What a database server may not know: the newer forms of monitors.
 _UNKNOWN = ((), (), ("monitor_cond_since",), ("monitor_cond_since", "monitor_cond"))
 #: Part of the worlds whose database is reached over TCP, as that of a switch elsewhere.
@@ -98,7 +98,7 @@ class World:
             vrs_endpoint=_place_of_database(chance.part("place"), self.number),
             scope="local",
             label_policy=settings.pick(("strict", "strict", "late")),
-            audit_interval=settings.pick((1.0, 5.0, 30.0)),
+            audit_interval=_audit_interval(chance, settings),
             resolve_timeout=settings.pick((10.0, 10.0, 10.0, 0.0)),
         )
         self.config = config if vsd is None else attrs.evolve(config, **vsd.configuration)
@@ -237,6 +237,7 @@ class World:
         )
 
 
-def _place_of_database(chance: Chance, number: int) -> str:
-    """Draw where the switch's database is, as an OVS connection method; each host has a switch of its own."""
-    return f"tcp:10.0.0.{number + 1}:6640" if chance.happens(_OVER_TCP) else "unix:/var/run/openvswitch/db.sock"
+def _audit_interval(chance: Chance, settings: Chance) -> float:
+    """Draw it, so that a world keeps what else it has."""
+    usual = settings.pick(_INTERVALS)
+    return _SELDOM if chance.part("seldom audited").happens(_SELDOM_AUDITED) else usual

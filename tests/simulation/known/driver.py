@@ -61,6 +61,17 @@ KNOWN: Sequence[Known] = (
         seed=32,
     ),
     Known(
+        name="the link of an endpoint that is deleted stays until an audit sees it",
+        edits=[
+            Edit(Endpoints, "_forget_endpoint", "self._remove_link(endpoint_id)", "pass"),
+            # Leave comes first.
+            Edit(Endpoints, "_unplug", "self._remove_link(endpoint_id)", "pass"),
+        ],
+        seen="long ago, and is still there: link",
+        within=11,
+        seed=11,
+    ),
+    Known(
         name="a search goes on for an endpoint that is gone",
         edits=[
             Edit(Endpoints, "forget_endpoint", "self._containers.forget(endpoint_id)", "pass"),

@@ -14,7 +14,7 @@ KNOWN: Sequence[Known] = (
     Known(
         name="an outcome that nobody knows is taken for success",
         edits=[Edit(Switch, "_transact", "if not done():\n            await self._client.transact(*steps)", "pass")],
-        seen="succeeds, and|is refused|deleted long ago|known to",
+        seen="succeeds, and|is refused|(deleted|refused) long ago|known to",
         within=100,
         seed=80,
     ),
