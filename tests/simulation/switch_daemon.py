@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from tests.simulation.database.rows import Change, Row
 from tests.simulation.database.server import Database
+from tests.simulation.reacting import Reacting
 
 #: The number of the bridge's own port: OFPP_LOCAL of OpenFlow 1.0.
 LOCAL = 65534
@@ -32,7 +33,7 @@ _REFRESHING = 5.0
 _HIGHEST = 32767
 
 
-class SwitchDaemon:
+class SwitchDaemon(Reacting):
     """The daemon, as a client of the database.
 
     ``reaction`` are the seconds, from and to, that it takes to react to a change. ``busy`` is the probability that it
@@ -49,23 +50,16 @@ class SwitchDaemon:
     def __init__(
         self, reactor: Any, chance: Any, history: Any, database: Database, device: Callable[[str], bool]
     ) -> None:
-        self._reactor = reactor
-        self._chance = chance
-        self._history = history
-        self._database = database
+        super().__init__("switch", reactor, chance, history, database)
         self._device = device
         self.reaction = _REACTION
         self.busy = 0.02
         self.running = False
-        self.hanging = False
-        self.controller_connected = True
         self._ports: dict[str, int] = {}
         self._last = 0
-        self._due: IDelayedCall | None = None
         self._refresh: IDelayedCall | None = None
         self._refreshed = 0
         database.watch(self._changed)
-        database.on_available(self._look_soon)
 
     def start(self) -> None:
         """Start; nothing is known but what the database tells."""
@@ -88,44 +82,23 @@ class SwitchDaemon:
         self.stop()
         self.start()
 
-    def hang(self) -> None:
-        """Do nothing until :meth:`resume`."""
-        self._note("hangs")
-        self.hanging = True
-
-    def resume(self) -> None:
-        """Do what is to do now."""
-        self._note("goes on")
-        self.hanging = False
-        self._look_soon()
-
     def device_changed(self, name: str) -> None:
         """Hear that a link of the host came, went or changed."""
         if name not in self._ports:
             self._look_soon()
-
-    def lose_controller(self) -> None:
-        """Lose the connection to the controller. The database tells some seconds later."""
-        self._note("loses its controller")
-        self.controller_connected = False
-
-    def find_controller(self) -> None:
-        """Connect to the controller again. The database tells some seconds later."""
-        self._note("has its controller")
-        self.controller_connected = True
 
     def _changed(self, changes: Sequence[Change]) -> None:
         if any(map(_concerns_ports, changes)):
             self._look_soon()
 
     def _look_soon(self) -> None:
-        if self.running and not (self._due is not None and self._due.active()):
+        if self.running and not self._waits:
             seconds = _BUSY if self._chance.happens(self.busy) else self.reaction
             self._due = self._reactor.callLater(self._chance.delay(*seconds), self._look)
 
     def _look(self) -> None:
         """Open what is to be opened, and forget what is gone."""
-        if self.hanging or not self._database.available:
+        if self._idle:
             return
         wanted = {row["name"][0]: row for row in self._interfaces()}
         self._ports = {name: number for name, number in self._ports.items() if name in wanted}
@@ -186,7 +159,7 @@ class SwitchDaemon:
 
     def _refresh_status(self) -> None:
         self._refresh_later(_REFRESHING)
-        if self.hanging or not self._database.available:
+        if self._idle:
             return
         self._refreshed += 1
         updates = [
@@ -194,14 +167,11 @@ class SwitchDaemon:
             for row in self._interfaces()
             if row["name"][0] in self._ports
         ]
-        state = {"is_connected": self.controller_connected, "role": "master" if self.controller_connected else "other"}
+        state = {"is_connected": self.has_controller, "role": "master" if self.has_controller else "other"}
         controllers = self._database.store.tables["Controller"].rows.values()
         updates += [_update("Controller", row, state) for row in controllers]
         if updates:
             self._database.transact(*updates)
-
-    def _note(self, what: str) -> None:
-        self._history.add(self._reactor.seconds(), "switch", what)
 
 
 def _concerns_ports(change: Change) -> bool:

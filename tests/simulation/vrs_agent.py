@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IDelayedCall
-
 from lab.vrs.database import columns_of, entity_of, port_of
 from lab.vrs.resolution import EntityRow, Key, Outcome, PortRow, Resolved
 from tests.simulation.database.rows import Change, Row
 from tests.simulation.database.server import Database
 from tests.simulation.database.values import plain
+from tests.simulation.reacting import Reacting
 
 #: Seconds from a change to when the agent looks.
 _REACTION = (0.0002, 0.002)
@@ -35,7 +34,7 @@ class Policy(Protocol):
         """Resolve all ports."""
 
 
-class VrsAgent:
+class VrsAgent(Reacting):
     """The agent, as a client of the database.
 
     ``resolving`` are the seconds, from and to, that it takes to resolve a port. ``refused`` are the names of ports that
@@ -62,10 +61,7 @@ class VrsAgent:
         host: str = "host",
         bridge: str = "alubr0",
     ) -> None:
-        self._reactor = reactor
-        self._chance = chance
-        self._history = history
-        self._database = database
+        super().__init__("vrs", reactor, chance, history, database)
         self._policy = policy
         self._host = host
         self._bridge = bridge
@@ -74,39 +70,18 @@ class VrsAgent:
         self.refused: set[str] = set()
         self.late = 0.02
         self.never = 0.0
-        self.has_controller = True
-        self.hanging = False
         #: When each port that can be resolved is resolved; None is never.
         self._times: dict[str, float | None] = {}
-        self._due: IDelayedCall | None = None
         self._read: _Read = {}
         database.watch(self._changed)
-        database.on_available(self._look_soon)
-
-    def lose_controller(self) -> None:
-        """Resolve no more ports. Those that are keep their addresses."""
-        self._note("loses its controller")
-        self.has_controller = False
 
     def find_controller(self) -> None:
-        """Resolve ports again."""
-        self._note("has its controller")
-        self.has_controller = True
+        """Resolve ports again. Without a controller those that are resolved keep their addresses."""
+        super().find_controller()
         self._look_soon()
 
     def look(self) -> None:
         """Look soon whether ports are to be resolved anew: the controller knows something new."""
-        self._look_soon()
-
-    def hang(self) -> None:
-        """Do nothing until :meth:`resume`."""
-        self._note("hangs")
-        self.hanging = True
-
-    def resume(self) -> None:
-        """Do what is to do now."""
-        self._note("goes on")
-        self.hanging = False
         self._look_soon()
 
     def refuse(self, name: str) -> None:
@@ -148,7 +123,7 @@ class VrsAgent:
         self._due = self._reactor.callLater(wanted, self._look)
 
     def _look(self) -> None:
-        if self.hanging or not self._database.available:
+        if self._idle:
             return
         rows = list(self._rows())
         outcomes = self._policy.resolve(rows)
@@ -237,9 +212,6 @@ class VrsAgent:
         where = [["name", "==", name]]
         row = columns_of(outcome)
         self._database.transact({"op": "update", "table": "Nuage_Port_Table", "where": where, "row": row})
-
-    def _note(self, what: str) -> None:
-        self._history.add(self._reactor.seconds(), "vrs", what)
 
 
 def _concerns_resolution(change: Change) -> bool:
