@@ -46,6 +46,24 @@ class DaemonTests(SynchronousTestCase):
         world.ok(world.docker.start("c"))
         self.assertEqual([each.address for each in world.docker.attached()], ["10.0.0.2/24"])
 
+    def test_a_killed_daemon_that_meets_the_plugin_at_its_start(self) -> None:
+        """It tells it of all stale endpoints: it has met it because of a network whose addresses are the plugin's."""
+        goes = ["RevokeExternalConnectivity", "Leave", "DeleteEndpoint"]
+        for release in (DOCKER_20_10, DOCKER_26_1, DOCKER_28_5):
+            world = self.world_with(release=release)
+            world.ok(world.docker.create_network("other", ipam="nuage"))
+            world.ok(world.docker.run("d", "other"))
+            world.instead["Join"] = hang
+            world.docker.run("e", "net")
+            world.until("Join")
+            world.docker.kill_dockerd()
+            since = len(world.heard)
+            world.docker.start_dockerd()
+            world.reactor.run_for(10)
+            methods = [each for each in world.methods(since) if each in (*goes, "ReleaseAddress")]
+            self.assertEqual(methods, [*goes, *goes, "ReleaseAddress", "DeleteEndpoint"], release.version)
+            self.assertEqual((world.docker.attached(), world.namespaces.inside), ({}, {}))
+
     def test_lost_data(self) -> None:
         """A new daemon knows nothing, and tells nobody."""
         world = self.world_with("always")

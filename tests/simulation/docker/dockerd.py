@@ -104,7 +104,13 @@ class Dockerd:
             reactor, settings.plugin_socket, settings.release, history, settings.deadline, calls, settings.heard
         )
         self.networks = Networks(
-            settings.release, store, self._driver, Leases(self._ipam, self._warn), new_id, self._warn
+            settings.release,
+            store,
+            self._driver,
+            self._drivers.__contains__,
+            Leases(self._ipam, self._warn),
+            new_id,
+            self._warn,
         )
         way_out = WayOut(settings.release, store, self.networks, self._warn)
         self.sandboxes = Sandboxes(settings.release, store, way_out, self.networks, namespaces, new_id, self._warn)
@@ -169,11 +175,12 @@ class Dockerd:
             waiter.callback(None)
 
     async def _forget_the_dead(self) -> None:
-        """Drop what containers have that do not run any more. No network driver is told."""
+        """Drop what containers have that do not run any more."""
         for container in self._store.containers.values():
             container.removing = container.restarting_by_hand = False
             if not (container.process and self._settings.live_restore):
                 self._end(container)
+        await self._meet_ipams()
         kept = [each.sandbox for each in self._store.containers.values()]
         for sandbox in list(self._store.sandboxes.values()):
             if sandbox not in kept:
@@ -183,6 +190,14 @@ class Dockerd:
             if endpoint.sandbox is None:
                 await self.networks.forget_endpoint(endpoint)
         self._store.count_addresses()
+
+    async def _meet_ipams(self) -> None:
+        """Ask for the IPAM drivers of all networks (Controller.reservePools). A plugin may be their driver as well."""
+        for network in list(self._store.networks.values()):
+            try:
+                await self._ipam(network.ipam)
+            except DockerError as problem:  # noqa: PERF203
+                self._warn(f"failed to retrieve ipam driver for network {network.name}: {problem}")
 
     async def _look_at_the_living(self) -> None:
         if self._settings.release.looks_when_restored:

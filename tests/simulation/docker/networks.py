@@ -43,6 +43,7 @@ class Networks:
         release: Which Docker this is.
         store: What is on the disk.
         driver_of: Returns the driver of a name, after asking a plugin what it is. It raises DockerError.
+        met: Tells whether that has been asked already.
         leases: Takes pools and addresses.
         new_id: Returns a new id.
         warn: Is told what the real one only logs.
@@ -53,6 +54,7 @@ class Networks:
         release: Release,
         store: Store,
         driver_of: Callable[[str], Awaitable[Driver]],
+        met: Callable[[str], bool],
         leases: Leases,
         new_id: Callable[[], str],
         warn: Callable[[str], None],
@@ -60,6 +62,7 @@ class Networks:
         self._release = release
         self._store = store
         self._driver_of = driver_of
+        self._met = met
         self._leases = leases
         self._new_id = new_id
         self._warn = warn
@@ -85,6 +88,10 @@ class Networks:
     async def driver(self, network: Network) -> Driver:
         """Return a network's driver."""
         return await self._driver_of(network.driver)
+
+    def has_met_driver(self, network: Network) -> bool:
+        """Tell whether this process knows a network's driver already."""
+        return self._met(network.driver)
 
     async def create(self, request: NetworkRequest) -> Network:
         """Make a network.
@@ -183,7 +190,10 @@ class Networks:
         await self._leases.give_back_addresses(endpoint)
 
     async def forget_endpoint(self, endpoint: Endpoint) -> None:
-        """Remove an endpoint without a word to its driver."""
+        """Remove a stale endpoint, without a word to its driver unless this process has met it (Endpoint.Delete)."""
+        if self.has_met_driver(endpoint.network):
+            await self.delete_endpoint(endpoint)
+            return
         endpoint.network.endpoints.pop(endpoint.id, None)
         await self._leases.give_back_addresses(endpoint)
 

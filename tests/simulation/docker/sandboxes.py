@@ -113,11 +113,20 @@ class Sandboxes:
         self._destroy(sandbox)
 
     async def drop(self, sandbox: Sandbox) -> None:
-        """Remove a stale sandbox with its endpoints. No network driver is told."""
+        """Remove a stale sandbox with its endpoints. Only network drivers that this process has met are told."""
+        sandbox.ending = True
+        if sandbox.exists:
+            # Before all else it is made anew (osl.NewSandbox).
+            self._namespaces.destroy(sandbox.key)
+            sandbox.exists = False
         for endpoint in list(sandbox.endpoints):
-            # dockerd may end while it waits for an IPAM driver.
+            endpoint.device = ""
+            if self._networks.has_met_driver(endpoint.network):
+                await self.leave(endpoint, sandbox)
+            # dockerd may end while it waits for a driver.
             await self._networks.forget_endpoint(endpoint)
-            sandbox.endpoints.remove(endpoint)
+            if endpoint in sandbox.endpoints:
+                sandbox.endpoints.remove(endpoint)
         self._destroy(sandbox)
 
     async def look(self, sandbox: Sandbox) -> None:
