@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from tests.simulation.chance import Chance
 from tests.simulation.docker import descriptions, restarting
 from tests.simulation.docker.attaching import Attaching
-from tests.simulation.docker.containers import Containers, Surroundings
+from tests.simulation.docker.containers import Containers
 from tests.simulation.docker.driver import BridgeDriver, Driver, RemoteDriver
 from tests.simulation.docker.engine_api import EngineApi, EngineFactory
 from tests.simulation.docker.errors import CallFailed, DockerError
@@ -24,6 +24,7 @@ from tests.simulation.docker.locks import Lock
 from tests.simulation.docker.networks import Networks
 from tests.simulation.docker.plugin import Call, Heard, Plugin
 from tests.simulation.docker.releases import DOCKER_20_10, Release
+from tests.simulation.docker.running import Surroundings
 from tests.simulation.docker.sandboxes import Sandboxes
 from tests.simulation.docker.store import Container, Store
 from tests.simulation.docker.way_out import WayOut
