@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import AsyncMock, Mock
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -10,8 +12,10 @@ from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
 from tests.simulation.deeds import DEEDS
+from tests.simulation.docker.answer import Answer
 from tests.simulation.docker.commands import Outcome
 from tests.simulation.extent import Extent
+from tests.simulation.faults import nonsense
 
 
 class DeedsTest(SynchronousTestCase):
@@ -44,6 +48,20 @@ class DeedsTest(SynchronousTestCase):
             self.do("run", f"c-{name}", name, "no", "")
             *_, sandbox = self.world.docker.store.sandboxes.values()
             self.assertEqual(sandbox.bridged is not None, expected, name)
+
+    def test_answers_to_strangers(self) -> None:
+        """One that is cut is of a daemon that died meanwhile. A whole one has to make sense."""
+        for answer, violations in (
+            (Answer(400, b'{"Err": "wh', whole=False), 0),
+            (Answer(500, b'{"Err": "wh', whole=False), 1),
+            (Answer(400, b'{"Err": "what?"}'), 0),
+            (Answer(400, b"[]"), 1),
+        ):
+            transport = Mock(ask=AsyncMock(return_value=answer))
+            self.patch(nonsense, "Transport", Mock(return_value=transport))
+            DEEDS["nonsense"](self.world, "CreateNetwork", b"{", 1.0)
+            self.assertEqual(len(self.world.history.violations), violations, answer)
+            self.world.history.violations.clear()
 
     def test_spoilt_records(self) -> None:
         """Docker's networks get theirs back. Those of others are removed by hand, as the log asks for."""

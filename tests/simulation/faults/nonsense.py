@@ -95,8 +95,11 @@ def ask(world: World, method: str, body: bytes, patience: float, judge: Callable
 
 
 def _judge(world: World, method: str, body: bytes, answer: Answer) -> None:
-    """See whether an answer is one: the daemon knows what it was asked, or says what is wrong with it."""
-    if answer.status >= 500 or not answer.whole or not isinstance(json.loads(answer.body), dict):
+    """See whether an answer is one: the daemon knows what it was asked, or says what is wrong with it.
+
+    One that is cut says nothing more than no answer does.
+    """
+    if answer.status >= 500 or (answer.whole and not isinstance(json.loads(answer.body), dict)):
         world.history.violate(
             world.reactor.seconds(), "stranger", f"{method} {body[:200]!r} is answered with {answer.status}"
         )
