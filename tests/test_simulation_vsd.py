@@ -7,6 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.ipam.marks import Mark
+from nuage.names import port_name
 from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
@@ -229,3 +230,19 @@ class FaultTests(VsdTestCase):
             self.assertEqual((self.held(), self.address(f"c{number}")), ([], ""), self.centre.history.text)
             self.assertIsNotNone(self.centre.worlds[0].docker.network("n1"))
         self.assertEqual(self.centre.history.violations, [])
+
+    def test_a_port_that_stays_shut(self) -> None:
+        """Its policy group has to be known at the VSD. An audit tries again, so it may take longer after a fault."""
+        (world,) = self.centre.worlds
+        self.do("run", "c1", "n1", "no", "web")
+        ((endpoint, _),) = world.docker.attached().items()
+        world.daemon.kill()
+        where = [["name", "==", port_name(endpoint.id)]]
+        world.database.transact({"op": "delete", "table": "Nuage_Port_Table", "where": where})
+        joined = {"NetworkID": endpoint.network.id, "EndpointID": endpoint.id}
+        world.fault_lasts(0.0)
+        world.promises.answered("NetworkDriver.Join", joined, self.centre.reactor.seconds(), {}, "")
+        self.centre.reactor.run_for(40)
+        self.assertEqual(self.centre.history.violations, [])
+        self.centre.reactor.run_for(20)
+        self.assertIn("was joined long ago, and is still shut", self.centre.history.violations[0])
