@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address
+from itertools import islice
 
 from lab.vsd.addresses import cidr_of
 from lab.vsd.directory import Thing
@@ -20,16 +21,18 @@ def attach_vms(vsd: Vsd, subnet: Thing, which: float, most: int) -> Sequence[Thi
     assert cidr is not None
     hosts = list(cidr.hosts())
     start = int(which * len(hosts))
-    free = [address for address in hosts[start:] + hosts[:start] if _is_free(vsd, subnet, address)]
+    # No more are looked at than are needed: there are many.
+    free = (address for address in hosts[start:] + hosts[:start] if _is_free(vsd, subnet, address))
+    taken = list(islice(free, most))
     user = parts.directory.below(parts.directory.root, "users")
     admin = next(each for each in user.values() if each.within("enterprise") is subnet.within("enterprise"))
     made = []
-    for address in free[:most]:
+    for address in taken:
         number = int(address) & 0xFFFF
         mac = f"{_MAC}:{subnet['vnId'] & 0xFF:02x}:{number >> 8:02x}:{number & 0xFF:02x}"
         wanted = {"MAC": mac, "IPAddress": str(address), "attachedNetworkID": subnet.id, "VMUUID": str(address)}
         made.append(parts.attachments.attach_vm(wanted, f"vm-{address}", admin))
-    vsd.note(f"{len(made)} VMs are attached to {subnet.name}, the first with {free[0] if made else 'no address'}")
+    vsd.note(f"{len(made)} VMs are attached to {subnet.name}, the first with {taken[0] if made else 'no address'}")
     return made
 
 
