@@ -65,6 +65,12 @@ def _run(chance: Chance, names: Names) -> _Arguments:
     return (*_network(chance, names), restart, group, mac)
 
 
+def _rename(chance: Chance, names: Names) -> _Arguments:
+    """Draw the name of another container, or in some plans one that is free."""
+    name = chance.pick(names.containers)
+    return (f"{name}-too",) if chance.part("free names").happens(_FREE_NAMES) else (name,)
+
+
 _Draw = Callable[[Chance, Names], _Arguments]
 
 #: What users do with a container that is there: how often it comes, and what is drawn for it besides the container.
@@ -78,10 +84,12 @@ _COMMANDS: Mapping[str, tuple[int, _Draw]] = {
     "connect": (8, _network),
     "disconnect": (6, _network),
     "run": (1, _run),
-    "rename": (1, lambda chance, names: (chance.pick(names.containers),)),
+    "rename": (1, _rename),
 }
 #: The same of networks.
 _NETWORK_COMMANDS = ("network rm", "network create", "network create")
+#: Part of the plans in which containers get names that are free.
+_FREE_NAMES = 0.5
 #: Part of the containers that users give a MAC address.
 _OWN_MAC = 0.05
 #: Part of the commands that are about networks.

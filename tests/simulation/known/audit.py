@@ -67,6 +67,13 @@ KNOWN: Sequence[Known] = (
         seed=1,
     ),
     Known(
+        name="the renaming of a container is not followed",
+        edits=[Edit(rules, "_is_named", "trace.container_name == container.name", "True")],
+        seen="as its name",
+        within=13,
+        seed=13,
+    ),
+    Known(
         name="an endpoint whose rows are gone is not put back",
         edits=[Edit(rules, "_lacking_endpoints", "if not (whole or nameless):", "if False:")],
         seen="not announced",
