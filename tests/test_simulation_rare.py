@@ -295,6 +295,12 @@ class SpoiltTest(SynchronousTestCase):
         self.world.reactor.run_for(100)
         self.assertEqual({row["name"] for row in self.world.database.rows("Port")}, ports)
 
+    def test_bridge_and_database(self) -> None:
+        """A database that is lost while the bridge is away gets back what others had there, too."""
+        DEEDS["bridge removed"](self.world, 10.0)
+        DEEDS["database empty"](self.world, 6.0, True)
+        self.world.reactor.run_for(100)
+
     def test_name(self) -> None:
         """A container does not start while somebody else's link has a name of its endpoint."""
         for at_host in (True, False):

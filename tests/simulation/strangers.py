@@ -72,13 +72,16 @@ def add_rows(database: Database, number: int) -> None:
     )
 
 
-def add_ports(database: Database) -> None:
-    """Add what of theirs is at the bridge, and goes with it."""
-    database.transact(*_ports())
+def put_back(database: Database, number: int) -> None:
+    """Add what of theirs went with the bridge, and the rest if the whole database was lost."""
+    if any(row["vm_uuid"] == _VM for row in database.rows("Nuage_VM_Table")):
+        database.transact(*_ports())
+    else:
+        add_rows(database, number)
 
 
 def _ports() -> Sequence[dict[str, Any]]:
-    """Return what adds it."""
+    """Return what adds that of theirs which is at the bridge."""
     of_bridge = ["external_ids", "insert", ["map", [list(pair) for pair in _KEPT.items()]]]
     ports = ["ports", "insert", ["set", [["named-uuid", "port"], ["named-uuid", "other"]]]]
     return [

@@ -52,7 +52,7 @@ def stop_database(world: World, seconds: float, empty: bool) -> None:
     def start() -> None:
         start_database(world)
         if empty:
-            _undo(world, seconds, lambda: _make_bridge(world))
+            _undo(world, seconds, lambda: make_bridge(world))
 
     _undo(world, seconds, start)
     world.fault_lasts(2 * seconds)
@@ -65,14 +65,15 @@ def start_database(world: World) -> None:
         installation.make_switch(world.database)
 
 
-def _make_bridge(world: World) -> None:
+def make_bridge(world: World) -> None:
+    """Make the bridge with what others have there, unless it is there; later if the database is away."""
     try:
         installation.make_switch(world.database)
         if not world.database.store.rows("Bridge"):
             installation.make_bridge(world.database)
-            strangers.add_rows(world.database, world.number)
+            strangers.put_back(world.database, world.number)
     except Unavailable:
-        _undo(world, 1.0, lambda: _make_bridge(world))
+        _undo(world, 1.0, lambda: make_bridge(world))
 
 
 def hang_database(world: World, seconds: float) -> None:

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 from nuage.links.veth import GROUP
 from nuage.names import container_end_name, port_name
 from nuage.vrs.tables import RECORD
-from tests.simulation import installation, strangers, truth
+from tests.simulation import installation, truth
 from tests.simulation.chance import Chance
 from tests.simulation.database.rows import Change
 from tests.simulation.database.server import Unavailable
 from tests.simulation.faults.fault import Fault, some_seconds
 from tests.simulation.faults.hands import endpoint_ports, transact
+from tests.simulation.faults.servers import make_bridge
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 #: Seconds within which an endpoint has to be made for its names to be taken.
 _SOON = 30.0
-#: Seconds until a bridge is made once the database is there.
-_AGAIN = 1.0
 
 
 def strip_marks(world: World, table: str, which: float) -> None:
@@ -44,7 +43,7 @@ def remove_bridge(world: World, seconds: float) -> None:
     except Unavailable:
         world.note("the hand finds no database")
         return
-    world.reactor.callLater(seconds, _make_bridge, world)
+    world.reactor.callLater(seconds, make_bridge, world)
     world.fault_lasts(seconds)
 
 
@@ -88,18 +87,6 @@ def set_mtu(world: World, which: float, mtu: int, seconds: float) -> None:
 def _set_mtu(world: World, index: int, mtu: int) -> None:
     if any(link.index == index and link.group == GROUP for link in world.kernel.links()):
         world.kernel.link("set", index=index, mtu=mtu)
-
-
-def _make_bridge(world: World) -> None:
-    try:
-        if world.database.available and not world.database.rows("Bridge"):
-            installation.make_bridge(world.database)
-            strangers.add_ports(world.database)
-    except Unavailable:
-        pass
-    if not world.database.available:
-        world.reactor.callLater(_AGAIN, _make_bridge, world)
-        world.fault_lasts(_AGAIN)
 
 
 def _occupy(world: World, name: str, seconds: float) -> None:
