@@ -138,10 +138,16 @@ class HostTestCase(SynchronousTestCase):
     def tearDown(self) -> None:
         """Remove what the test made. Docker must agree, and nothing of it may be left anywhere."""
         if self._containers:
-            self.host.docker("rm", "-f", *self._containers, check=False)
+            self._have_removed("rm", "-f", *self._containers)
         for network in self._networks:
-            self.host.docker("network", "rm", network, check=False)
+            self._have_removed("network", "rm", network)
         self.assert_nothing_left()
+
+    def _have_removed(self, *words: str) -> None:
+        done = self.host.docker(*words, check=False)
+        # What the test has removed itself, or was refused, is not there.
+        refusals = [line for line in done.stderr.splitlines() if "no such" not in line.lower()]
+        self.assertEqual(refusals, [], f"docker {' '.join(words)}; its log:\n{self.host.dockerd.process.tail()}")
 
     def start_plugin(self) -> None:
         """Start the plugin and wait until it listens."""
