@@ -287,6 +287,12 @@ class SpoiltTest(SynchronousTestCase):
         self.world.reactor.run_for(100)
         self.assertEqual(self.ids("Interface"), whole)
 
+    def test_record_and_end(self) -> None:
+        """Nothing can be kept of an endpoint that is left without its record."""
+        DEEDS["marks stripped"](self.world, "record", 0.0)
+        self.world.docker.remove("c1")
+        self.world.reactor.run_for(5)
+
     def test_bridge(self) -> None:
         """It comes back with all that was kept there."""
         ports = {row["name"] for row in self.world.database.rows("Port")}

@@ -66,7 +66,7 @@ class Promises:
         if self._by_hand:
             return
         for change in changes:
-            for endpoint_id in sorted(truth.marked(change.table, change.old) - truth.marked(change.table, change.new)):
+            for endpoint_id in sorted(truth.kept(change.table, change.old) - truth.marked(change.table, change.new)):
                 self._lost(endpoint_id)
             if change.table == "Bridge" and change.new is not None:
                 for network_id in sorted(truth.networks_of(change.old) - truth.networks_of(change.new)):

@@ -9,6 +9,7 @@ from tests.simulation.database.rows import Row
 from tests.simulation.database.store import Store as Rows
 from tests.simulation.docker.store import Container, Endpoint, Store
 
+_RECORD = "nuage-record"
 _ENDPOINT, _ENDPOINT_RECORD, _NETWORK_RECORD = "nuage-endpoint", "nuage-endpoint-", "nuage-network-"
 _GROUP, _NETWORK_GROUP = "nuage.policy-group", "policy-group"
 
@@ -21,6 +22,12 @@ def marked(table: str, row: Row | None) -> set[str]:
     if table == "Bridge":
         return {key[len(_ENDPOINT_RECORD) :] for key in ids if key.startswith(_ENDPOINT_RECORD)}
     return {ids[_ENDPOINT]} if _ENDPOINT in ids else set()
+
+
+def kept(table: str, row: Row | None) -> set[str]:
+    """Return the endpoints whose whole records a row has: a hand may have left an Interface the mark alone."""
+    ids: Any = {} if row is None or table != "Interface" else row["external_ids"]
+    return marked(table, row) if table == "Bridge" or _RECORD in ids else set()
 
 
 def recorded(rows: Rows, endpoint_id: str) -> bool:
