@@ -85,8 +85,8 @@ class PromisesTest(SynchronousTestCase):
         self.forget(NETWORK_RECORD + self.endpoint.network.id)
         self.assertEqual(self.found(), [f"network {self.endpoint.network.id[:12]} is forgotten, and Docker has it"])
 
-    def test_a_network_that_docker_is_removing_is_forgotten(self) -> None:
-        """Docker does not list it any more, and removes it for good when it starts again."""
+    def test_a_network_that_docker_removes_is_forgotten(self) -> None:
+        """Docker lists it no more from then on, and may be long about its pools before it tells its driver."""
         self.endpoint.network.removing = True
         self.forget(NETWORK_RECORD + self.endpoint.network.id)
         self.assertEqual(self.found(), [])

@@ -86,8 +86,8 @@ class Promises:
 
     def _network_lost(self, network_id: str) -> None:
         """See whether what the switch knew of a network had to go."""
-        known = (network.id for network in self._world.docker.store.known_networks)
-        if network_id in known and self.last_call(network_id) == "":
+        listed = any(network.id == network_id for network in self._world.docker.store.known_networks)
+        if listed and self.last_call(network_id) == "":
             self._violate(f"network {network_id[:12]} is forgotten, and Docker has it")
 
     def _dockerd_lives(self) -> bool:
