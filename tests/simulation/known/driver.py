@@ -57,8 +57,8 @@ KNOWN: Sequence[Known] = (
         name="a port is opened before its policy is known",
         edits=[Edit(Endpoints, "_shut", 'if self._label_policy != "strict" or', "if True or")],
         seen="announced with the policy group",
-        within=60,
-        seed=32,
+        within=80,
+        seed=71,
     ),
     Known(
         name="the link of an endpoint that is deleted stays until an audit sees it",
