@@ -10,7 +10,8 @@ from tests.simulation import invariants
 from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
 from tests.simulation.extent import Extent, draw_all
-from tests.simulation.faults import FAULTS, OF_HOSTS, longest_delay
+from tests.simulation.faults import FAULTS, OF_HOSTS, Delays
+from tests.simulation.faults.vsd import VSD_FAULTS
 from tests.simulation.plan import Step, chapters
 from tests.simulation.run import run
 from tests.simulation.world import World
@@ -163,9 +164,9 @@ class StormTest(SynchronousTestCase):
             self.assertTrue(any(b[0] == a[0] and b[1] - a[1] < 0.5 for a, b in pairwise(times)))
 
     def test_all_of_it(self) -> None:
-        """There are two hosts, a VSD, each fault of both, and several storms in some, each with its networks."""
+        """There are two hosts, a VSD, each usual fault of both, and several storms in some, each with its networks."""
         steps = [step for plan in self.plans() for step in plan]
-        self.assertEqual({step.deed for step in steps if step.deed in FAULTS}, {*FAULTS})
+        self.assertEqual({step.deed for step in steps if step.deed in FAULTS}, {*OF_HOSTS, *VSD_FAULTS})
         self.assertEqual({step.host for step in steps}, {0, 1})
         for plan in self.plans():
             made = [
