@@ -330,6 +330,11 @@ class SpoiltTest(SynchronousTestCase):
         (endpoint,) = self.world.docker.attached()
         self.assertIsNotNone(self.world.kernel.find(port_name(endpoint.id)))
 
+    def test_link_and_switch(self) -> None:
+        """A switch that is started anew cannot open the port of a link that is gone, so it is not resolved."""
+        DEEDS["link deleted"](self.world, 0.0)
+        DEEDS["switch daemon away"](self.world, 5.0)
+
     def test_mtu(self) -> None:
         """It is only told."""
         DEEDS["network create with"](self.world, "n2", "mtu")

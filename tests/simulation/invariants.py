@@ -63,9 +63,15 @@ def check_rest(world: World) -> None:
         for endpoint, container in world.docker.attached().items()
         if endpoint.network.driver == world.docker.settings.plugin
     }
+    # Without its link nothing can be put back of an endpoint, nor can its port be opened.
+    linked = {
+        name: endpoint
+        for name, (endpoint, _) in wanted.items()
+        if not world.promises.has_left(endpoint.id) and name not in world.cut_off
+    }
     for name, (endpoint, container) in sorted(wanted.items()):
         port, entity = ports.pop(name, None), entities.pop(endpoint.id, None)
-        if world.promises.has_left(endpoint.id):
+        if name not in linked:
             continue
         if port is None or entity is None:
             _violate(world, f"{container.name} runs, and its endpoint {endpoint.id[:12]} is not announced")
@@ -75,9 +81,9 @@ def check_rest(world: World) -> None:
     kept = {each.id for each in world.docker.left_behind()}
     for name in sorted({*ports, *entities} - kept - {port_name(each) for each in kept}):
         _violate(world, f"{name} is announced, and nobody uses it")
-    linked = {name: endpoint for name, (endpoint, _) in wanted.items() if not world.promises.has_left(endpoint.id)}
-    _check_links(world, linked, kept)
-    _check_records(world, {*wanted, *map(port_name, kept)})
+    _check_marks(world, linked)
+    _check_links(world, linked)
+    _check_records(world, wanted.keys())
     _check_networks(world)
 
 
