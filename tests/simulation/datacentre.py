@@ -157,7 +157,7 @@ class DataCentre:
 
     def _wait(self) -> None:
         """Wait until what was left is repaired, and in some runs for as long as that may take."""
-        interval = self.worlds[0].config.audit_interval
+        interval = max(world.config.audit_interval for world in self.worlds)
         self.reactor.run_for(max(_QUIET, _AUDITS * interval))
         if self._owners is not None:
             end = self.reactor.seconds() + _LEFTOVERS
