@@ -23,7 +23,7 @@ KNOWN: Sequence[Known] = (
         ],
         seen="is remembered, and there is none|does not come to rest.*turns",
         within=100,
-        seed=1,
+        seed=11,
     ),
     Known(
         name="an undo stays due when it has been done, and is done twice",
