@@ -58,8 +58,8 @@ class ChaptersTest(SynchronousTestCase):
         """What freezes the daemon in one chapter does not excuse a late answer in another."""
         frozen = [("daemon frozen", 3.0, 0), ("dockerd frozen", 4.0, 0), ("daemon frozen", 5.0, 1), ("rm", 9.0, 1)]
         plan = [Step(1, deed, (seconds,), chapter=chapter) for deed, seconds, chapter in frozen]
-        self.assertEqual(longest_delay(plan), 7.0)
-        self.assertEqual(longest_delay([]), 0.0)
+        self.assertEqual(Delays.of(plan).answers, 7.0)
+        self.assertEqual(Delays.of([]).answers, 0.0)
 
 
 class MissedTest(SynchronousTestCase):

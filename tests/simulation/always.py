@@ -27,6 +27,7 @@ class Guard:
         kernel: Has the links.
         docker: Knows the containers.
         namespaces: Those of containers.
+        last_call: Returns the method that Docker called last about an endpoint.
         cut_off: The links that a hand has deleted.
     """
 
@@ -39,6 +40,7 @@ class Guard:
         kernel: Kernel,
         docker: Docker,
         namespaces: KernelNamespaces,
+        last_call: Callable[[str], str],
         cut_off: Collection[str] = (),
     ) -> None:
         self._now = now
@@ -46,6 +48,7 @@ class Guard:
         self._database = database
         self._docker = docker
         self._namespaces = namespaces
+        self._last_call = last_call
         self._cut_off = cut_off
         database.watch(self._look_at_ports)
         kernel.watch(self._look_at_link)
@@ -71,6 +74,9 @@ class Guard:
             return
         for endpoint, container in self._docker.attached().items():
             if port_name(endpoint.id) != name or endpoint.sandbox is None or not endpoint.device:
+                continue
+            if self._last_call(endpoint.id) in ("Leave", "DeleteEndpoint"):
+                # Docker is told that it may take the other end out only when the link may be gone already.
                 continue
             if container.process and not self._namespaces.has(endpoint.sandbox.key, endpoint.device):
                 self._violate(f"the link of {container.name}, which runs, is removed: {name}")

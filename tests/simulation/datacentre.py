@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tests.simulation import invariants, memory, remedies
 from tests.simulation.chance import Chance
 from tests.simulation.extent import Extent
+from tests.simulation.faults import NO_DELAYS, Delays
 from tests.simulation.faults.vsd import VSD_FAULTS
 from tests.simulation.history import History
 from tests.simulation.inspection import truth
@@ -60,11 +61,8 @@ class DataCentre:
     def live(self, plan: Sequence[Step]) -> None:
         """Begin, carry out a plan, let everything come to rest, and remove it; see each time whether all is well."""
         before = self.begin()
-        for step in plan:
-            self.reactor.callLater(step.time, self._carry_out, step)
-        self.reactor.run_for(plan[-1].time if plan else 0.0)
-        self.rest()
-        self._check_rest()
+        for chapter in chapters(plan) if plan else [()]:
+            self._live_through(chapter)
         for world in self.worlds:
             world.probe()
         self._finish_commands()

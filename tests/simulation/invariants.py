@@ -82,8 +82,8 @@ def check_rest(world: World) -> None:
     for name in sorted({*ports, *entities} - kept - {port_name(each) for each in kept}):
         _violate(world, f"{name} is announced, and nobody uses it")
     _check_marks(world, linked)
-    _check_links(world, linked)
-    _check_records(world, wanted.keys())
+    _check_links(world, linked, kept)
+    _check_records(world, {*wanted, *map(port_name, kept)})
     _check_networks(world)
 
 

@@ -149,7 +149,7 @@ class Promises:
         """
         method, request = method.partition(".")[2], request or {}
         if content is None:
-            if not self._may_be_taken(method, request):
+            if not (self._may_be_taken(method, request) or self._is_wrong(request)):
                 self._refused(method, began, why)
             self._undone(method, request)
         elif method == "DeleteEndpoint":
@@ -167,6 +167,11 @@ class Promises:
             return False
         network = self._world.docker.store.networks.get(request["NetworkID"])
         return network is not None and self._world.vsd.has_mac(network.name, request["Interface"]["MacAddress"])
+
+    def _is_wrong(self, request: Mapping[str, Any]) -> bool:
+        """Tell whether a request is about a network that is not what Nuage has."""
+        network = self._world.docker.store.networks.get(request.get("NetworkID", ""))
+        return network is not None and contradictions.is_wrong(network)
 
     def _refused(self, method: str, began: float, why: str) -> None:
         if began - self._world.faults_end > _EXCUSED:
@@ -231,13 +236,13 @@ class Promises:
             endpoint_id: The endpoint.
             why: What was done with it: "deleted" or "refused".
         """
-        if self._world.reactor.seconds() - self._world.faults_end < _CLEANING:
-            self._world.reactor.callLater(_AGAIN, self._see_gone, endpoint_id, why)
-            return
         left = truth.traces(self._world.database.store, endpoint_id)
-        left += ["link"] if self._world.kernel.find(port_name(endpoint_id)) else []
-        if left:
-            self._violate(f"endpoint {endpoint_id[:12]} was {why} long ago, and is still there: {', '.join(left)}")
+        link = self._world.kernel.find(port_name(endpoint_id)) is not None
+        if self._world.reactor.seconds() - self._world.faults_end < (_RETRYING if link and not left else _CLEANING):
+            self._world.reactor.callLater(_AGAIN, self._see_gone, endpoint_id, why)
+        elif left or link:
+            there = ", ".join([*left, *["link"] * link])
+            self._violate(f"endpoint {endpoint_id[:12]} was {why} long ago, and is still there: {there}")
 
     def _see_no_network(self, network_id: str, why: str) -> None:
         if self._world.reactor.seconds() - self._world.faults_end < _CLEANING:

@@ -16,7 +16,7 @@ from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
 from tests.simulation.extent import CHANGEABLE, draw_all
-from tests.simulation.faults import longest_delay
+from tests.simulation.faults import Delays
 from tests.simulation.plan import Step
 from tests.simulation.seen import Outcome, digest_of
 

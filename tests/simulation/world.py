@@ -24,8 +24,9 @@ from tests.simulation.database.server import Database
 from tests.simulation.docker.docker import Docker
 from tests.simulation.docker.dockerd import Settings
 from tests.simulation.docker.releases import RELEASES
-from tests.simulation.faults import FAULTS
+from tests.simulation.faults import FAULTS, NO_DELAYS, Delays, contradictions, schemas
 from tests.simulation.faults.fault import Missed
+from tests.simulation.held_socket import HeldSocket
 from tests.simulation.history import History
 from tests.simulation.kernel import Kernel
 from tests.simulation.namespaces import KernelNamespaces
@@ -48,6 +49,8 @@ _INSTALLATION = 10.0
 _LIVE_RESTORE = 0.4
 #: Seconds from one audit to the next; in a part of the worlds they come so seldom that they hide nothing for long.
 _INTERVALS, _SELDOM, _SELDOM_AUDITED = (1.0, 5.0, 30.0), 300.0, 0.15
+#: Part of the worlds in which systemd holds the socket that Docker calls.
+_HELD = 0.2
 #: What a database server may not know: the newer forms of monitors.
 _UNKNOWN = ((), (), ("monitor_cond_since",), ("monitor_cond_since", "monitor_cond"))
 #: Part of the worlds whose database is reached over TCP, as that of a switch elsewhere.
@@ -109,6 +112,7 @@ class World:
         #: When a hand changed a link last.
         self.links_touched = -math.inf
         self.spoilt_records: set[str] = set()
+        self.cut_off: set[str] = set()
         self.threads: Threads | None = None
         self.kernel = Kernel(self.reactor, chance.part("kernel"), self.history)
         self.database_process = self.reactor.spawn("ovsdb-server")
@@ -133,7 +137,7 @@ class World:
         dockerd = Settings(
             release=settings.pick(tuple(RELEASES.values())),
             live_restore=settings.happens(_LIVE_RESTORE),
-            deadline=self.config.call_timeout + GRACE + delay,
+            deadline=self.config.call_timeout + GRACE + delays.answers + (delays.outages if held else 0.0),
             heard=self._heard,
         )
         self.namespaces = KernelNamespaces(self.kernel)
@@ -145,6 +149,7 @@ class World:
             kernel=self.kernel,
             docker=self.docker,
             namespaces=self.namespaces,
+            last_call=lambda endpoint_id: self.promises.last_call(endpoint_id),
             cut_off=self.cut_off,
         )
         self.promises = Promises(self)
@@ -241,3 +246,8 @@ def _audit_interval(chance: Chance, settings: Chance) -> float:
     """Draw it, so that a world keeps what else it has."""
     usual = settings.pick(_INTERVALS)
     return _SELDOM if chance.part("seldom audited").happens(_SELDOM_AUDITED) else usual
+
+
+def _place_of_database(chance: Chance, number: int) -> str:
+    """Draw where the switch's database is, as an OVS connection method; each host has a switch of its own."""
+    return f"tcp:10.0.0.{number + 1}:6640" if chance.happens(_OVER_TCP) else "unix:/var/run/openvswitch/db.sock"

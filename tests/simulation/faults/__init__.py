@@ -50,7 +50,9 @@ _RARE: Mapping[str, Fault] = {
 }
 
 #: What each does to the world, by its name in a plan.
-FAULTS: Mapping[str, Callable[..., object]] = {name: fault.do for name, fault in {**OF_HOSTS, **VSD_FAULTS}.items()}
+FAULTS: Mapping[str, Callable[..., object]] = {
+    name: fault.do for name, fault in {**OF_HOSTS, **_RARE, **VSD_FAULTS}.items()
+}
 
 #: Part of the runs that have no faults: what is wrong without one is wrong for everybody.
 _WITHOUT = 0.2
@@ -76,9 +78,16 @@ class Delays:
 
     @classmethod
     def of(cls, plan: Sequence[Step]) -> Delays:
-        """Return those of a plan."""
-        kinds = {**_ALL, **_RARE}
-        faults = [(kinds[step.deed], step.arguments) for step in plan if step.deed in kinds]
+        """Return those of a plan: the longest of all its chapters."""
+        each = [cls._of_chapter(steps) for steps in chapters(plan)]
+        return cls(
+            max((delays.answers for delays in each), default=0.0), max((delays.outages for delays in each), default=0.0)
+        )
+
+    @classmethod
+    def _of_chapter(cls, steps: Sequence[Step]) -> Delays:
+        kinds = {**OF_HOSTS, **_RARE}
+        faults = [(kinds[step.deed], step.arguments) for step in steps if step.deed in kinds]
         return cls(
             sum(fault.delays(*arguments) for fault, arguments in faults),
             sum(fault.outage(*arguments) for fault, arguments in faults),
@@ -101,7 +110,14 @@ def draw_faults(chance: Chance, commands: Sequence[float]) -> Sequence[Step]:
     kinds = list(OF_HOSTS)
     if chance.happens(_FEW_KINDS):
         kinds = chance.shuffled(kinds)[: chance.number(1, 3)]
-    weighted = [kind for kind in kinds for _ in range(OF_HOSTS[kind].weight)]
+    steps = _drawn({kind: OF_HOSTS[kind] for kind in kinds}, chance, commands, most=15)
+    rare = chance.part("rare")
+    return [*steps, *_drawn(_RARE, rare, commands, most=8)] if rare.happens(_WITH_RARE) else steps
+
+
+def _drawn(kinds: Mapping[str, Fault], chance: Chance, commands: Sequence[float], most: int) -> list[Step]:
+    """Draw from one fault to ``most`` of these kinds."""
+    weighted = [kind for kind, fault in kinds.items() for _ in range(fault.weight)]
     steps = []
     for _ in range(chance.number(1, most)):
         kind = chance.pick(weighted)
@@ -109,14 +125,5 @@ def draw_faults(chance: Chance, commands: Sequence[float]) -> Sequence[Step]:
             time = chance.pick(commands) + chance.delay(0, _COMMAND)
         else:
             time = chance.delay(0, max(commands))
-        steps.append(Step(time, kind, OF_HOSTS[kind].draw(chance)))
+        steps.append(Step(time, kind, kinds[kind].draw(chance)))
     return steps
-
-
-def longest_delay(plan: Sequence[Step]) -> float:
-    """Return the seconds by which the faults of a plan may delay the daemon's answers: those of its worst chapter."""
-    return max(map(_delay, chapters(plan)), default=0.0)
-
-
-def _delay(steps: Sequence[Step]) -> float:
-    return sum(OF_HOSTS[step.deed].delays(*step.arguments) for step in steps if step.deed in OF_HOSTS)

@@ -33,7 +33,7 @@ _SAYINGS = (
 
 def say(world: World, which: float, saying: bytes) -> None:
     """Say something to one of the clients, between two messages."""
-    port = world.reactor.network.ports.get(_SOCKET)
+    port = world.database.port
     one_of(which, [] if port is None else port.connections).write(saying)
 
 

@@ -22,7 +22,7 @@ def delete_row(world: World, table: str, which: float) -> None:
     names = endpoint_ports(world)
     rows = [row for row in world.database.rows(table) if names & _ports_of(row)]
     uuid = one_of(which, rows)["_uuid"]
-    _transact(world, {"op": "delete", "table": table, "where": [["_uuid", "==", ["uuid", str(uuid)]]]})
+    transact(world, {"op": "delete", "table": table, "where": [["_uuid", "==", ["uuid", str(uuid)]]]})
 
 
 def delete_port(world: World, which: float) -> None:
@@ -31,26 +31,22 @@ def delete_port(world: World, which: float) -> None:
     ports = [row for row in world.database.rows("Port") if row["name"] in names]
     uuid = one_of(which, ports)["_uuid"]
     mutation = ["ports", "delete", ["set", [["uuid", str(uuid)]]]]
-    _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
+    transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
 
 
 def delete_record(world: World, which: float) -> None:
     """Remove a record of the daemon from the bridge."""
-    keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if _is_record(key))
-    if keys:
-        key = keys[int(which * len(keys))]
-        _remove(world, key)
-        world.spoilt_records.add(key)
+    key = one_of(which, list(_records(world)))
+    _remove(world, key)
+    world.spoilt_records.add(key)
 
 
 def garble_record(world: World, which: float, garbage: str) -> None:
     """Write something else into the record of a network."""
-    keys = sorted(key for row in world.database.rows("Bridge") for key in row["external_ids"] if _is_network(key))
-    if keys:
-        key = keys[int(which * len(keys))]
-        mutations = [["external_ids", "delete", ["set", [key]]], ["external_ids", "insert", ["map", [[key, garbage]]]]]
-        _transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": mutations})
-        world.spoilt_records.add(key)
+    key = one_of(which, [key for key in _records(world) if _is_network(key)])
+    mutations = [["external_ids", "delete", ["set", [key]]], ["external_ids", "insert", ["map", [[key, garbage]]]]]
+    transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": mutations})
+    world.spoilt_records.add(key)
 
 
 def remove_garbage(world: World) -> None:
@@ -62,21 +58,37 @@ def remove_garbage(world: World) -> None:
                 _remove(world, key)
 
 
+def unrecorded(world: World) -> set[str]:
+    """Return the names of Docker's networks of which the switch has no record that can be read."""
+    records = _records(world)
+    return {
+        network.name
+        for network in world.docker.store.networks.values()
+        if records.get(NETWORK_RECORD + network.id, "") in _GARBAGE
+    }
+
+
 def has_lost_networks(world: World) -> bool:
     """Tell whether hands have spoilt what the switch had of a network that Docker does not have."""
     return any(map(_is_network, world.spoilt_records - _records_of_docker(world)))
 
 
+def _records(world: World) -> dict[str, str]:
+    """Return the records of the daemon at the bridge, sorted by their keys."""
+    records = {key: text for row in world.database.rows("Bridge") for key, text in row["external_ids"].items()}
+    return {key: records[key] for key in sorted(records) if _is_record(key)}
+
+
 def forget_address(world: World, which: float) -> None:
     """Have the VRS forget the address of a port, and resolve it again."""
-    ports = sorted(_ports(world))
+    ports = sorted(endpoint_ports(world))
     demand(world.database.available)
     world.vrs_agent.forget(one_of(which, ports))
 
 
 def refuse_port(world: World, which: float, seconds: float) -> None:
     """Have the controller refuse a port for some seconds."""
-    name = one_of(which, sorted(_ports(world)))
+    name = one_of(which, sorted(endpoint_ports(world)))
     world.vrs_agent.refuse(name)
     world.reactor.callLater(seconds, world.vrs_agent.accept, name)
     world.fault_lasts(seconds)
@@ -105,6 +117,11 @@ def _is_network(key: str) -> bool:
 
 def _is_record(key: str) -> bool:
     return key.startswith((NETWORK_RECORD, ENDPOINT_RECORD))
+
+
+def _remove(world: World, key: str) -> None:
+    mutation = ["external_ids", "delete", ["set", [key]]]
+    transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
 
 
 def transact(world: World, operation: dict[str, Any]) -> None:

@@ -23,8 +23,9 @@ _SOCKETS = (*_SERVERS, "/run/docker/plugins/nuage.sock")
 
 def cut(world: World, path: str, which: float) -> None:
     """Cut one of the connections to a server, at whatever byte it is."""
-    port = world.reactor.port(path)
-    one_of(which, [] if port is None else port.connections).cut()
+    port = _port(world, path)
+    # Systemd keeps those of a dead daemon.
+    one_of(which, [] if port is None else [end for end in port.connections if end.connected]).cut()
 
 
 def slow_down(world: World, path: str, pace: float, seconds: float) -> None:

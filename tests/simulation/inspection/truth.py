@@ -42,8 +42,9 @@ def _problems(world: World, status: Mapping[str, Any]) -> Iterator[str]:
         if not each["gone"]
     }
     left = {endpoint for endpoint in used if world.promises.has_left(endpoint)}
+    kept = {endpoint.id for endpoint in world.docker.left_behind()}
     cut_off = {endpoint for endpoint in used.keys() - left if port_name(endpoint) in world.cut_off}
-    for endpoint in sorted({*used, *shown} - left - cut_off):
+    for endpoint in sorted({*used, *shown} - left - kept - cut_off):
         if used.get(endpoint) != shown.get(endpoint):
             yield f"/status tells of {endpoint[:12]} {shown.get(endpoint)}, and it is {used.get(endpoint)}"
     for endpoint in sorted(cut_off):
