@@ -147,7 +147,7 @@ class HostTestCase(SynchronousTestCase):
         done = self.host.docker(*words, check=False)
         # What the test has removed itself, or was refused, is not there.
         refusals = [line for line in done.stderr.splitlines() if "no such" not in line.lower()]
-        self.assertEqual(refusals, [], f"docker {' '.join(words)}; its log:\n{self.host.dockerd.process.tail()}")
+        self.assertEqual(refusals, [], f"docker {' '.join(words)}; its log:\n{self.host.dockerd.process.tail(100)}")
 
     def start_plugin(self) -> None:
         """Start the plugin and wait until it listens."""
