@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from tests.simulation import invariants, memory, remedies
 from tests.simulation.chance import Chance
 from tests.simulation.extent import Extent
-from tests.simulation.faults import NO_DELAYS, Delays
-from tests.simulation.faults.vsd import VSD_FAULTS
+from tests.simulation.faults import NO_DELAYS, SHARED, Delays
 from tests.simulation.history import History
 from tests.simulation.inspection import truth
 from tests.simulation.inspection.inspector import Inspector
@@ -122,8 +121,7 @@ class DataCentre:
     def _carry_out(self, step: Step) -> None:
         world = self.worlds[step.host]
         world.carry_out(step)
-        if step.deed in VSD_FAULTS:
-            # What happens to the VSD happens to all hosts.
+        if step.deed in SHARED:
             for other in self.worlds:
                 other.fault_lasts(max(0.0, world.faults_end - self.reactor.seconds()))
 

@@ -54,6 +54,9 @@ FAULTS: Mapping[str, Callable[..., object]] = {
     name: fault.do for name, fault in {**OF_HOSTS, **_RARE, **VSD_FAULTS}.items()
 }
 
+#: What happens to the VSD, and so to all hosts.
+SHARED = frozenset({*VSD_FAULTS, "VSD connections half open"})
+
 #: Part of the runs that have no faults: what is wrong without one is wrong for everybody.
 _WITHOUT = 0.2
 #: Part of the runs that have only some kinds of faults, which so meet more often.
