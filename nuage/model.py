@@ -209,7 +209,7 @@ class Trace:
     plugged into the bridge; ``marked``: its interface and its port say whose they are; ``announced``: the VRS is told
     of it, by both of its rows; ``waiting``: it was created and is not joined. ``error`` is why the switch could not
     open its device, None if it did or has not tried yet. ``container_id`` and ``container_name`` are what the VRS
-    was told of the container.
+    was told of the container; there is no name if it was told two.
     """
 
     network_id: str | None

@@ -114,6 +114,16 @@ class FoundTest(SynchronousTestCase):
             Step(27.5, "rm", ("c1",)),
         )
 
+    def test_a_renamed_container_whose_port_has_lost_its_marks(self) -> None:
+        """The audit that put the marks back wrote the new name there alone, and the VRS had the former one for ever."""
+        self.live(
+            Step(1, "network create", ("n1",)),
+            Step(4, "run", ("c1", "n1", "no", "")),
+            Step(32, "marks stripped", ("Port", 0.0)),
+            Step(32.1, "rename", ("c1", "c1-too")),
+            seeds=range(1, 13),
+        )
+
 
 def _announced_without_docker(centre: DataCentre) -> list[str]:
     """Return the list of ports that will be announced of endpoints which Docker does not have."""

@@ -32,10 +32,16 @@ def _trace(
         announced=announced,
         waiting=waiting is not None,
         container_id=ids.get(tables.CONTAINER),
-        container_name=ids.get(tables.VM_NAME),
+        container_name=_told_name(ids, entity),
         marked=interface is not None and is_marked(ids, mirror.port_of(interface), announced=announced),
         error=None if interface is None else failure_of(interface),
     )
+
+
+def _told_name(ids: Mapping[str, str], entity: Row | None) -> str | None:
+    """Return the name in an interface's external_ids, None if that of its entity is another one."""
+    name = ids.get(tables.VM_NAME)
+    return name if entity is None or entity["vm_name"] == name else None
 
 
 def survey(mirror: Mirror) -> Survey:
