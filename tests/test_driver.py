@@ -777,6 +777,25 @@ class Outages(DriverTestCase):
         assert self.vrs.vsctl("list-ports", BRIDGE).split() == [PORT]
         assert PORT in self.plugin.links.made
 
+    async def test_a_network_that_is_used_is_not_undone_any_more(self) -> None:
+        """Learning it failed, and undoing that was put off. Then an endpoint on it had it learnt after all."""
+        driver, cleanup = self.plugin.driver, self.plugin.cleanup
+        self.plugin.docker.networks[NETWORK] = network_request()
+        for known in (False, True):
+
+            async def forget() -> None:
+                raise SwitchError("the database refused the transaction")
+
+            if known:
+                await driver.create_network(network_request())
+            await cleanup.finish(NETWORK, forget)
+            assert NETWORK in cleanup.unfinished
+            await driver.create_endpoint(_endpoint())
+            assert NETWORK not in cleanup.unfinished
+            assert self.plugin.switch.network(NETWORK) is not None
+            await driver.delete_endpoint(_call())
+            await driver.delete_network(payloads.NetworkCall(NETWORK))
+
     async def test_a_transaction_without_a_reply_is_read_back(self) -> None:
         """The server carries it out and is killed before it can say so."""
         driver = self.plugin.driver

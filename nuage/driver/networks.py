@@ -116,12 +116,16 @@ class Networks:
             return True
 
     async def get(self, network_id: str) -> Network:
-        """Return a network; one that was made on another host of the cluster is learnt from Docker."""
+        """Return a network; one that was made on another host of the cluster is learnt from Docker.
+
+        Docker uses it: what would remove it, and was put off, is not done any more.
+        """
         network = self._switch.network(network_id)
         if network is None:
             network = await self._learnt_network(network_id)
             async with self._placed(network):
                 await self._switch.remember_network(network)
+        self._cleanup.cancel(network.id)
         return network
 
     @asynccontextmanager
