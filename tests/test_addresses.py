@@ -115,6 +115,15 @@ class Reassigned(DriverTestCase):
         await self.plugin.driver.create_endpoint(_create(NEW))
         assert self.known() == {NEW}
 
+    async def test_of_one_whose_record_was_removed_by_hand(self) -> None:
+        """Its interface still tells the network, and not the address; the VRS's rows do."""
+        await self.attached(_create(OLD))
+        self.vrs.vsctl("remove", "Interface", names.port_name(OLD), "external_ids", tables.RECORD)
+        while self.plugin.switch.trace(OLD).record is not None:
+            await waiting(reactor, 0.01)
+        await self.plugin.driver.create_endpoint(_create(NEW))
+        assert self.known() == {NEW}
+
     async def test_of_one_whose_rows_were_removed_by_hand(self) -> None:
         """Only the port is there still."""
         await self.attached(_create(OLD))

@@ -33,7 +33,9 @@ def holders(cache: Cache, bridge_ids: Mapping[str, str], network: Network, addre
         for endpoint_id, record in _records(cache, bridge_ids, network.id)
         if any(text in record for text in texts) and _tells_one_of(addresses, record, network.id)
     }
-    return recorded | {found for found, network_id in _left_at_vrs(cache, network, addresses) if network_id is None}
+    # By hand, all marks may be gone or the record alone.
+    told = _left_at_vrs(cache, network, addresses)
+    return recorded | {found for found, network_id in told if network_id in (None, network.id)}
 
 
 def strays(cache: Cache, bridge_ids: Mapping[str, str], network: Network, addresses: Addresses) -> set[str]:
