@@ -155,6 +155,11 @@ class Database:
         for session in tuple(self._sessions):
             session.fall_silent()
 
+    @property
+    def silent(self) -> bool:
+        """Whether somebody is connected who is told of no more changes."""
+        return any(session.silent for session in self._sessions)
+
     def speak_tls(self) -> None:
         """Speak TLS with everybody from now on. Whoever does not is told so by an alert, and cut off."""
         self._note("speaks TLS")

@@ -57,6 +57,10 @@ class Session(TwistedProtocol):
 
     Args:
         owner: The server.
+
+    Attributes:
+        open: Whether it stands.
+        silent: Whether its client is told of no more changes, and has not been told that.
     """
 
     def __init__(self, owner: Owner) -> None:
@@ -66,7 +70,7 @@ class Session(TwistedProtocol):
         self._monitors: dict[str, tuple[Any, Monitor]] = {}
         self._telling: IDelayedCall | None = None
         self._is_aware = False
-        self.open = False
+        self.open = self.silent = False
 
     def connectionMade(self) -> None:
         """Tell the server. Twisted's name."""
@@ -116,6 +120,7 @@ class Session(TwistedProtocol):
 
     def fall_silent(self) -> None:
         """Tell the client of no more changes."""
+        self.silent = self.silent or bool(self._monitors)
         self._monitors.clear()
 
     def schema_changes(self) -> None:

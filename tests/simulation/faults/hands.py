@@ -126,6 +126,8 @@ def _remove(world: World, key: str) -> None:
 
 def transact(world: World, operation: dict[str, Any]) -> None:
     """Change the switch by hand, if its database is there."""
+    # A daemon that is told of no changes notices that by a change of its own, and until then knows nothing of others'.
+    demand(not world.database.silent)
     try:
         with world.promises.by_hand():
             world.database.transact(operation)
