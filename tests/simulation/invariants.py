@@ -123,7 +123,8 @@ def _differences(
     if not entity["metadata"].get(_SPLIT):
         told |= {
             "domain": (port["nuage_domain"], options["domain"]),
-            "subnet": (port["nuage_network"], options["subnet"]),
+            # An L2 domain has none.
+            "subnet": (port["nuage_network"], options.get("subnet", "")),
             "policy group": (port["metadata"].get(POLICY_GROUP), group_of(endpoint, container)),
             "organization": (entity["nuage_enterprise"], options["organization"]),
         }
