@@ -197,6 +197,17 @@ class PromisesTest(SynchronousTestCase):
         self.world.reactor.run_for(20)
         self.assertIn("was deleted long ago, and is still there: record, Port", self.found()[0])
 
+    def test_a_deletion_that_the_daemon_did_not_survive(self) -> None:
+        """What it had put off is left to an audit of the next one, which may come later."""
+        self.assertEqual(self.answer("DeleteEndpoint"), [])
+        self.world.daemon.start()
+        self.world.daemon.kill()
+        self.world.fault_lasts(1)
+        self.world.reactor.run_for(self.world.config.audit_interval + 14)
+        self.assertEqual(self.found(), [])
+        self.world.reactor.run_for(10)
+        self.assertIn("was deleted long ago, and is still there: record, Port", self.found()[0])
+
     def test_a_link_that_the_kernel_did_not_remove(self) -> None:
         """It may be there for longer after a fault, because it is tried again after a pause; without one it may not."""
         remove_port(self.world.database, self.port)

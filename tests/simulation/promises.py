@@ -153,7 +153,7 @@ class Promises:
                 self._refused(method, began, why)
             self._undone(method, request)
         elif method == "DeleteEndpoint":
-            self._world.reactor.callLater(_CLEANING, self._see_gone, request["EndpointID"], "deleted")
+            self._world.reactor.callLater(_CLEANING, self._see_gone, request["EndpointID"], "deleted", self._process)
         elif self._hand < began:
             check = {"CreateNetwork": self._network, "CreateEndpoint": self._created, "Join": self._joined}.get(method)
             if check is not None:
@@ -182,7 +182,7 @@ class Promises:
         check = {"CreateNetwork": self._see_no_network, "CreateEndpoint": self._see_gone}.get(method)
         subject = str(request.get("EndpointID") or request.get("NetworkID"))
         if check is not None and not self._repeated(method, subject):
-            self._world.reactor.callLater(_CLEANING, check, subject, "refused")
+            self._world.reactor.callLater(_CLEANING, check, subject, "refused", self._process)
 
     def _repeated(self, method: str, subject: str) -> bool:
         calls = (each for each in reversed(self._world.docker.calls) if each.method.endswith(f".{method}"))
@@ -229,24 +229,35 @@ class Promises:
         if shut and endpoint is not None and endpoint.device:
             self._violate(f"endpoint {endpoint_id[:12]} was joined long ago, and is still shut")
 
-    def _see_gone(self, endpoint_id: str, why: str) -> None:
+    @property
+    def _process(self) -> object:
+        """What stands for the daemon's process."""
+        return self._world.daemon.reactor
+
+    def _patience(self, process: object) -> float:
+        """Return the seconds until all is gone: what an earlier process has put off is left to audits."""
+        return _CLEANING + (0.0 if process is self._process else self._world.config.audit_interval)
+
+    def _see_gone(self, endpoint_id: str, why: str, process: object) -> None:
         """See whether all of an endpoint is gone, once nothing has been wrong for long enough.
 
         Args:
             endpoint_id: The endpoint.
             why: What was done with it: "deleted" or "refused".
+            process: The daemon's process that was told so.
         """
         left = truth.traces(self._world.database.store, endpoint_id)
         link = self._world.kernel.find(port_name(endpoint_id)) is not None
-        if self._world.reactor.seconds() - self._world.faults_end < (_RETRYING if link and not left else _CLEANING):
-            self._world.reactor.callLater(_AGAIN, self._see_gone, endpoint_id, why)
+        patience = max(self._patience(process), _RETRYING if link and not left else 0.0)
+        if self._world.reactor.seconds() - self._world.faults_end < patience:
+            self._world.reactor.callLater(_AGAIN, self._see_gone, endpoint_id, why, process)
         elif left or link:
             there = ", ".join([*left, *["link"] * link])
             self._violate(f"endpoint {endpoint_id[:12]} was {why} long ago, and is still there: {there}")
 
-    def _see_no_network(self, network_id: str, why: str) -> None:
-        if self._world.reactor.seconds() - self._world.faults_end < _CLEANING:
-            self._world.reactor.callLater(_AGAIN, self._see_no_network, network_id, why)
+    def _see_no_network(self, network_id: str, why: str, process: object) -> None:
+        if self._world.reactor.seconds() - self._world.faults_end < self._patience(process):
+            self._world.reactor.callLater(_AGAIN, self._see_no_network, network_id, why, process)
         elif truth.knows_network(self._world.database.store, network_id):
             self._violate(f"network {network_id[:12]} was {why} long ago, and is still remembered")
 
