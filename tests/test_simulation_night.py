@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -64,6 +64,13 @@ class NightTest(SynchronousTestCase):
         self.assertEqual(self.simulate("--seeds", "20"), 1)
         self.assertEqual(told, [1, 3, 5, 7, 9])
         self.assertIn("9 seeds (1 to 9, storm)", self.printed.getvalue())
+
+    def test_summary_in_no_folder(self) -> None:
+        """That is told before the night, not after its first minute."""
+        with self.assertRaises(SystemExit), redirect_stderr(StringIO()) as printed:
+            main(["--hours", "1", "--summary", str(self.summary / "night.txt")])
+        self.assertIn("there is no such folder; make it or write elsewhere", printed.getvalue())
+        self.assertEqual(self.weathers, set())
 
     def test_summary_as_it_goes(self) -> None:
         """The file has what was seen so far, and in the end all."""

@@ -51,6 +51,8 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--summary", type=Path, metavar="FILE", help="where what was seen so far is written")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
     wanted = parser.parse_args(arguments)
+    if wanted.summary and not wanted.summary.parent.is_dir():
+        parser.error(f"argument --summary: {wanted.summary}: there is no such folder; make it or write elsewhere")
     if wanted.hours is not None:
         wanted.minutes = 60 * wanted.hours
     if wanted.seeds is None and wanted.minutes is None:
