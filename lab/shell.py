@@ -26,7 +26,7 @@ class NeverHappened(Exception):
 
 
 def run(
-    *words: object, check: bool = True, timeout: float = 60, stdin: bytes | None = None
+    *words: object, check: bool = True, timeout: float = 60, stdin: bytes = b""
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end.
 
@@ -34,7 +34,7 @@ def run(
         words: The program and its arguments.
         check: Raise CommandFailed when it ends with an error.
         timeout: Seconds it may take.
-        stdin: What it reads.
+        stdin: What it reads. The terminal is not for it: a program that asks there would wait for an answer.
     """
     argv = tuple(str(word) for word in words)
     raw = subprocess.run(argv, input=stdin, capture_output=True, timeout=timeout, check=False)

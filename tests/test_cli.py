@@ -223,12 +223,13 @@ class CommandCase(TestCase):
         self.addCleanup(server.stopService)
 
     async def run_command(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """Run the command until it ends by itself."""
+        """Run the command until it ends by itself. Where it asks, nobody answers."""
         return await deferToThread(
             subprocess.run,
             [sys.executable, "-c", "from nuage.cli.main import main; main()", *words],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(PROJECT), **environ},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=30,
