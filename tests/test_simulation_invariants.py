@@ -13,6 +13,7 @@ from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
 from tests.simulation.deeds import DEEDS
 from tests.simulation.docker.commands import Outcome
+from tests.simulation.docker.plugin import Call
 from tests.simulation.extent import Extent
 
 
@@ -93,6 +94,21 @@ class InvariantsTest(SynchronousTestCase):
         self.assertIsNone(self.world.kernel.find(self.port))
         self.assertIsNone(self.world.kernel.find(container_end_name(self.endpoint.id)))
         self.assertEqual(self.world.history.violations, [])
+
+    def test_a_link_of_an_endpoint_that_was_told_to_leave(self) -> None:
+        """A dockerd that has ended since may have it in use again: its link may be there, and need not."""
+        self.world.daemon.kill()
+        now, about = self.world.reactor.seconds(), {"EndpointID": self.endpoint.id}
+        self.world.docker.calls.append(Call(method="NetworkDriver.Leave", request=about, repeated=False, began=now))
+        self.world.docker.kill_dockerd()
+        self.world.docker.start_dockerd()
+        self.assertTrue(self.world.promises.has_left(self.endpoint.id))
+        self.assertEqual(self.found(), [])
+        self.container.state = "exited"
+        self.assertIn(f"nobody uses link {self.port}", self.found())
+        self.container.state = "running"
+        self.world.kernel.link("del", ifname=self.port)
+        self.assertEqual(self.found(), [])
 
     def test_a_link_whose_other_end_is_out(self) -> None:
         """It has no carrier, which it needs as soon as its container has a place for the other end."""

@@ -82,7 +82,7 @@ def check_rest(world: World) -> None:
     for name in sorted({*ports, *entities} - kept - {port_name(each) for each in kept}):
         _violate(world, f"{name} is announced, and nobody uses it")
     _check_marks(world, linked)
-    _check_links(world, linked, kept)
+    _check_links(world, linked, {*wanted, *map(port_name, kept)})
     _check_records(world, {*wanted, *map(port_name, kept)})
     _check_networks(world)
 
@@ -152,13 +152,14 @@ def _check_records(world: World, ports: Collection[str]) -> None:
                 _violate(world, f"endpoint {endpoint[:12]} is remembered, and there is none")
 
 
-def _check_links(world: World, wanted: Mapping[str, Endpoint], kept: Collection[str]) -> None:
-    """Check that each endpoint in use has its link, with its alias and a carrier, and that no other link is ours.
+def _check_links(world: World, linked: Mapping[str, Endpoint], allowed: Collection[str]) -> None:
+    """Check that each endpoint with a link has it, with its alias and a carrier, and that no other link is ours.
 
-    Those of endpoints that Docker has kept may be there.
+    The allowed ones may be there: those of endpoints that Docker has kept, and of those that it told to leave and has
+    in use again. A daemon that was killed meanwhile has left the link there.
     """
     links = {link.name: link for link in world.kernel.links() if link.group == GROUP}
-    for name, endpoint in sorted(wanted.items()):
+    for name, endpoint in sorted(linked.items()):
         link = links.pop(name, None)
         if link is None:
             _violate(world, f"there is no link {name}")
@@ -167,7 +168,7 @@ def _check_links(world: World, wanted: Mapping[str, Endpoint], kept: Collection[
         carrier = link.carrier or endpoint.sandbox is None or not endpoint.sandbox.exists
         if not (link.up and carrier and link.alias == link_alias(endpoint.id)):
             _violate(world, f"link {name} is not as it should be: {link}")
-    for name in sorted(links.keys() - set(map(port_name, kept))):
+    for name in sorted(links.keys() - set(allowed)):
         _violate(world, f"nobody uses link {name}")
 
 
