@@ -95,8 +95,9 @@ class Networks:
             undo, new = partial(self._switch.forget_network, network.id), self._switch.network(network.id) is None
             async with self._cleanup.undone_by(network.id, undo, new=new):
                 await self._switch.remember_network(network)
-        if self._pools is not None and network.ipam:
-            await self._pools.used(network)
+                # Still in its turn: to an audit it is lost, because Docker stores it only after the answer.
+                if self._pools is not None and network.ipam:
+                    await self._pools.used(network)
 
     async def forget_network(self, network_id: str) -> None:
         """Forget a network, and whatever Docker did not remove of it before."""
