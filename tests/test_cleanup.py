@@ -209,3 +209,14 @@ class Finishing(SynchronousTestCase):
         self.step.waiting.callback(None)
         assert self.step.attempts == 2
         assert self.clock.getDelayedCalls() == []
+
+    def test_an_attempt_that_ends_with_the_plugin(self) -> None:
+        """What it waits for at the VSD is cancelled then: that is no bug."""
+        self.successResultOf(self.finish("a", self.step))
+        self.step.waiting = Deferred()
+        self.cleanup.resume()
+        self.cleanup.stop()
+        self.step.waiting.cancel()
+        assert self.step.attempts == 2
+        assert self.flushLoggedErrors() == []
+        assert self.clock.getDelayedCalls() == []

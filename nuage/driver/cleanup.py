@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
@@ -103,6 +103,9 @@ class Cleanup:
     async def _attempt_logged(self, subject: str) -> None:
         try:
             await self._attempt(subject)
+        except CancelledError:
+            # The plugin ends, and what the step waited for at the VSD with it.
+            return
         except Exception as problem:
             # A bug in one step does not keep the others from being carried out.
             if self._told.is_new(subject, repr(problem)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -69,7 +69,8 @@ class Resolving:
     async def _watched(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
         try:
             await self.gateway(network, endpoint)
-        except NotConnected:
+        except (NotConnected, CancelledError):
+            # The plugin ends, or the switch is away.
             return
         except NuageError as problem:
             if self._switch.trace(endpoint.id).announced:

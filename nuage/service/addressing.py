@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -129,6 +129,6 @@ class Addressing:
         await self.abandoned.settle()
 
     def _put_off(self, failure: Failure) -> None:
-        # Whatever is away now will be back, and this is called then.
-        if not failure.check(NuageError):
+        # Whatever is away now will be back, and this is called then. At the end of the plugin, nobody asks the VSD.
+        if not failure.check(NuageError, CancelledError):
             self._log.failure("giving addresses back", failure)

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as WaitedTooLong
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -234,15 +234,18 @@ class Daemon:
         if self.switch.trace(endpoint_id).attached:
             self.recent.note_late(endpoint_id)
         naming = Deferred.fromCoroutine(self.endpoints.name_endpoint(endpoint_id, container))
-        naming.addErrback(
-            lambda failure: self._log.warn(
+        naming.addErrback(self._not_named, endpoint_id)
+        # If its labels cannot be followed, nothing changes at the switch.
+        naming.addCallback(lambda _: self.ledger.touch(endpoint_id))
+
+    def _not_named(self, failure: Failure, endpoint_id: str) -> None:
+        # At the end of the plugin, what asks the VSD is cancelled.
+        if not failure.check(CancelledError):
+            self._log.warn(
                 "the VRS does not know yet whose endpoint {endpoint} is: {problem}",
                 endpoint=endpoint_id,
                 problem=failure.getErrorMessage(),
             )
-        )
-        # If its labels cannot be followed, nothing changes at the switch.
-        naming.addCallback(lambda _: self.ledger.touch(endpoint_id))
 
 
 def _remote(config: Config) -> Remote:
