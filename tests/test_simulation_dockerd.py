@@ -64,6 +64,29 @@ class DaemonTests(SynchronousTestCase):
             self.assertEqual(methods, [*goes, *goes, "ReleaseAddress", "DeleteEndpoint"], release.version)
             self.assertEqual((world.docker.attached(), world.namespaces.inside), ({}, {}))
 
+    def test_an_end_without_the_plugin(self) -> None:
+        """Leaves the endpoint behind (Sandbox.Delete): only a removal by force or the next start takes it away."""
+        for restarts in (False, True):
+            world = self.world_with(release=DOCKER_26_1, live_restore=True)
+            world.docker.kill_dockerd()
+            world.process.kill()
+            world.docker.start_dockerd()
+            world.ok(world.docker.remove("c"))
+            (left,) = world.docker.left_behind()
+            self.assertEqual((left.name, world.docker.attached(), world.namespaces.inside), ("c", {}, {}))
+            (outcome,) = world.done(world.docker.remove_network("net"))
+            self.assertIn("has active endpoints", outcome.message)
+            if restarts:
+                world.docker.kill_dockerd()
+                world.docker.start_dockerd()
+                world.reactor.run_for(10)
+            else:
+                world.ok(world.docker.disconnect("net", "c", force=True))
+            self.assertEqual(list(world.docker.left_behind()), [])
+            world.serve()
+            world.ok(world.docker.remove_network("net"))
+            self.assertEqual(world.history.violations, [])
+
     def test_lost_data(self) -> None:
         """A new daemon knows nothing, and tells nobody."""
         world = self.world_with("always")

@@ -83,9 +83,10 @@ class Attaching:
         endpoint = next((each for each in endpoints if each.name == name), None)
         if endpoint is None:
             raise DockerError(f"endpoint {name} not found", 404)
-        if endpoint.sandbox is not None:
-            await self._sandboxes.leave(endpoint, endpoint.sandbox)
-        await self._networks.delete_endpoint(endpoint)
+        if endpoint.sandbox is None:
+            await self._networks.forget_endpoint(endpoint)
+        else:
+            await self._sandboxes.force_out(endpoint, endpoint.sandbox)
 
     async def attach_all(self, container: Container) -> None:
         """Put a container that starts into all its networks.

@@ -167,7 +167,8 @@ class Docker(UserCommands):
     def left_behind(self) -> Iterator[Endpoint]:
         """Yield the endpoints that Docker has of containers which do not run, and some of which are gone.
 
-        They were connected while they waited for their restart, which did not come: no process has been there.
+        They were connected while they waited for their restart, which did not come: no process has been there. Or
+        their driver was not to be had when they ended.
         """
         used = self.attached()
         for network in self.store.networks.values():

@@ -187,8 +187,9 @@ class Dockerd:
             if sandbox not in kept:
                 await self.sandboxes.drop(sandbox)
         endpoints = [each for network in self._store.networks.values() for each in network.endpoints.values()]
+        used = {each for sandbox in self._store.sandboxes.values() for each in sandbox.endpoints}
         for endpoint in endpoints:
-            if endpoint.sandbox is None:
+            if endpoint not in used:
                 await self.networks.forget_endpoint(endpoint)
         self._store.count_addresses()
 

@@ -183,14 +183,26 @@ class Networks:
         return endpoint
 
     async def delete_endpoint(self, endpoint: Endpoint) -> None:
-        """Remove an endpoint that has no sandbox any more. What the driver says against it is only logged."""
-        endpoint.network.endpoints.pop(endpoint.id, None)
-        driver = await self.driver(endpoint.network)
+        """Remove an endpoint. What the driver says against it is only logged.
+
+        Raises:
+            DockerError: It has a sandbox, or its driver is not to be had. The endpoint stays.
+        """
+        if endpoint.sandbox is not None:
+            raise DockerError(f"endpoint with name {endpoint.name} id {endpoint.id} has active containers", 403)
+        former = endpoint.network.endpoints.pop(endpoint.id, None)
+        try:
+            driver = await self.driver(endpoint.network)
+        except DockerError as problem:
+            if former is not None:
+                endpoint.network.endpoints[endpoint.id] = endpoint
+            raise DockerError(f"failed to delete endpoint: {problem}") from None
         await self._told("deleting endpoint", endpoint.name, driver.delete_endpoint(endpoint))
         await self._leases.give_back_addresses(endpoint)
 
     async def forget_endpoint(self, endpoint: Endpoint) -> None:
-        """Remove a stale endpoint, without a word to its driver unless this process has met it (Endpoint.Delete)."""
+        """Remove an endpoint by force (Endpoint.Delete), without a word to a driver that this process has not met."""
+        endpoint.sandbox = None
         if self.has_met_driver(endpoint.network):
             await self.delete_endpoint(endpoint)
             return

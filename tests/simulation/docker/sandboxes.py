@@ -102,14 +102,20 @@ class Sandboxes:
             self._move(endpoint, sandbox)
 
     async def delete(self, sandbox: Sandbox) -> None:
-        """Detach a sandbox from all endpoints, remove them, and then the sandbox."""
+        """Detach a sandbox from all endpoints, remove them, and then the sandbox.
+
+        An endpoint whose driver is not to be had stays, and only its removal by force or the next start takes it away.
+        """
         sandbox.ending = True
         for endpoint in list(sandbox.endpoints):
             try:
                 await self.leave(endpoint, sandbox)
             except DockerError as problem:
                 self._warn(f"failed detaching sandbox {sandbox.id[:12]} from endpoint {endpoint.name}: {problem}")
-            await self._networks.delete_endpoint(endpoint)
+            try:
+                await self._networks.delete_endpoint(endpoint)
+            except DockerError as problem:
+                self._warn(f"failed deleting endpoint {endpoint.name}: {problem}")
         self._destroy(sandbox)
 
     async def drop(self, sandbox: Sandbox) -> None:
@@ -121,13 +127,17 @@ class Sandboxes:
             sandbox.exists = False
         for endpoint in list(sandbox.endpoints):
             endpoint.device = ""
-            if self._networks.has_met_driver(endpoint.network):
-                await self.leave(endpoint, sandbox)
-            # dockerd may end while it waits for a driver.
-            await self._networks.forget_endpoint(endpoint)
-            if endpoint in sandbox.endpoints:
-                sandbox.endpoints.remove(endpoint)
+            await self.force_out(endpoint, sandbox)
         self._destroy(sandbox)
+
+    async def force_out(self, endpoint: Endpoint, sandbox: Sandbox) -> None:
+        """Remove an endpoint from a sandbox, which may be gone (Endpoint.Delete by force)."""
+        if sandbox.id in self._store.sandboxes and self._networks.has_met_driver(endpoint.network):
+            await self.leave(endpoint, sandbox)
+        # dockerd may end while it waits for a driver.
+        await self._networks.forget_endpoint(endpoint)
+        if endpoint in sandbox.endpoints:
+            sandbox.endpoints.remove(endpoint)
 
     async def look(self, sandbox: Sandbox) -> None:
         """Ask the drivers of all endpoints for the published ports, as ``docker ps`` shows them."""
@@ -170,6 +180,8 @@ class Sandboxes:
             endpoint.device = ""
 
     def _destroy(self, sandbox: Sandbox) -> None:
+        for endpoint in sandbox.endpoints:
+            endpoint.device = ""
         if sandbox.exists:
             self._namespaces.destroy(sandbox.key)
             sandbox.exists = False
