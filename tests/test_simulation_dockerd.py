@@ -12,6 +12,9 @@ from tests.simulated_docker_support import World, hang, later
 from tests.simulation.docker.releases import DOCKER_20_10, DOCKER_26_1, DOCKER_28_5
 from tests.simulation.docker.store import Attachment, PoolRequest
 
+#: The calls about an endpoint that goes.
+_ENDS = ["Leave", "DeleteEndpoint"]
+
 
 class DaemonTests(SynchronousTestCase):
     """How dockerd starts and ends."""
@@ -86,6 +89,23 @@ class DaemonTests(SynchronousTestCase):
             world.serve()
             world.ok(world.docker.remove_network("net"))
             self.assertEqual(world.history.violations, [])
+
+    def test_a_container_that_ends_while_the_daemon_meets_the_plugin(self) -> None:
+        """Its sandbox is no stale one: which ones are kept was found out before."""
+        world = self.world_with(release=DOCKER_26_1, live_restore=True)
+        world.ok(world.docker.create_network("other", ipam="nuage"))
+        world.docker.kill_dockerd()
+        world.process.kill()
+        world.docker.start_dockerd()
+        world.reactor.run_for(3)
+        world.docker.container_ends("c", 1)
+        world.reactor.run_for(1)
+        world.serve()
+        since = len(world.heard)
+        world.reactor.run_for(30)
+        self.assertEqual(world.history.violations, [])
+        self.assertEqual([each for each in world.methods(since) if each in ("Leave", "DeleteEndpoint")], _ENDS)
+        self.assertEqual((world.docker.attached(), list(world.docker.left_behind())), ({}, []))
 
     def test_lost_data(self) -> None:
         """A new daemon knows nothing, and tells nobody."""

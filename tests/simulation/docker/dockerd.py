@@ -181,8 +181,9 @@ class Dockerd:
             container.removing = container.restarting_by_hand = False
             if not (container.process and self._settings.live_restore):
                 self._end(container)
-        await self._meet_ipams()
+        # A container that ends while the plugin is met takes its sandbox away itself.
         kept = [each.sandbox for each in self._store.containers.values()]
+        await self._meet_ipams()
         for sandbox in list(self._store.sandboxes.values()):
             if sandbox not in kept:
                 await self.sandboxes.drop(sandbox)
