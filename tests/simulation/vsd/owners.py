@@ -158,7 +158,8 @@ class Owners:
         """Yield the containers whose vPort is not in their policy group, or in that which an administrator chose."""
         for world in self._worlds:
             for endpoint, container in world.docker.attached().items():
-                if endpoint.network.name not in PLACES:
+                # One that has left has no vPort any more, though Docker still takes it for attached.
+                if endpoint.network.name not in PLACES or world.promises.has_left(endpoint.id):
                     continue
                 port = self._port(endpoint) if endpoint.address else None
                 if port is None:
