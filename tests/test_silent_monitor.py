@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from ipaddress import IPv4Interface
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as _reactor
@@ -13,8 +15,10 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from lab.schema import write_schema
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
+from nuage.model import Endpoint
 from nuage.ovsdb.cache import Cache
 from nuage.ovsdb.client import Monitored
 from nuage.ovsdb.effects import must_show
@@ -24,7 +28,7 @@ from nuage.ovsdb.notation import Named, Value
 from nuage.ovsdb.operations import Comment, Delete, Insert, Mutate, Operation, Select, Update, Wait, Where
 from nuage.ovsdb.results import Affected, Done, Inserted, Result, Selected
 from nuage.ovsdb.schema import parse_schema
-from nuage.vrs import tables
+from nuage.vrs import tables, transactions
 from tests.driver_support import ENDPOINT, NETWORK, Plugin, endpoint_body, network_request
 from tests.ovsdb_support import SCHEMA_WIRE, schema, uuid
 from tests.test_ovsdb_client import ClientCase, run
@@ -57,17 +61,47 @@ class Effects(SynchronousTestCase):
         assert self.shows(Delete("T", ONE))
         assert not self.shows(Delete("T", ONE), found=0)
         assert not self.shows(Insert("T", {}), Delete("T", ONE))
+        assert self.shows(Delete("T", ONE), Insert("T", {}))
+        assert self.shows(Delete("T", ONE), Insert("T", {}), Delete("T", ONE))
         assert self.shows(Wait("T", ONE, ["name"], "==", []), Update("T", ONE, {"number": 2}))
         assert not self.shows(Insert("U", {}), Delete("U", ONE))
         assert not self.shows(Comment("x"))
         assert not self.shows()
 
     def test_rows_whose_table_is_no_root(self) -> None:
-        """One that nothing refers to goes at once."""
+        """One that nothing refers to goes at once; one that a row which is there refers to stays."""
         known = SCHEMA_WIRE["tables"]
-        wire = {**SCHEMA_WIRE, "tables": {**known, "T": {**known["T"], "isRoot": False}}}
-        cache = Cache(MONITORED, self.fail)
-        assert not must_show(parse_schema(wire), cache, [Insert("T", {})], [Inserted(uuid(2))])
+        wire = {**SCHEMA_WIRE, "tables": {**known, "U": {**known["U"], "isRoot": False}}}
+        cache = Cache([*MONITORED, Monitored("U", ("name",))], self.fail)
+        cache.load(parse_schema(wire), {"T": {uuid(1): {"initial": ROW}}})
+        insert, refers = Insert("U", {}, "new"), frozenset({Named("new")})
+        for others, found, shows in (
+            ([], 1, False),
+            ([Mutate("T", ONE, [("refs", "insert", refers)])], 1, True),
+            ([Update("T", ONE, {"refs": refers})], 1, True),
+            ([Mutate("T", ONE, [("refs", "insert", refers)])], 0, False),
+            ([Mutate("T", ONE, [("refs", "delete", refers)])], 1, False),
+            ([Mutate("T", ONE, [("peers", "insert", {"x": Named("new")})])], 1, False),
+            ([Mutate("T", ONE, [("refs", "insert", refers)]), Update("T", ONE, {"refs": frozenset()})], 1, False),
+            ([Insert("T", {"refs": refers}), Delete("T", ONE)], 1, False),
+        ):
+            results = [Inserted(uuid(2)) if isinstance(each, Insert) else Affected(found) for each in others]
+            shown = must_show(parse_schema(wire), cache, [insert, *others], [Inserted(uuid(2)), *results])
+            self.assertEqual(shown, shows, others)
+
+    def test_a_port_that_is_put_back(self) -> None:
+        """The bridge had no record to lose, and its ports are not monitored."""
+        path = Path(self.mktemp())
+        write_schema(path)
+        known = parse_schema(json.loads(path.read_text()))
+        endpoint = Endpoint(
+            id="e" * 64, network_id=NETWORK, mac="7a:42:00:00:00:01", address=IPv4Interface("10.0.0.2/24")
+        )
+        cache = Cache(tables.MONITORED, self.fail)
+        cache.load(known, {tables.BRIDGE: {uuid(1): {"initial": {"name": BRIDGE, "external_ids": ["map", []]}}}})
+        plug = transactions.plug(BRIDGE, endpoint)
+        results = [Inserted(uuid(2)) if isinstance(each, Insert) else Affected(1) for each in plug]
+        assert must_show(known, cache, plug, results)
 
     def test_updates(self) -> None:
         """Of what is monitored, to another value."""

@@ -8,14 +8,14 @@ transaction finds everything as it should be, there is no update.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from ovs.db.schema import DbSchema
 
 from nuage.ovsdb.cache import Cache, Row, Table
-from nuage.ovsdb.notation import Atom, Value
+from nuage.ovsdb.notation import Atom, Named, Value
 from nuage.ovsdb.operations import Delete, Insert, Mutate, Operation, Update, Where
 from nuage.ovsdb.results import Affected, Result
 
@@ -44,12 +44,41 @@ def must_show(schema: DbSchema, cache: Cache, operations: Sequence[Operation], r
 def _rows_come_or_go(schema: DbSchema, operations: Sequence[_Writing]) -> bool:
     """Tell whether rows were inserted or deleted for certain.
 
-    A row that nothing refers to goes at once if its table is no root (RFC 7047 section 3.2), and a row may be inserted
-    and deleted by one transaction.
+    A row that nothing refers to goes at once if its table is no root (RFC 7047 section 3.2). Operations take place in
+    their order, so what a transaction inserts it may delete later, and what it deletes first was there before.
     """
-    inserted = {operation.table for operation in operations if isinstance(operation, Insert)}
-    deleted = {operation.table for operation in operations if isinstance(operation, Delete)}
-    return bool(deleted - inserted) or any(schema.tables[table].is_root for table in inserted - deleted)
+    kept = _referred(schema, operations)
+    for number, operation in enumerate(operations):
+        if isinstance(operation, Insert):
+            stays = schema.tables[operation.table].is_root or operation.name in kept
+            if stays and not _any(Delete, operation.table, operations[number + 1 :]):
+                return True
+        if isinstance(operation, Delete) and not _any(Insert, operation.table, operations[:number]):
+            return True
+    return False
+
+
+def _any(kind: type[_Writing], table: str, operations: Sequence[_Writing]) -> bool:
+    return any(isinstance(each, kind) and each.table == table for each in operations)
+
+
+def _referred(schema: DbSchema, operations: Sequence[_Writing]) -> AbstractSet[str]:
+    """Return the names of inserted rows that rows which were there before refer to from now on."""
+    names = set()
+    for operation in _alone(operations):
+        if isinstance(operation, Update):
+            written = list(operation.row.items())
+        else:
+            written = [(column, operand) for column, mutator, operand in operation.mutations if mutator == "insert"]
+        columns = schema.tables[operation.table].columns
+        for column, value in written:
+            if column in columns and columns[column].type.key.is_strong_ref():
+                names |= {atom.name for atom in _atoms(value) if isinstance(atom, Named)}
+    return names
+
+
+def _atoms(value: Value) -> Iterable[Any]:
+    return value if isinstance(value, Mapping | AbstractSet) else (value,)
 
 
 def _alone(operations: Sequence[_Writing]) -> Iterator[_Changing]:
