@@ -230,6 +230,25 @@ class Looks(LeftoversCase):
         after.run(after.abandoned.settle())
         assert after.abandoned.all() == []
 
+    def test_a_network_that_is_about_to_go(self) -> None:
+        """The switch may have its record when somebody looks in between: it is not made again by that."""
+        self.take(self.pool_id)
+        for give_up in (
+            lambda after: after.abandoned.remember(NETWORK_OF_NUAGE),
+            lambda after: after.ipam.release_pool(PoolCall(self.pool_id)),
+        ):
+            after = self.killed()
+            after.records.known[NETWORK] = NETWORK_OF_NUAGE
+            after.run(give_up(after))
+            after.run(after.abandoned.settle())
+            assert len(after.abandoned.all()) == 1
+            after.records.known.clear()
+            after.run(after.abandoned.settle())
+            assert len(after.abandoned.all()) == 1
+            after.records.known[NETWORK] = NETWORK_OF_NUAGE
+            after.run(after.abandoned.settle())
+            assert after.abandoned.all() == []
+
     def test_a_network_that_was_made_again(self) -> None:
         """What it uses is not given back."""
         address = self.take(self.pool_id)

@@ -28,6 +28,8 @@ class Abandoned:
     def __init__(self, records: PoolRecords, addresses: Addresses) -> None:
         self._records = records
         self._addresses = addresses
+        #: The networks of a place when its pool was given up, by the pool's key: they are about to go.
+        self._going: dict[str, frozenset[str]] = {}
 
     async def note(self, pool: Pool) -> None:
         """Remember a pool that was given back, unless nothing in it is held."""
@@ -35,9 +37,9 @@ class Abandoned:
         # If the switch is away, the next network of this place finds what is held.
         with suppress(SwitchError):
             if not free:
-                await self._records.remember_pool(_key(pool), pool.id)
+                await self._remember(pool)
             elif _key(pool) in self._records.pool_records():
-                await self._records.forget_pools([_key(pool)])
+                await self._forget(pool)
 
     async def remember(self, network: Network) -> None:
         """Remember the pools of a network that Docker has lost, and so does not give back.
@@ -46,7 +48,7 @@ class Abandoned:
             SwitchError: The switch is away.
         """
         for pool in Pool.all_of(network):
-            await self._records.remember_pool(_key(pool), pool.id)
+            await self._remember(pool)
 
     def all(self) -> list[Pool]:
         """Return them."""
@@ -64,10 +66,25 @@ class Abandoned:
         Raises:
             SwitchError: The switch is away.
         """
-        places = {network.location() for network in self._records.networks() if network.ipam}
         for pool in self.all():
-            if pool.location() in places or await self._is_free(pool):
-                await self._records.forget_pools([_key(pool)])
+            there, key = self._networks_of(pool), _key(pool)
+            # One that went may come again, with the same id.
+            self._going[key] = self._going.get(key, frozenset()) & there
+            if there - self._going[key] or await self._is_free(pool):
+                await self._forget(pool)
+
+    async def _remember(self, pool: Pool) -> None:
+        """Remember a pool. Its network is forgotten only after that."""
+        self._going[_key(pool)] = self._networks_of(pool)
+        await self._records.remember_pool(_key(pool), pool.id)
+
+    async def _forget(self, pool: Pool) -> None:
+        self._going.pop(_key(pool), None)
+        await self._records.forget_pools([_key(pool)])
+
+    def _networks_of(self, pool: Pool) -> frozenset[str]:
+        found = (each for each in self._records.networks() if each.ipam and each.location() == pool.location())
+        return frozenset(each.id for each in found)
 
     async def _is_free(self, pool: Pool) -> bool:
         """Tell whether nothing is held; a VSD that does not answer leaves that open."""
