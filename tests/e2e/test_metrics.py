@@ -72,7 +72,7 @@ class ScrapeTest(HostTestCase):
         self.wait_for("nuage_networks", "1")
         self.wait_for("nuage_resolve_duration_seconds_count", "1")
         self.wait_for('nuage_docker_requests_total{outcome="ok"} > bool 0', "1")
-        self.wait_for("nuage_vrs_transaction_duration_seconds_count > bool 3", "1")
+        self.wait_for("nuage_vrs_transaction_duration_seconds_count > bool 2", "1")
         self.remove_container("web")
         self.wait_for('nuage_endpoints{state="resolved"}', "0")
         self.assertEqual(self.ask('ALERTS{alertstate="firing"}'), [])
