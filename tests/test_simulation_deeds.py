@@ -16,6 +16,7 @@ from tests.simulation.docker.answer import Answer
 from tests.simulation.docker.commands import Outcome
 from tests.simulation.extent import Extent
 from tests.simulation.faults import nonsense
+from tests.simulation.faults.fault import Missed
 
 
 class DeedsTest(SynchronousTestCase):
@@ -73,6 +74,9 @@ class DeedsTest(SynchronousTestCase):
             for which in (0.0, 0.9):
                 DEEDS["record garbled"](self.world, which, "{")
             self.world.reactor.run_for(1)
+            # Hands keep off a switch that tells nobody of changes, but for this.
+            self.world.database.fall_silent()
+            self.assertRaises(Missed, DEEDS["record garbled"], self.world, 0.0, "{")
             self.centre.rest()
         self.assertEqual(self.world.history.text.count("is passed over"), 2)
         invariants.check_rest(self.world)

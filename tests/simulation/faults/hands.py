@@ -37,7 +37,7 @@ def delete_port(world: World, which: float) -> None:
 def delete_record(world: World, which: float) -> None:
     """Remove a record of the daemon from the bridge."""
     key = one_of(which, list(_records(world)))
-    _remove(world, key)
+    transact(world, _removal(key))
     world.spoilt_records.add(key)
 
 
@@ -55,7 +55,7 @@ def remove_garbage(world: World) -> None:
     for row in world.database.rows("Bridge"):
         for key, record in sorted(row["external_ids"].items()):
             if _is_network(key) and record in _GARBAGE and key not in known:
-                _remove(world, key)
+                _write(world, _removal(key))
 
 
 def unrecorded(world: World) -> set[str]:
@@ -119,15 +119,21 @@ def _is_record(key: str) -> bool:
     return key.startswith((NETWORK_RECORD, ENDPOINT_RECORD))
 
 
-def _remove(world: World, key: str) -> None:
+def _removal(key: str) -> dict[str, Any]:
     mutation = ["external_ids", "delete", ["set", [key]]]
-    transact(world, {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]})
+    return {"op": "mutate", "table": "Bridge", "where": [], "mutations": [mutation]}
 
 
 def transact(world: World, operation: dict[str, Any]) -> None:
-    """Change the switch by hand, if its database is there."""
-    # A daemon that is told of no changes notices that by a change of its own, and until then knows nothing of others'.
+    """Change the switch by hand, if its database is there and tells the daemon of changes.
+
+    A daemon that is told of none notices that by a change of its own, and until then knows nothing of others'.
+    """
     demand(not world.database.silent)
+    _write(world, operation)
+
+
+def _write(world: World, operation: dict[str, Any]) -> None:
     try:
         with world.promises.by_hand():
             world.database.transact(operation)
