@@ -81,3 +81,17 @@ class DeedsTest(SynchronousTestCase):
         self.assertEqual(self.world.history.text.count("is passed over"), 2)
         invariants.check_rest(self.world)
         self.assertEqual(self.world.history.violations, [])
+
+    def test_a_daemon_that_is_frozen_while_it_ends(self) -> None:
+        """It ends when it goes on, and somebody starts it again: whoever stopped it had tried that too early."""
+        self.world.reactor.run_for(5)
+        self.world.daemon.stop()
+        self.world.daemon.reactor.freeze()
+        self.world.reactor.run_for(100)
+        self.assertTrue(self.world.daemon.running)
+        self.world.daemon.reactor.thaw()
+        self.world.reactor.run_for(50)
+        self.assertFalse(self.world.daemon.running)
+        self.centre.rest()
+        self.assertTrue(self.world.daemon.running)
+        self.assertEqual(self.world.history.violations, [])

@@ -115,9 +115,14 @@ class DaemonProcess:
         plugin.startService()
 
     def _force(self, reactor: SimReactor) -> None:
-        if self.plugin is not None and self.reactor is reactor:
-            self._history.violate(self._world.seconds(), "nuage-plugin", "does not end in time")
-            self.kill()
+        if self.plugin is None or self.reactor is not reactor:
+            return
+        if reactor.process.frozen:
+            # It can do nothing, and may end once it goes on.
+            self._world.callLater(self._config.call_timeout + _PATIENCE, self._force, reactor)
+            return
+        self._history.violate(self._world.seconds(), "nuage-plugin", "does not end in time")
+        self.kill()
 
     def _failed(self, failure: Failure) -> None:
         self._history.violate(self._world.seconds(), "nuage-plugin", f"fails to stop: {failure.getErrorMessage()}")

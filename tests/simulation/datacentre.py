@@ -89,6 +89,8 @@ class DataCentre:
         """Wait until all faults are over, and what they have done is repaired."""
         self.reactor.run_for(max(0.0, max(world.faults_end for world in self.worlds) - self.reactor.seconds()))
         for world in self.worlds:
+            # One that was long about its end was not there to be started when that was due.
+            world.daemon.start()
             # Errors that nobody has met yet.
             world.kernel.broken.clear()
         self.worlds[0].note("all faults are over")
