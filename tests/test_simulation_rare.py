@@ -335,6 +335,11 @@ class SpoiltTest(SynchronousTestCase):
         DEEDS["link deleted"](self.world, 0.0)
         DEEDS["switch daemon away"](self.world, 5.0)
 
+    def test_renamed_link(self) -> None:
+        """The endpoint has none, whatever it was called."""
+        DEEDS["link renamed"](self.world, 0.0, 847)
+        DEEDS["link deleted"](self.world, 0.0)
+
     def test_mtu(self) -> None:
         """It is only told."""
         DEEDS["network create with"](self.world, "n2", "mtu")

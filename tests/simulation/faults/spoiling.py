@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nuage.links.veth import GROUP
-from nuage.names import container_end_name, port_name
+from nuage.names import LINK_MARK, container_end_name, port_name
 from nuage.vrs.tables import RECORD
 from tests.simulation import installation, truth
 from tests.simulation.chance import Chance
@@ -69,7 +69,8 @@ def delete_link(world: World, which: float) -> None:
     ours = [link for link in world.kernel.links() if link.group == GROUP]
     if ours:
         link = ours[int(which * len(ours))]
-        world.cut_off.add(link.name)
+        # A hand may have given it another name, or no alias any more.
+        world.cut_off |= {link.name, port_name(link.alias.removeprefix(LINK_MARK))}
         world.links_touched = world.reactor.seconds()
         world.kernel.link("del", index=link.index)
 
