@@ -21,6 +21,7 @@ from nuage.errors import NotInDirectory, Refused, SwitchError, VsdRefused, VsdUn
 from nuage.model import Endpoint, Network
 from nuage.text import joined
 from nuage.told import Told
+from nuage.vrs import tables
 from nuage.vrs.switch import Switch
 from nuage.vsd import in_use
 from nuage.vsd.directory import Directory, Place
@@ -153,7 +154,7 @@ class Places:
         return _differences(network, place)
 
     async def _reason(self, network: Network, endpoint: Endpoint, policy: Mapping[str, str]) -> str:
-        group, target = policy.get("nuage-policy-group"), policy.get("nuage-redirection-target")
+        group, target = policy.get(tables.POLICY_GROUP), policy.get(tables.REDIRECTION_TARGET)
         objections = await self._compared(network, group, target)
         if objections or endpoint.address is None:
             return objections

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from nuage.errors import NuageError, VsdUnavailable
 from nuage.model import Container, Endpoint, Network
+from nuage.vrs import tables
 from nuage.vrs.policy import ORCHESTRATION_ID, named_policy
 from nuage.vrs.switch import Switch
 
@@ -68,7 +69,7 @@ class Vports:
         """Have the VSD assign the policy of an endpoint, if it does not take it from the VRS."""
         policy = named_policy(network, endpoint, container)
         if policy and endpoint.split and self._ports is not None and endpoint.address is not None:
-            group, target = policy.get("nuage-policy-group"), policy.get("nuage-redirection-target")
+            group, target = policy.get(tables.POLICY_GROUP), policy.get(tables.REDIRECTION_TARGET)
             await self._ports.assign(network, endpoint.address.ip, group, target)
 
     def name(self, network: Network, endpoint: Endpoint, container: Container | None) -> None:
