@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from lab.shell import wait_until
 from tests.simulation import command, many
 from tests.simulation.command import main
 from tests.simulation.seen import Outcome
@@ -123,9 +123,7 @@ class InterruptedTest(SynchronousTestCase):
             start_new_session=True,
         )
         try:
-            until = time.monotonic() + 60
-            while not summary.exists() and time.monotonic() < until:
-                time.sleep(0.05)
+            wait_until("the summary is written", summary.exists, 60)
             os.killpg(process.pid, signal.SIGINT)
             printed, _ = process.communicate(timeout=60)
         finally:
