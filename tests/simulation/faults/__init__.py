@@ -55,7 +55,7 @@ FAULTS: Mapping[str, Callable[..., object]] = {
 }
 
 #: What happens to the VSD, and so to all hosts.
-SHARED = frozenset({*VSD_FAULTS, "VSD connections half open"})
+SHARED = frozenset({*VSD_FAULTS, *(name for name, fault in _RARE.items() if fault.shared)})
 
 #: Part of the runs that have no faults: what is wrong without one is wrong for everybody.
 _WITHOUT = 0.2

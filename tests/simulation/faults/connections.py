@@ -54,7 +54,7 @@ def _is_remote(world: World) -> bool:
 
 FAULTS: Mapping[str, Fault] = {
     "connection half open": Fault(do=lose_peer, draw=lambda chance: (chance.fraction(),), weight=3),
-    "VSD connections half open": Fault(do=lose_vsd, weight=2),
+    "VSD connections half open": Fault(do=lose_vsd, weight=2, shared=True),
     "database speaks TLS": Fault(do=speak_tls, draw=lasting),
     "descriptors used up": Fault(do=exhaust, draw=lasting, delays=lambda seconds: seconds),
 }

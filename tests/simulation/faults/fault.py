@@ -46,6 +46,7 @@ class Fault:
         weight: How often it comes among the others.
         delays: Returns the seconds by which what was drawn for it may delay the daemon's answers.
         outage: Returns the seconds for which what was drawn for it may keep the daemon from running.
+        shared: Whether it happens to all hosts, as what happens to the VSD does.
     """
 
     do: Callable[..., object]
@@ -53,6 +54,7 @@ class Fault:
     weight: int = 1
     delays: Callable[..., float] = lambda *_: 0.0
     outage: Callable[..., float] = lambda *_: 0.0
+    shared: bool = False
 
 
 def some_seconds(chance: Chance) -> float:
