@@ -31,7 +31,7 @@ from nuage.audit.rules import (
 )
 from nuage.driver.options import network_of
 from nuage.driver.turns import Turns
-from nuage.errors import DockerUnavailable, Refused, SwitchError
+from nuage.errors import DockerUnavailable, LinkError, Refused, SwitchError, VsdUnavailable
 from nuage.links.veth import GROUP, Link
 from nuage.model import Container, Endpoint, NetworkRequest, Survey, Trace, Use
 from nuage.names import LINK_MARK, link_alias, port_name
@@ -468,6 +468,8 @@ class _Played:
     async def name_endpoint(self, endpoint_id: str, _container: Container) -> None:
         """See nuage.driver.endpoints.Endpoints."""
         self.done.append(("name endpoint", endpoint_id))
+        if self.refusal is not None:
+            raise self.refusal
 
     async def create_network(self, request: NetworkRequest) -> None:
         """See nuage.driver.networks.Networks."""
@@ -757,13 +759,13 @@ class Auditing(SynchronousTestCase):
         assert _lines(events) == ["audit: bad"] * 2
 
     def test_a_bug_in_one_repair_does_not_keep_the_others_from_being_done(self) -> None:
-        """It is logged once, and tried again."""
+        """Each is logged once, and tried again."""
         self.see(traces={ENDPOINT: _trace(container_id=None)}, networks=set())
         self.played.refusal = ZeroDivisionError()
         for _ in range(2):
             self.auditor.trigger()
         assert self.played.done == [("name endpoint", ENDPOINT), ("create network", NETWORK)] * 2
-        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 2
 
     def test_docker_is_asked_before_a_network_is_forgotten(self) -> None:
         """A network that it does not list is another plugin's where Docker has it all the same."""
@@ -835,6 +837,49 @@ class Auditing(SynchronousTestCase):
         self.clock.advance(30)
         self.clock.advance(5)
         assert self.played.done == [("forget endpoint", ENDPOINT)]
+
+    def check_pauses(self, pause: float, *, interval: float = 300.0) -> None:
+        """Have audits begin, and see the pauses between the first ones."""
+        auditor = self.auditing_every(interval)
+        auditor.trigger()
+        for looks in (1, 2, 3):
+            assert self.played.looked == looks
+            self.clock.advance(pause - 1)
+            assert self.played.looked == looks
+            self.clock.advance(1)
+
+    def test_an_audit_without_docker_is_made_up_for(self) -> None:
+        """After half a minute, until Docker answers. Then the long interval holds again."""
+        self.see(docker=None)
+        self.check_pauses(30)
+        self.see()
+        self.clock.advance(30)
+        looked = self.played.looked
+        self.clock.advance(299)
+        assert self.played.looked == looked
+
+    def test_an_audit_that_fails_is_made_up_for(self) -> None:
+        """The kernel may list its links the next time."""
+        self.played.failure = LinkError("no memory")
+        self.check_pauses(30)
+
+    def test_what_the_vsd_has_put_off_is_made_up_for(self) -> None:
+        """A port that is shut for its sake is opened soon after it is back."""
+        self.see(traces={ENDPOINT: _trace(container_id=None)})
+        self.played.refusal = VsdUnavailable("away")
+        self.check_pauses(30)
+        assert self.played.done == [("name endpoint", ENDPOINT)] * 4
+
+    def test_audits_that_are_frequent_are_not_put_off(self) -> None:
+        """What could not be done is tried at the next one."""
+        self.see(docker=None)
+        self.check_pauses(10, interval=10.0)
+
+    def test_nothing_is_made_up_for_where_an_operator_has_to_judge(self) -> None:
+        """What is refused would be refused again."""
+        self.see(traces={}, links={}, networks=set(), docker=_docker())
+        self.played.refusal = Refused("bad")
+        self.check_pauses(300)
 
     def test_a_bug_does_not_end_the_audits(self) -> None:
         """It is logged once, and the next audit takes place."""

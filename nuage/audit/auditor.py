@@ -11,8 +11,9 @@ The auditor::
        ^                                      |   ^                                         |
        +----- it ends: a pause begins --------+   +------------- it ends: the next ---------+
 
-The pause is the interval, or only as long as the confirmation takes if something has to be seen again. An audit that
-fails forgets what was seen. ``stop`` ends the pause or the audit, and nothing follows.
+The pause is the interval, or only as long as the confirmation takes if something has to be seen again. It is half a
+minute at most after an audit that could not do its work because somebody was away: the switch, the kernel, Docker or
+the VSD. An audit that fails forgets what was seen. ``stop`` ends the pause or the audit, and nothing follows.
 
 A proposal::
 
@@ -53,7 +54,7 @@ from nuage.audit.rules import (
 from nuage.driver.endpoints import Endpoints
 from nuage.driver.networks import Networks
 from nuage.driver.turns import Turns
-from nuage.errors import DockerUnavailable, NuageError
+from nuage.errors import DockerUnavailable, LinkError, NuageError, SwitchError, VsdUnavailable
 from nuage.links.links import Links
 from nuage.links.veth import Link
 from nuage.model import Endpoint, Survey, Trace
@@ -63,6 +64,11 @@ from nuage.vrs.switch import Switch
 
 #: Seconds that something has to be seen before it is acted upon, if the interval is not shorter.
 _CONFIRMATION = 5.0
+#: Seconds after which an audit that could not do its work is made up for, if the interval is not shorter: what was away
+#: may be back, and a long interval is meant for times when all is well.
+_MAKING_UP = 30.0
+#: What keeps an audit from its work, and passes.
+_AWAY = (DockerUnavailable, LinkError, SwitchError, VsdUnavailable)
 
 
 @attrs.frozen(kw_only=True)
@@ -142,6 +148,7 @@ class Auditor:
         self._next: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
         self._again = False
+        self._put_off = False
         self.account = Account()
 
     def trigger(self) -> None:
@@ -231,6 +238,7 @@ class Auditor:
         self._tell_unreadable(findings.unreadable)
         # What a look saw was there when it ended; what the next one sees was there when that began.
         self._since = {proposal: self._since.get(proposal, end) for proposal in findings.proposals}
+        self._put_off = False
         for proposal, since in tuple(self._since.items()):
             if isinstance(proposal, rules.HARMLESS) or begin >= since + self._age:
                 await self._carry_out(proposal)
@@ -250,6 +258,7 @@ class Auditor:
         except CancelledError:
             raise
         except NuageError as problem:
+            self._put_off |= isinstance(problem, _AWAY)
             self._refused(proposal, str(problem))
         except Exception as problem:
             if self._told.is_new(proposal, repr(problem)):
@@ -348,12 +357,16 @@ class Auditor:
             self._again = False
             self.trigger()
             return
-        # What needs no second look was done. If it could not be, the next audit tries again.
-        due = [
-            proposal for proposal in self._since if not isinstance(proposal, rules.HARMLESS) and self._is_due(proposal)
-        ]
-        pause = self._age if due else self._interval
-        self._next = self._clock.callLater(pause, partial(self._begin, sparing=True))
+        self._next = self._clock.callLater(self._pause(), partial(self._begin, sparing=True))
+
+    def _pause(self) -> float:
+        """Return the seconds until the next audit."""
+        # What needs no second look was done, or could not be.
+        if any(not isinstance(proposal, rules.HARMLESS) and self._is_due(proposal) for proposal in self._since):
+            return self._age
+        if self._put_off or self.account.problem is not None:
+            return min(self._interval, _MAKING_UP)
+        return self._interval
 
     def _is_due(self, proposal: Proposal) -> bool:
         """Tell whether the next audit should not wait: something has to be done, or reported if it is still there."""
