@@ -92,6 +92,18 @@ class FoundTest(SynchronousTestCase):
         self.live(*lost, seeds=(1, 2), extent=Extent(vsd=True))
         self.live(*lost, Step(60, "network create", ("n1",)), seeds=(1, 2), extent=Extent(vsd=True))
 
+    def test_a_daemon_that_starts_while_docker_is_silent(self) -> None:
+        """Its first audit is made up for soon after, even if audits come only every five minutes."""
+        self.live(
+            Step(1, "network create", ("n1",)),
+            Step(5, "run", ("c1", "n1", "no", "")),
+            Step(20, "dockerd frozen", (15.0,)),
+            Step(22, "daemon killed", (1, 1.0)),
+            # Something goes on until the status has been asked for.
+            Step(120, "crash", ("c1",)),
+            seeds=(38, 75),
+        )
+
     def test_a_docker_that_is_killed_while_it_disconnects(self) -> None:
         """It has said that the container leaves, and does not know it any more. Nobody can bring the link back."""
         self.live(

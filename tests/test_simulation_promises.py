@@ -187,6 +187,15 @@ class PromisesTest(SynchronousTestCase):
         self.world.reactor.run_for(9)
         self.assertEqual(self.found(), [f"endpoint {self.endpoint.id[:12]} was joined long ago, and is still shut"])
 
+    def test_an_audit_that_stays_undone(self) -> None:
+        """It may fail for as long as something is wrong, and until it is made up for."""
+        self.world.fault_lasts(10)
+        for seconds, seen in ((54, 0), (2, 1)):
+            self.world.reactor.run_for(seconds)
+            self.world.promises.audited(None)
+            self.world.promises.audited("no Docker")
+            self.assertEqual(self.found(), ["the last audit failed, and nothing is wrong: no Docker"] * seen)
+
     def test_a_deleted_endpoint_that_stays(self) -> None:
         """It may be there for some seconds, and longer if something is wrong meanwhile."""
         self.assertEqual(self.answer("DeleteEndpoint"), [])

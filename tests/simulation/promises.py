@@ -27,6 +27,8 @@ _CLEANING = 15.0
 _RETRYING = 35.0
 #: Seconds within which a port that was shut is opened, if nothing is wrong meanwhile.
 _OPENING = 10.0
+#: Seconds after which an audit that could not do its work is made up for, if audits are not more frequent than that.
+_MAKING_UP = 30.0
 #: Seconds until that is looked at again.
 _AGAIN = 5.0
 
@@ -219,7 +221,7 @@ class Promises:
 
     def _see_open(self, endpoint_id: str) -> None:
         """See whether a port that was shut is open, if nothing has been wrong for long enough."""
-        # What the VSD was to be told, and was not, the next audit tells it.
+        # What the VSD was to be told, and was not, the next audit tells it, which does not wait for the interval.
         patience = _OPENING if self._world.vsd is None else _EXCUSED
         if self._world.reactor.seconds() - self._world.faults_end < patience:
             self._world.reactor.callLater(_AGAIN, self._see_open, endpoint_id)
@@ -229,6 +231,17 @@ class Promises:
         if shut and endpoint is not None and endpoint.device:
             self._violate(f"endpoint {endpoint_id[:12]} was joined long ago, and is still shut")
 
+    def audited(self, problem: str | None) -> None:
+        """See whether audits can do their work again, once nothing has been wrong for long enough.
+
+        Args:
+            problem: Why the last one could not, None if it could.
+        """
+        # In the beginning Docker waits for the daemon, and does not answer it.
+        wrong_until = max(0.0, self._world.faults_end)
+        if problem is not None and self._world.reactor.seconds() - wrong_until > _EXCUSED:
+            self._violate(f"the last audit failed, and nothing is wrong: {problem}")
+
     @property
     def _process(self) -> object:
         """What stands for the daemon's process."""
@@ -236,7 +249,7 @@ class Promises:
 
     def _patience(self, process: object) -> float:
         """Return the seconds until all is gone: what an earlier process has put off is left to audits."""
-        return _CLEANING + (0.0 if process is self._process else self._world.config.audit_interval)
+        return _CLEANING + (0.0 if process is self._process else min(self._world.config.audit_interval, _MAKING_UP))
 
     def _see_gone(self, endpoint_id: str, why: str, process: object) -> None:
         """See whether all of an endpoint is gone, once nothing has been wrong for long enough.

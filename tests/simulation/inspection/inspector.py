@@ -83,6 +83,8 @@ class Inspector:
             self._world.history.count(f"question {path} {answer.status}")
             if answer.status not in _PATHS[path]:
                 self._violate(f"{path} is answered with {answer.status}: {answer.body[:200]!r}")
+            elif path == "/status":
+                self._world.promises.audited(json.loads(answer.body)["audit"]["problem"])
 
     def _check_answered(self, question: Question, daemon: Any) -> None:
         """A daemon that is alive and not frozen has to have answered. One that begins or ends does not listen."""
