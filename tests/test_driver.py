@@ -418,27 +418,25 @@ class Attaching(DriverTestCase):
         self.assert_nothing_left()
 
     async def test_the_pool_of_a_network_that_is_forgotten(self) -> None:
-        """It is remembered if its addresses are from Nuage and Docker has lost it, so that nobody gives it back."""
-        remembered: list[str] = []
+        """What is held in it is remembered in the transaction that removes the network, whoever removes it."""
 
         class Abandoned:
-            async def remember(self, network: Network) -> None:
-                remembered.append(network.id)
+            async def left_by(self, network: Network) -> dict[str, str]:
+                return {f"gone-{network.id[:1]}": "held"}
 
         self.plugin.networks._abandoned = Abandoned()
         await self.plugin.driver.create_network(network_request())
         await self.plugin.driver.delete_network(payloads.NetworkCall(NETWORK))
+        assert self.plugin.switch.pool_records() == {}
         network = attrs.evolve(network_of(network_request()), ipam=True)
-        await self.plugin.switch.remember_network(network)
-        # Docker gives the pool back before this call.
-        await self.plugin.driver.delete_network(payloads.NetworkCall(NETWORK))
-        assert remembered == []
-        for network_id in (NETWORK, "2" * 64):
+        for network_id in (NETWORK, "2" * 64, "3" * 64):
             await self.plugin.switch.remember_network(attrs.evolve(network, id=network_id))
-        await self.plugin.networks.forget_lost_network(NETWORK)
+        await self.plugin.driver.delete_network(payloads.NetworkCall(NETWORK))
+        assert self.plugin.switch.pool_records() == {f"gone-{NETWORK[:1]}": "held"}
+        await self.plugin.networks.forget_lost_network("2" * 64)
         # One that is made anew takes the other's place.
         await self.plugin.driver.create_network(network_request())
-        assert remembered == [NETWORK, "2" * 64]
+        assert self.plugin.switch.pool_records().keys() == {f"gone-{each}" for each in (NETWORK[:1], "2", "3")}
 
     async def test_a_network_that_comes_back(self) -> None:
         """An audit asks Docker again before it forgets one: Swarm makes it anew meanwhile, with the same id."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol
@@ -39,10 +39,10 @@ class Pools(Protocol):
 
 
 class AbandonedPools(Protocol):
-    """What remembers the pools of networks that Docker has lost: :class:`nuage.ipam.abandoned.Abandoned`."""
+    """What knows the pools in which something is held: :class:`nuage.ipam.abandoned.Abandoned`."""
 
-    async def remember(self, network: Network) -> None:
-        """Remember the pools of a network."""
+    async def left_by(self, network: Network) -> Mapping[str, str]:
+        """Return what is to be remembered of the pools of a network that goes."""
 
 
 class Networks:
@@ -56,7 +56,7 @@ class Networks:
         cleanup: Finishes what the switch could not do at once.
         turns: Keeps calls about one network, and about one place in the topology, apart; shared with ``cleanup``.
         pools: Knows the pools of networks whose addresses are from Nuage; None if Docker's IPAM gives all of them.
-        abandoned: Remembers those pools of networks that Docker has lost; None likewise.
+        abandoned: Knows in which of those pools something is held; None likewise.
         places: Compares networks with the VSD; None without a VSD.
     """
 
@@ -92,7 +92,7 @@ class Networks:
         async with self._placed(network):
             self._cleanup.cancel(network.id)
             # Its endpoints are not undone with it: it may be one whose record was lost, and containers run on it.
-            undo, new = partial(self._switch.forget_network, network.id), self._switch.network(network.id) is None
+            undo, new = partial(self._drop, network.id), self._switch.network(network.id) is None
             async with self._cleanup.undone_by(network.id, undo, new=new):
                 await self._switch.remember_network(network)
                 # Still in its turn: to an audit it is lost, because Docker stores it only after the answer.
@@ -113,7 +113,7 @@ class Networks:
         async with self._turns.turn(network_id):
             if not await self._is_gone(network_id):
                 return False
-            await self._cleanup.finish(network_id, partial(self._forget_lost_network, network_id))
+            await self._cleanup.finish(network_id, partial(self._forget_network, network_id))
             return True
 
     async def get(self, network_id: str) -> Network:
@@ -144,11 +144,6 @@ class Networks:
                 yield
 
     async def _forget_network(self, network_id: str) -> None:
-        """Forget a network that Docker removes. It gives back the network's pools before that (moby's network.go)."""
-        await self._forget_endpoints(network_id)
-        await self._switch.forget_network(network_id)
-
-    async def _forget_lost_network(self, network_id: str) -> None:
         await self._forget_endpoints(network_id)
         await self._drop(network_id)
 
@@ -158,11 +153,10 @@ class Networks:
             await self._endpoints.forget_endpoint(endpoint_id)
 
     async def _drop(self, network_id: str) -> None:
-        """Forget a network that Docker has lost. Its pools are not given back: what is held in them is to be found."""
-        network = self._switch.network(network_id)
-        if network is not None and network.ipam and self._abandoned is not None:
-            await self._abandoned.remember(network)
-        await self._switch.forget_network(network_id)
+        """Forget a network. What is held in its pools is still to be found after that."""
+        network, abandoned = self._switch.network(network_id), self._abandoned
+        held = await abandoned.left_by(network) if abandoned and network and network.ipam else None
+        await self._switch.forget_network(network_id, held)
 
     async def _demand_subnet_of_its_own(self, network: Network) -> None:
         """Make sure that no other network assigns the addresses of the same Nuage subnet.

@@ -1,13 +1,16 @@
 """Pools of networks that are gone, in which something is held, or may be: a crash left it.
 
-No network names such a pool any more, so the switch remembers it until nothing in it is held for this host.
+No network names such a pool any more, so the switch remembers it until nothing in it is held for this host. At any
+instant the record of a pool that was handed out, that of its network, or one of these names the pool: the daemon may be
+killed whenever it likes, and Docker repeats a call without its body then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
-from nuage.errors import NotInDirectory, NuageError, Refused, SwitchError
+from nuage.errors import NotInDirectory, NuageError, Refused
 from nuage.ipam.addresses import Addresses
 from nuage.ipam.handed_out import PoolRecords, record_key
 from nuage.ipam.pool import Pool
@@ -28,27 +31,26 @@ class Abandoned:
     def __init__(self, records: PoolRecords, addresses: Addresses) -> None:
         self._records = records
         self._addresses = addresses
-        #: The networks of a place when its pool was given up, by the pool's key: they are about to go.
-        self._going: dict[str, frozenset[str]] = {}
 
     async def note(self, pool: Pool) -> None:
-        """Remember a pool that was given back, unless nothing in it is held."""
-        free = await self._is_free(pool)
-        # If the switch is away, the next network of this place finds what is held.
-        with suppress(SwitchError):
-            if not free:
-                await self._remember(pool)
-            elif _key(pool) in self._records.pool_records():
-                await self._forget(pool)
+        """Remember a pool of which there is no network, unless nothing in it is held.
 
-    async def remember(self, network: Network) -> None:
-        """Remember the pools of a network that Docker has lost, and so does not give back.
+        Docker gives a pool back before it removes the network (moby's network.go), whose end then is the pool's, too.
 
         Raises:
             SwitchError: The switch is away.
         """
-        for pool in Pool.all_of(network):
-            await self._remember(pool)
+        await self._records.ready()
+        if self._has_network(pool):
+            return
+        if not await self._is_free(pool):
+            await self._records.remember_pool(_key(pool), pool.id)
+        elif _key(pool) in self._records.pool_records():
+            await self._forget(pool)
+
+    async def left_by(self, network: Network) -> Mapping[str, str]:
+        """Return records of those pools of a network in which something is held, to be kept when the network goes."""
+        return {_key(pool): pool.id for pool in Pool.all_of(network) if not await self._is_free(pool)}
 
     def all(self) -> list[Pool]:
         """Return them."""
@@ -67,24 +69,14 @@ class Abandoned:
             SwitchError: The switch is away.
         """
         for pool in self.all():
-            there, key = self._networks_of(pool), _key(pool)
-            # One that went may come again, with the same id.
-            self._going[key] = self._going.get(key, frozenset()) & there
-            if there - self._going[key] or await self._is_free(pool):
+            if self._has_network(pool) or await self._is_free(pool):
                 await self._forget(pool)
 
-    async def _remember(self, pool: Pool) -> None:
-        """Remember a pool. Its network is forgotten only after that."""
-        self._going[_key(pool)] = self._networks_of(pool)
-        await self._records.remember_pool(_key(pool), pool.id)
-
     async def _forget(self, pool: Pool) -> None:
-        self._going.pop(_key(pool), None)
         await self._records.forget_pools([_key(pool)])
 
-    def _networks_of(self, pool: Pool) -> frozenset[str]:
-        found = (each for each in self._records.networks() if each.ipam and each.location() == pool.location())
-        return frozenset(each.id for each in found)
+    def _has_network(self, pool: Pool) -> bool:
+        return any(each.ipam and each.location() == pool.location() for each in self._records.networks())
 
     async def _is_free(self, pool: Pool) -> bool:
         """Tell whether nothing is held; a VSD that does not answer leaves that open."""

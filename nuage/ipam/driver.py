@@ -6,10 +6,11 @@ No call says for which network it is. All that a call needs is in the pool's ID;
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, ip_interface
 
 from nuage.driver.options import place_of
-from nuage.errors import Refused, VsdRefused
+from nuage.errors import Refused, SwitchError, VsdRefused
 from nuage.ipam.abandoned import Abandoned
 from nuage.ipam.addresses import Addresses
 from nuage.ipam.handed_out import SPACE, HandedOut
@@ -91,8 +92,10 @@ class Ipam:
         """Forget a pool. All that Docker had of it was given back before; what else is held was left by a crash."""
         pool = Pool.from_id(request.pool_id)
         self._repetitions.ended(request.pool_id)
-        await self._handed_out.forget(request.pool_id)
-        await self._abandoned.note(pool)
+        # If the switch is away, it still has the pool's record, which is looked at later.
+        with suppress(SwitchError):
+            await self._abandoned.note(pool)
+            await self._handed_out.forget(request.pool_id)
         return Empty()
 
     async def request_address(self, request: RequestAddress) -> GivenAddress:

@@ -8,7 +8,7 @@ may be killed between both requests, and Docker repeats the second one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from typing import Protocol
@@ -79,7 +79,6 @@ class HandedOut:
         key = _key(pool.id)
         self._since[key] = self._clock.seconds()
         await self._records.remember_pool(key, pool.id)
-        await self.settle()
 
     async def forget(self, pool_id: str) -> None:
         """Note that a pool was given back."""
@@ -113,10 +112,21 @@ class HandedOut:
             self._repetitions.ended(pool.id)
         await self._forget(list(pools))
 
-    async def settle(self) -> None:
-        """Forget pools of which no network was made in time, and texts that are not records."""
+    async def settle(self, abandon: Callable[[Pool], Awaitable[None]]) -> None:
+        """Forget pools of which no network was made in time, and texts that are not records.
+
+        Args:
+            abandon: Takes note of such a pool first: Docker may have ended before it gave back what it had of it.
+        """
         waiting = self._pools()
-        await self._forget([key for key in self._own_records() if key not in waiting])
+        for key, text in self._own_records().items():
+            if key in waiting:
+                continue
+            with suppress(Refused):
+                await abandon(Pool.from_id(text))
+            # It may have been handed out again meanwhile.
+            if key not in self._pools():
+                await self._forget([key])
 
     def _place(self, request: NetworkRequest) -> Mapping[str, str] | None:
         """Return the place of a network's pool, None if nothing is known of the pool."""

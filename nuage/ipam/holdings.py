@@ -135,7 +135,7 @@ class Holdings:
 
     async def settle(self) -> None:
         """Forget pools of which no network was made, and those of gone networks in which nothing is held."""
-        await self._handed_out.settle()
+        await self._handed_out.settle(self._abandoned.note)
         await self._abandoned.settle()
 
     async def _left(self) -> list[Held]:

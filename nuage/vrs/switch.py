@@ -132,10 +132,14 @@ class Switch(Mirror):
             key = tables.NETWORK_RECORD + network.id
             await self._commit(transactions.remember(self._bridge, key, network.to_record()))
 
-    async def forget_network(self, network_id: str) -> None:
-        """Forget a network; it is no error if it was not known."""
+    async def forget_network(self, network_id: str, pools: Mapping[str, str] | None = None) -> None:
+        """Forget a network, and keep something of its pools in the same instant: see :meth:`remember_pool`.
+
+        It is no error if the network was not known.
+        """
         await self.loaded()
-        await self._commit(transactions.forget(self._bridge, tables.NETWORK_RECORD + network_id))
+        kept = {self._pool_record(key): text for key, text in (pools or {}).items()}
+        await self._commit(transactions.forget(self._bridge, tables.NETWORK_RECORD + network_id, kept))
 
     def pool_records(self) -> Mapping[str, str]:
         """Return what this plugin keeps of pools, by key: see :mod:`nuage.ipam.handed_out`."""

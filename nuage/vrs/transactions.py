@@ -5,7 +5,7 @@ Each function returns the operations of one transaction or of a part of one, so 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nuage.model import Container, Endpoint, Network
 from nuage.names import port_name
@@ -33,9 +33,13 @@ def remember(bridge: str, key: str, record: str) -> list[Operation]:
     ]
 
 
-def forget(bridge: str, key: str) -> list[Operation]:
-    """Drop what is kept under ``key`` at the bridge."""
-    return [Mutate(tables.BRIDGE, _named(bridge), [("external_ids", "delete", frozenset({key}))])]
+def forget(bridge: str, key: str, instead: Mapping[str, str] | None = None) -> list[Operation]:
+    """Drop what is kept under ``key`` at the bridge, and keep ``instead``, by key."""
+    kept = dict(instead or {})
+    mutations: list[tuple[str, str, Value]] = [("external_ids", "delete", frozenset({key, *kept}))]
+    if kept:
+        mutations.append(("external_ids", "insert", kept))
+    return [Mutate(tables.BRIDGE, _named(bridge), mutations)]
 
 
 def attach(
