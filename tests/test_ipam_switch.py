@@ -8,7 +8,8 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import attrs
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import CancelledError, ensureDeferred
+from twisted.logger import capturedLogs
 
 from nuage.errors import NuageError, Refused, VsdUnavailable
 from nuage.ipam.host import SwitchHost
@@ -35,6 +36,7 @@ class Keeper:
     named: list[tuple[str, str]] = attrs.field(factory=list)
     failure: NuageError | None = None
     no_such_group: Refused | None = None
+    not_named: Exception = attrs.field(factory=lambda: Refused("gone"))
 
     async def bind(self, network: Network, address: IPv4Address, *, mac: str, endpoint_id: str) -> bool:
         """See nuage.driver.vports.VsdPorts."""
@@ -53,7 +55,7 @@ class Keeper:
     async def name(self, network: Network, address: IPv4Address, *, name: str, orchestration_id: str) -> None:
         """See nuage.driver.vports.VsdPorts."""
         self.named.append((name, orchestration_id))
-        raise Refused("gone")
+        raise self.not_named
 
 
 def test(method: Callable[[Any], Coroutine[Any, Any, None]]) -> Any:
@@ -186,6 +188,18 @@ class Split(DriverTestCase):
         await plugin.endpoints.name_endpoint(ENDPOINT, Container(id="c" * 64, name="web", labels=labels))
         assert keeper.assigned == [("10.21.59.2", "web", None)]
         assert keeper.named == [("web", "task-1")]
+
+    @test
+    async def test_a_name_that_the_vsd_is_not_told(self) -> None:
+        """The log says why, and nothing at the end of the plugin, which is no reason."""
+        container = Container(id="c" * 64, name="web")
+        for not_named, told in ((Refused("gone"), ["gone"]), (CancelledError(), [])):
+            keeper = Keeper(split=True, not_named=not_named)
+            with capturedLogs() as events:
+                plugin = await self.started(keeper, container)
+            assert keeper.named == [("web", "web")]
+            assert [event["problem"] for event in events if "does not know" in event["log_format"]] == told
+            await plugin.driver.delete_endpoint(CALL)
 
     @test
     async def test_reservations(self) -> None:

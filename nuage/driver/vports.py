@@ -81,6 +81,8 @@ class Vports:
         Deferred.fromCoroutine(telling).addErrback(self._untold, container.name)
 
     def _untold(self, failure: Failure, name: str) -> None:
-        failure.trap(NuageError, CancelledError)
+        # At the end of the plugin, nobody asks the VSD.
+        if failure.trap(NuageError, CancelledError) is CancelledError:
+            return
         problem = failure.getErrorMessage()
         self._log.info("the VSD does not know the name of container {name}: {problem}", name=name, problem=problem)
