@@ -104,6 +104,18 @@ class FoundTest(SynchronousTestCase):
             seeds=(38, 75),
         )
 
+    def test_addresses_of_a_lost_network_whose_bridge_is_removed(self) -> None:
+        """The record of the network goes with it, or later that of its pool. Only a network there can help again."""
+        for removal in (30.5, 60):
+            self.live(
+                Step(1, "network create", ("n1",)),
+                Step(5, "run", ("c1", "n1", "no", "web")),
+                Step(30, "Docker's data lost", (1.0,)),
+                Step(removal, "bridge removed", (0.3,)),
+                seeds=(1, 2),
+                extent=Extent(vsd=True),
+            )
+
     def test_a_docker_that_is_killed_while_it_disconnects(self) -> None:
         """It has said that the container leaves, and does not know it any more. Nobody can bring the link back."""
         self.live(

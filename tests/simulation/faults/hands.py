@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nuage.vrs.tables import ENDPOINT_RECORD, NETWORK_RECORD, Platform
+from nuage.vrs.tables import ENDPOINT_RECORD, NETWORK_RECORD, POOL_RECORD, Platform
 from tests.simulation.chance import Chance
 from tests.simulation.database.server import Unavailable
 from tests.simulation.faults.fault import Fault, Missed, demand, one_of
@@ -13,6 +13,8 @@ from tests.simulation.faults.fault import Fault, Missed, demand, one_of
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+#: What is in the keys of the pools of networks that are gone: see nuage.ipam.abandoned.
+_LOST_POOL = "-gone-"
 #: What is written into records.
 _GARBAGE = ("", "{", "[]", "{}", '{"id": "x"}')
 
@@ -70,12 +72,22 @@ def unrecorded(world: World) -> set[str]:
 
 def has_lost_networks(world: World) -> bool:
     """Tell whether hands have spoilt what the switch had of a network that Docker does not have."""
-    return any(map(_is_network, world.spoilt_records - _records_of_docker(world)))
+    return bool(of_lost_networks(world, world.spoilt_records))
+
+
+def of_lost_networks(world: World, keys: Iterable[str]) -> set[str]:
+    """Return the keys of what the switch has of networks that Docker does not have: of them, and of their pools."""
+    return {key for key in keys if _is_network(key) or _is_lost_pool(key)} - _records_of_docker(world)
+
+
+def kept(world: World) -> dict[str, str]:
+    """Return all that is kept at the bridge, by its keys."""
+    return {key: text for row in world.database.rows("Bridge") for key, text in row["external_ids"].items()}
 
 
 def _records(world: World) -> dict[str, str]:
-    """Return the records of the daemon at the bridge, sorted by their keys."""
-    records = {key: text for row in world.database.rows("Bridge") for key, text in row["external_ids"].items()}
+    """Return the records of the daemon of networks and endpoints, sorted by their keys."""
+    records = kept(world)
     return {key: records[key] for key in sorted(records) if _is_record(key)}
 
 
@@ -113,6 +125,11 @@ def _records_of_docker(world: World) -> set[str]:
 
 def _is_network(key: str) -> bool:
     return key.startswith(NETWORK_RECORD)
+
+
+def _is_lost_pool(key: str) -> bool:
+    """Tell whether a record is that of a pool in which something is held, and whose network is gone."""
+    return key.startswith(POOL_RECORD) and _LOST_POOL in key
 
 
 def _is_record(key: str) -> bool:

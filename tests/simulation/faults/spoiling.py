@@ -13,7 +13,7 @@ from tests.simulation.chance import Chance
 from tests.simulation.database.rows import Change
 from tests.simulation.database.server import Unavailable
 from tests.simulation.faults.fault import Fault, some_seconds
-from tests.simulation.faults.hands import endpoint_ports, transact
+from tests.simulation.faults.hands import endpoint_ports, kept, of_lost_networks, transact
 from tests.simulation.faults.servers import make_bridge
 
 if TYPE_CHECKING:
@@ -37,12 +37,14 @@ def strip_marks(world: World, table: str, which: float) -> None:
 
 def remove_bridge(world: World, seconds: float) -> None:
     """``ovs-vsctl del-br``, and ``add-br`` some seconds later: with the bridge goes what is kept there."""
+    lost = of_lost_networks(world, kept(world))
     try:
         with world.promises.by_hand():
             installation.remove_bridge(world.database)
     except Unavailable:
         world.note("the hand finds no database")
         return
+    world.spoilt_records |= lost
     world.reactor.callLater(seconds, make_bridge, world)
     world.fault_lasts(seconds)
 
