@@ -220,6 +220,17 @@ class Rules(SynchronousTestCase):
         assert "the switch could not open its port: No such device; ovs-vsctl del-port" in str(unopened)
         assert {type(each) for each in (gone, narrow, unopened)} == {Remark}
 
+    def test_an_endpoint_that_docker_may_have_deleted(self) -> None:
+        """It has no link that carries anything, on a network that Docker lists."""
+        docker = _docker(ENDPOINT)
+        alone = _by_name(_link(), _link(ENDPOINTS[1], carrier=True))
+        for links in ({}, alone):
+            assert rules.doubtful_in_docker(docker, links) == [ENDPOINT]
+        assert rules.doubtful_in_docker(_docker(ENDPOINT, networks=()), {}) == []
+        carrying = _link(carrier=True)
+        for link in (carrying, attrs.evolve(carrying, alias=""), attrs.evolve(carrying, name="renamed")):
+            assert rules.doubtful_in_docker(docker, _by_name(link)) == []
+
     def test_a_network_that_docker_does_not_know(self) -> None:
         """It is forgotten, unless an endpoint is on it."""
         assert self.propose(traces={}, links={}, docker=_docker(networks=())) == [ForgetNetwork(NETWORK)]
@@ -382,6 +393,7 @@ class _Played:
         self.looked = 0
         self.surveys = 0
         self.elsewhere: list[str] = []
+        self.deleted: list[str] = []
         self.changed = False
         self.searches_ended = 0
 
@@ -422,6 +434,11 @@ class _Played:
         if self.seen.docker is None:
             raise DockerUnavailable("Docker did not answer")
         return self.seen.docker
+
+    async def without_deleted(self, docker: Docker, doubtful: Collection[str]) -> Docker:
+        """See nuage.audit.census.Census."""
+        deleted = {*doubtful} & {*self.deleted}
+        return attrs.evolve(docker, in_use={key: use for key, use in docker.in_use.items() if key not in deleted})
 
     async def with_others(self, docker: Docker, _networks: object) -> Docker:
         """See nuage.audit.census.Census."""
@@ -699,6 +716,19 @@ class Auditing(SynchronousTestCase):
         self.clock.advance(5)
         ((endpoint, container),) = self.played.restored
         assert (endpoint.options, container) == ({"from": "Docker"}, WEB)
+
+    def test_an_endpoint_that_only_a_container_names(self) -> None:
+        """Docker has deleted it: what is left of it goes, and nothing is put back from what an earlier audit saw."""
+        forgotten, removed = ("forget endpoint", ENDPOINT), ("remove link", port_name(ENDPOINT))
+        for traces, done in (({ENDPOINT: _trace()}, forgotten), ({}, removed)):
+            self.see()
+            self.auditor.trigger()
+            self.played.deleted = [ENDPOINT]
+            self.see(links=_by_name(_link()), traces=traces)
+            self.auditor.trigger()
+            self.clock.advance(5)
+            assert (self.played.done, self.played.restored) == ([done], [])
+            self.played.done.clear()
 
     def test_a_name_is_told_at_once(self) -> None:
         """It takes nothing away from anybody."""

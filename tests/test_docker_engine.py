@@ -424,6 +424,19 @@ class FakeDaemon(EngineContract, DaemonCase):
         await failure_of(census.with_others(docker, asked), DockerUnavailable)
         await failure_of(census.with_elsewhere(docker, asked), DockerUnavailable)
 
+    async def test_endpoints_that_only_containers_name(self) -> None:
+        """A container may name one that its network has no more. A network that cannot be read does not tell."""
+        census, container = Census(self.engine, "nuage.sock"), self.container
+        odd = {"odd": Use(network_id="odd", container=container)}
+        uses = {each: Use(network_id=NETWORK_ID, container=container) for each in (RUNNING, "deleted", "spared")} | odd
+        answers = {"/networks/odd": http([7]), f"/networks/{NETWORK_ID}": http(NETWORK)}
+        self.daemon.answer = lambda target: answers[target]
+        docker = Docker(in_use=uses, networks={})
+        found = await census.without_deleted(docker, [RUNNING, "deleted", "odd"])
+        self.assertEqual([*found.in_use], [RUNNING, "spared", "odd"])
+        answers[f"/networks/{NETWORK_ID}"] = http({"message": "busy"}, 500)
+        await failure_of(census.without_deleted(docker, [RUNNING]), DockerUnavailable)
+
     async def test_an_endpoint_that_cannot_be_read(self) -> None:
         """It is no reason for a traceback."""
         entry = {**NETWORK["Containers"][WEB], "IPv4Address": "x"}

@@ -16,7 +16,7 @@ from nuage.audit import rules
 from nuage.audit.auditor import Auditor
 from nuage.audit.rules import Docker, Observation
 from nuage.libnetwork.server import PluginSite
-from nuage.model import Survey, Trace
+from nuage.model import Survey, Trace, Use
 from nuage.ovsdb.cache import Cache
 from nuage.ovsdb.client import Change
 from nuage.ovsdb.monitored import Monitored
@@ -100,10 +100,11 @@ class OrderTests(SynchronousTestCase):
         auditor = cast(Any, Auditor).__new__(Auditor)
         auditor._census = _Census(asked)
         traces = {each: _trace(each, f"network {each}") for each in IDS}
-        docker = Docker(in_use={}, networks={})
-        completing = auditor._completed(docker, Survey(traces=traces, foreign=()), IDS)
+        uses = {f"used {each}": Use(network_id=f"its network {each}", container=cast(Any, None)) for each in IDS}
+        docker = Docker(in_use=uses, networks={use.network_id: cast(Any, None) for use in uses.values()})
+        completing = auditor._completed(docker, Survey(traces=traces, foreign=()), IDS, {})
         self.successResultOf(Deferred.fromCoroutine(completing))
-        self.assertEqual(asked, [*(f"network {each}" for each in IDS), *IDS])
+        self.assertEqual(asked, [*uses, *(f"network {each}" for each in IDS), *IDS])
 
     def test_listeners(self) -> None:
         """Who came first is told first."""
@@ -152,6 +153,10 @@ class _Census:
 
     def __init__(self, asked: list[str]) -> None:
         self._asked = asked
+
+    async def without_deleted(self, docker: Docker, doubtful: Iterable[str]) -> Docker:
+        self._asked += doubtful
+        return docker
 
     async def with_others(self, docker: Docker, networks: Iterable[str]) -> Docker:
         self._asked += networks

@@ -116,6 +116,21 @@ class FoundTest(SynchronousTestCase):
                 extent=Extent(vsd=True),
             )
 
+    def test_an_endpoint_that_only_its_container_names(self) -> None:
+        """Docker has deleted it and ends, and the container goes on. Neither record, link nor address stays.
+
+        In one world the daemon is killed before it has taken the call, in the other before it has removed the link.
+        """
+        self.live(
+            Step(1, "network create", ("n1",)),
+            Step(5, "run", ("c1", "n1", "no", "")),
+            Step(30, "disconnect", ("c1", "n1")),
+            Step(30.02, "daemon killed", (1, 12.0)),
+            Step(33, "dockerd killed", (1.0,)),
+            seeds=(3, 12),
+            extent=Extent(vsd=True),
+        )
+
     def test_a_docker_that_is_killed_while_it_disconnects(self) -> None:
         """It has said that the container leaves, and does not know it any more. Nobody can bring the link back."""
         self.live(

@@ -191,7 +191,7 @@ class Auditor:
         # before the rest, which Docker is asked because of what the switch has.
         survey = self._switch.survey()
         if docker is not None:
-            docker, docker_problem = await self._answered(self._completed(docker, survey, networks))
+            docker, docker_problem = await self._answered(self._completed(docker, survey, networks, links))
         self._remember(survey.traces, docker)
         proposals = rules.propose(
             Observation(
@@ -215,8 +215,11 @@ class Auditor:
             self._log.debug("the audit does without Docker: {problem}", problem=str(problem))
             return None, str(problem)
 
-    async def _completed(self, docker: rules.Docker, survey: Survey, networks: Collection[str]) -> rules.Docker:
-        """Ask Docker for what it does not list and the switch has."""
+    async def _completed(
+        self, docker: rules.Docker, survey: Survey, networks: Collection[str], links: Mapping[str, Link]
+    ) -> rules.Docker:
+        """Ask Docker for what it does not list and the switch has, and whether it has what only its containers name."""
+        docker = await self._census.without_deleted(docker, rules.doubtful_in_docker(docker, links))
         missing = rules.missing_in_docker(survey.traces, docker)
         theirs = dict.fromkeys(network_id for missed in missing if (network_id := survey.traces[missed].network_id))
         docker = await self._census.with_others(docker, theirs)

@@ -52,6 +52,23 @@ class Census:
         drivers = {PurePath(self._socket).stem, *await self._engine.managed_drivers(self._socket)}
         return await self._engine.networks(drivers.__contains__)
 
+    async def without_deleted(self, docker: Docker, doubtful: Collection[str]) -> Docker:
+        """Leave out those of the ``doubtful`` endpoints that their networks no longer have.
+
+        Docker takes an endpoint out of its network first and out of its container last (moby
+        daemon/container_operations.go, disconnectFromNetwork). If it ends in between and the container outlives it, the
+        container names the endpoint until it is started again.
+
+        Raises:
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
+        """
+        theirs = {endpoint_id: docker.in_use[endpoint_id].network_id for endpoint_id in doubtful}
+        found = {network_id: await self._endpoints(network_id) for network_id in dict.fromkeys(theirs.values())}
+        told = {endpoint_id: found[network_id] for endpoint_id, network_id in theirs.items()}
+        deleted = {endpoint_id for endpoint_id, there in told.items() if there is not None and endpoint_id not in there}
+        in_use = {endpoint_id: use for endpoint_id, use in docker.in_use.items() if endpoint_id not in deleted}
+        return attrs.evolve(docker, in_use=in_use)
+
     async def with_others(self, docker: Docker, networks: Collection[str]) -> Docker:
         """Add the endpoints on ``networks`` that belong to no running container: those being created, or Swarm's."""
         found = {network_id: await self._endpoints(network_id) for network_id in networks}

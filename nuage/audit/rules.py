@@ -207,6 +207,19 @@ def propose(seen: Observation) -> list[Proposal]:
     return [proposal for proposal in proposals if getattr(proposal, "endpoint_id", None) not in seen.busy]
 
 
+def doubtful_in_docker(docker: Docker, links: Mapping[str, Link]) -> list[str]:
+    """Return the endpoints in use whose links are gone or carry nothing: Docker may have deleted them.
+
+    Of networks that it does not list it cannot tell.
+    """
+    carrying = {mark for link in links.values() if link.carrier for mark in (link.name, link.alias)}
+    return [
+        endpoint_id
+        for endpoint_id, use in docker.in_use.items()
+        if use.network_id in docker.networks and carrying.isdisjoint((port_name(endpoint_id), link_alias(endpoint_id)))
+    ]
+
+
 def missing_in_docker(traces: Iterable[str], docker: Docker) -> list[str]:
     """Return the endpoints that belong to no running container: candidates for removal, unless Docker knows more."""
     return [endpoint_id for endpoint_id in traces if endpoint_id not in docker.in_use]

@@ -99,8 +99,7 @@ class Promises:
     def has_left(self, endpoint_id: str) -> bool:
         """Tell whether Docker said so, and does not know it.
 
-        One that ends in the middle of a disconnection takes the endpoint for attached when it starts again. If it had
-        removed the endpoint by then, the container still names it.
+        One that ends in the middle of a disconnection takes the endpoint for attached when it starts again.
         """
         said = self.last_call(endpoint_id) in ("Leave", "DeleteEndpoint")
         return said and self._last[endpoint_id].began <= self._world.docker.ended

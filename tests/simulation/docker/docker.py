@@ -155,13 +155,16 @@ class Docker(UserCommands):
         return next((each for each in self.store.known_networks if each.name == name), None)
 
     def attached(self) -> dict[Endpoint, Container]:
-        """Return the endpoints of running containers, as Docker sees them."""
+        """Return the endpoints of running containers, as Docker sees them.
+
+        A container may name one that its network has no more: a dockerd that ended has not come to take it out there.
+        """
         return {
             each.endpoint: container
             for container in self.store.containers.values()
             if container.running
             for each in container.attachments.values()
-            if each.endpoint is not None
+            if each.endpoint is not None and each.endpoint.id in each.endpoint.network.endpoints
         }
 
     def left_behind(self) -> Iterator[Endpoint]:
