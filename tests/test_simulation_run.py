@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -17,9 +17,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.simulation import invariants
 from tests.simulation import run as simulation_run
-from tests.simulation.command import main, read_numbers, spelled
+from tests.simulation.arguments import read_numbers, spelled
+from tests.simulation.command import main
 from tests.simulation.datacentre import DataCentre
-from tests.simulation.run import run, take_apart
+from tests.simulation.extent import CHANGEABLE
+from tests.simulation.run import draw, run, take_apart
 from tests.simulation.seen import Outcome, Seen
 from tests.simulation.shrinking import shortest
 from tests.simulation.world import World
@@ -91,6 +93,48 @@ class CommandTest(SynchronousTestCase):
         status, printed = self.simulate("--seed", "3", "--steps", "0,2-4")
         self.assertEqual(status, 0, printed)
         self.assertEqual(printed, run(3, {0, 2, 3, 4}).history + "seed 3: 0 violations\n")
+
+
+class ArgumentsTest(SynchronousTestCase):
+    """What makes no sense is refused at once: no command may look as if it had tried something, and nothing failed."""
+
+    def refused(self, *arguments: str) -> str:
+        """Return the message of a command that is refused."""
+        with redirect_stderr(StringIO()) as printed, self.assertRaises(SystemExit) as ended:
+            main(arguments)
+        self.assertEqual(ended.exception.code, 2)
+        return printed.getvalue().splitlines()[-1].removeprefix("tests/simulate: error: argument ")
+
+    def test_numbers_and_times(self) -> None:
+        """None that would run nothing."""
+        for name in ("--seeds", "--jobs"):
+            for text in ("0", "-4", "x", "1.5"):
+                self.assertEqual(self.refused(name, text), f"{name}: {text!r} is not a number from 1 on")
+        for name in ("--minutes", "--hours"):
+            for text in ("0", "-1", "x", "nan"):
+                self.assertEqual(self.refused(name, text), f"{name}: {text!r} is not a time, such as 1.5")
+
+    def test_steps(self) -> None:
+        """They are some of those that the seed's plan has."""
+        last = len(draw(3, CHANGEABLE)) - 1
+        for text in ("9-2", "", str(last + 1), f"0,{last + 1}"):
+            message = f"--steps: give some of the steps of seed 3, which are 0 to {last}"
+            self.assertEqual(self.refused("--seed", "3", "--steps", text), message)
+        self.assertEqual(self.refused("--seed", "3", "--steps", "a"), "--steps: 'a' are no numbers such as 0,3-7")
+        self.assertEqual(self.refused("--steps", "1"), "--steps: say whose steps with --seed")
+
+    def test_what_does_not_go_together(self) -> None:
+        """One seed, the known faults, or many seeds; for some minutes or some hours."""
+        self.assertEqual(self.refused("--seed", "3", "--seeds", "4"), "--seeds: not allowed with argument --seed")
+        self.assertEqual(self.refused("--known", "--first", "4"), "--first: not allowed with argument --known")
+        self.assertEqual(self.refused("--known", "--seed", "3"), "--known: not allowed with argument --seed")
+        self.assertEqual(self.refused("--hours", "3", "--minutes", "3"), "--minutes: not allowed with argument --hours")
+
+    def test_a_summary_that_cannot_be_written(self) -> None:
+        """That is told before the night, not after its first minute."""
+        nowhere = Path(self.mktemp()) / "night.txt"
+        self.assertIn("there is no such folder; make it or write elsewhere", self.refused("--summary", str(nowhere)))
+        self.assertIn("this is a folder; name a file in it", self.refused("--summary", str(nowhere.parent.parent)))
 
 
 class FailingTest(SynchronousTestCase):

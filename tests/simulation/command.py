@@ -6,14 +6,14 @@ import argparse
 import itertools
 import math
 import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from tests.simulation.extent import CHANGEABLE, WEATHERS
+from tests.simulation.arguments import parsed, spelled
+from tests.simulation.extent import CHANGEABLE
 from tests.simulation.known import KNOWN
 from tests.simulation.many import Allowance, outcomes
 from tests.simulation.run import draw, run
@@ -30,47 +30,12 @@ _SHORTENINGS = 300
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out the command; return its status: 0, or 1 if a seed failed or somebody interrupted."""
-    wanted = _parsed(arguments)
+    wanted = parsed(arguments)
     if wanted.seed is not None:
         return _one(wanted.seed, wanted.steps, wanted.weather)
     if wanted.known:
         return _known(wanted.jobs)
     return _many(wanted)
-
-
-def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tests/simulate", description=__doc__)
-    parser.add_argument("--seed", type=int, help="run one seed, and print its history")
-    parser.add_argument("--steps", type=read_numbers, help="with --seed: these steps of its plan alone, as 0,3-7")
-    parser.add_argument("--known", action="store_true", help="tell which seed is the first to find each known fault")
-    parser.add_argument("--seeds", type=int, help="how many seeds")
-    parser.add_argument("--first", type=int, default=1, help="the first of them")
-    parser.add_argument("--minutes", type=float, help="as many seeds as fit into this time")
-    parser.add_argument("--hours", type=float, help="the same, for a night, which goes on after seeds that fail")
-    parser.add_argument("--weather", choices=WEATHERS, default=CHANGEABLE, help="what the faults are like")
-    parser.add_argument("--summary", type=Path, metavar="FILE", help="where what was seen so far is written")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
-    wanted = parser.parse_args(arguments)
-    if wanted.summary and not wanted.summary.parent.is_dir():
-        parser.error(f"argument --summary: {wanted.summary}: there is no such folder; make it or write elsewhere")
-    if wanted.hours is not None:
-        wanted.minutes = 60 * wanted.hours
-    if wanted.seeds is None and wanted.minutes is None:
-        wanted.seeds = 100
-    return wanted
-
-
-def read_numbers(text: str) -> frozenset[int]:
-    """Read numbers and ranges, such as ``0,3-7``."""
-    bounds = [part.partition("-") for part in text.split(",") if part]
-    return frozenset(n for low, _, high in bounds for n in range(int(low), int(high or low) + 1))
-
-
-def spelled(numbers: Sequence[int]) -> str:
-    """Write numbers so that :func:`read_numbers` reads them."""
-    groups = itertools.groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
-    ranges = [[number for _, number in group] for _, group in groups]
-    return ",".join(f"{each[0]}-{each[-1]}" if len(each) > 1 else f"{each[0]}" for each in ranges)
 
 
 def _one(seed: int, steps: frozenset[int] | None, weather: str) -> int:

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from types import FrameType
 
@@ -74,19 +75,30 @@ def outcomes(seeds: Iterator[int], weather: str, jobs: int, allowance: Allowance
         return
     # Forked, they have no global reactor either.
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"), _begin_job) as pool:
-        running: set[Future[Outcome]] = set()
         try:
-            while True:
-                # Each process has the next one at hand.
-                while len(running) < 2 * jobs and not allowance.over and (seed := next(seeds, None)) is not None:
-                    running.add(pool.submit(run_briefly, seed, weather))
-                if not running:
-                    return
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        finally:
-            for future in running:
-                future.cancel()
+            # Each process has the next one at hand.
+            yield from _at_once(pool, seeds, weather, 2 * jobs, allowance)
+        except BrokenProcessPool:
+            # Who ends the processes of a command all at once, as timeout(1) does, ends these too.
+            if not allowance.interrupted:
+                raise
+
+
+def _at_once(
+    pool: ProcessPoolExecutor, seeds: Iterator[int], weather: str, most: int, allowance: Allowance
+) -> Iterator[Outcome]:
+    running: set[Future[Outcome]] = set()
+    try:
+        while True:
+            while len(running) < most and not allowance.over and (seed := next(seeds, None)) is not None:
+                running.add(pool.submit(run_briefly, seed, weather))
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    finally:
+        for future in running:
+            future.cancel()
 
 
 def _begin_job() -> None:
