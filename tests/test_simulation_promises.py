@@ -196,6 +196,14 @@ class PromisesTest(SynchronousTestCase):
             self.world.promises.audited("no Docker")
             self.assertEqual(self.found(), ["the last audit failed, and nothing is wrong: no Docker"] * seen)
 
+    def test_an_audit_of_a_host_that_begins(self) -> None:
+        """Docker waits for the daemon then, and does not answer it."""
+        self.world.begun = self.world.reactor.seconds()
+        for seconds, seen in ((44, 0), (2, 1)):
+            self.world.reactor.run_for(seconds)
+            self.world.promises.audited("no Docker")
+            self.assertEqual(self.found(), ["the last audit failed, and nothing is wrong: no Docker"] * seen)
+
     def test_a_deleted_endpoint_that_stays(self) -> None:
         """It may be there for some seconds, and longer if something is wrong meanwhile."""
         self.assertEqual(self.answer("DeleteEndpoint"), [])

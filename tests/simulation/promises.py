@@ -237,7 +237,7 @@ class Promises:
             problem: Why the last one could not, None if it could.
         """
         # In the beginning Docker waits for the daemon, and does not answer it.
-        wrong_until = max(0.0, self._world.faults_end)
+        wrong_until = max(self._world.begun, self._world.faults_end)
         if problem is not None and self._world.reactor.seconds() - wrong_until > _EXCUSED:
             self._violate(f"the last audit failed, and nothing is wrong: {problem}")
 

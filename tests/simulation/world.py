@@ -70,7 +70,8 @@ class World:
         name: The name of the host.
 
     Attributes:
-        faults_end: When the last fault is over, in seconds of the world.
+        begun: When its servers were started, in seconds of the world.
+        faults_end: When the last fault is over, likewise.
         clock_error: Seconds by which the time of day is wrong.
         spoilt_records: The keys of the records that hands have removed or spoilt.
         number: Which of the hosts it is, from 0 on.
@@ -105,7 +106,7 @@ class World:
             resolve_timeout=settings.pick((10.0, 10.0, 10.0, 0.0)),
         )
         self.config = config if vsd is None else attrs.evolve(config, **vsd.configuration)
-        self.faults_end, self.clock_error = -math.inf, 0.0
+        self.begun, self.faults_end, self.clock_error = 0.0, -math.inf, 0.0
         #: Names of networks that Docker has lost, and of which the switch has no record that can be read. Nobody knows
         #: any more that addresses are held for them.
         self.lost_networks: set[str] = set()
@@ -166,6 +167,7 @@ class World:
         self.reactor.run_for(_INSTALLATION)
         self.start_daemon()
         self.docker.start_dockerd()
+        self.begun = self.reactor.seconds()
 
     def start_daemon(self) -> None:
         """Start the daemon, unless it runs; what Docker calls it by comes first if systemd holds that."""
