@@ -7,13 +7,14 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 
 from nuage.docker.descriptions import Endpoint as DockersEndpoint
 from nuage.docker.descriptions import Network as DockersNetwork
 from nuage.docker.descriptions import Pool as DockersPool
 from nuage.docker.engine import NetworkUnknown
 from nuage.driver.options import network_of
-from nuage.errors import DockerUnavailable
+from nuage.errors import DockerUnavailable, SwitchError
 from nuage.ipam.holdings import Holdings
 from nuage.ipam.leftovers import Leftovers
 from nuage.ipam.pool import Pool
@@ -378,6 +379,63 @@ class Kills(LeftoversCase):
         later = self.killed()
         later.run(later.addresses.resume())
         assert self.held() == {address}
+
+    def test_a_switch_that_remembers_late(self) -> None:
+        """A slow one may do so only after the address was given back."""
+        address, late = self.taken_and_noted()
+        self.plugin.clock.advance(6)
+        assert self.held() == set()
+        self.plugin.records.texts |= late
+        self.plugin.run(self.holdings(self.plugin).settle())
+        assert not late.keys() & self.plugin.records.texts.keys()
+        assert self.take(self.pool_id, address) == address
+
+    def test_a_switch_that_remembers_what_is_used_again(self) -> None:
+        """It is not given back: neither by the daemon that took it, nor by the next one, who sees its endpoint."""
+        address, late = self.taken_and_noted()
+        assert self.take(self.pool_id, address) == address
+        self.plugin.host.used[address] = 'container "web"'
+        for plugin in (self.plugin, self.killed()):
+            plugin.records.texts |= late
+            plugin.run(plugin.addresses.resume())
+            assert self.held() == {address}
+            assert not late.keys() & plugin.records.texts.keys()
+
+    def test_what_is_used_again_while_others_are_given_back(self) -> None:
+        """It is looked at again when its turn has come."""
+        addresses = [self.take(self.pool_id) for _ in range(2)]
+        self.vsd.away = True
+        for address in addresses:
+            self.give_back(self.pool_id, address)
+        after = self.killed()
+        self.vsd.away = False
+        (pool, first), (_pool, second) = Unfinished(after.records).all()
+        turn = after.addresses.turn(pool, first)
+        after.run(turn.__aenter__())
+        resumed = Deferred.fromCoroutine(after.addresses.resume())
+        assert self.take(self.pool_id, str(second), after) == str(second)
+        after.run(turn.__aexit__(None, None, None))
+        after.clock.advance(0)
+        self.successResultOf(resumed)
+        assert self.held() == {str(second)}
+
+    def test_a_switch_that_goes_away_while_one_is_taken(self) -> None:
+        """Docker has not got it, so it is held no longer than until the switch is back."""
+        address, _late = self.taken_and_noted()
+        self.plugin.records.away = True
+        self.assertRaises(SwitchError, self.take, self.pool_id, address)
+        self.plugin.records.away = False
+        self.plugin.clock.advance(6)
+        assert self.held() == set()
+        assert self.plugin.cleanup.unfinished == frozenset()
+
+    def taken_and_noted(self) -> tuple[str, dict[str, str]]:
+        """Return an address that is still to be given back, with the record of that."""
+        address = self.take(self.pool_id)
+        self.vsd.away = True
+        self.give_back(self.pool_id, address)
+        self.vsd.away = False
+        return address, {key: text for key, text in self.plugin.records.texts.items() if key.startswith("left-")}
 
     def test_what_was_written_by_hand(self) -> None:
         """It is passed over."""

@@ -194,9 +194,20 @@ class Addresses:
     async def resume(self) -> None:
         """Give back what this daemon or a former one could not. To be called when the switch or the VSD is back."""
         self._cleanup.resume()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Give back what the switch remembers. To be called from time to time.
+
+        A switch that is slow may remember an address only after all is done: after it was given back, by this daemon or
+        the next one, and even after it was taken again.
+
+        Raises:
+            SwitchError: The switch is away.
+        """
         for pool, address in self._unfinished.all():
-            if _subject(pool, address) not in self._cleanup.unfinished:
-                await self.give_back(pool, address)
+            async with self.turn(pool, address):
+                await self._settle(pool, address)
 
     async def held(self, pool: Pool) -> set[Address]:
         """Return the addresses of a pool that are held for this host's own Docker, but not those on their way."""
@@ -266,6 +277,16 @@ class Addresses:
         if mark is not None and mark.use is not Use.TASK:
             self._held[subject] = hold
 
+    async def _settle(self, pool: Pool, address: Address) -> None:
+        """Give back an address if the switch still remembers it and nobody uses it."""
+        subject = _subject(pool, address)
+        if subject in self._cleanup.unfinished or not self._unfinished.has(pool, address):
+            return
+        if subject in self._held or self._host.user_of(pool, address):
+            await self._unfinished.clear(pool, address)
+        else:
+            await self._cleanup.finish(subject, partial(self._free, pool, address))
+
     async def _take(self, pool: Pool, place: Place, address: Address, name: str, use: Use) -> None:
         form, host, subject = await self.form(place), await self._host.identity(), _subject(pool, address)
         claim = Claim(
@@ -284,10 +305,10 @@ class Addresses:
                 refused = problem
             else:
                 self._note(subject, hold)
+                await self._unfinished.clear(pool, address)
         if refused is not None:
             raise refused
         self._cleanup.cancel(subject)
-        await self._unfinished.clear(pool, address)
 
     async def _take_asked(self, pool: Pool, place: Place, address: Address, name: str, use: Use) -> None:
         try:
@@ -303,8 +324,8 @@ class Addresses:
             raise Refused(_taken(address, await in_use.holder(self._session, place, address)))
         if use is not Use.TASK:
             self._demand_unused(pool, address, mark, use)
-        self._cleanup.cancel(subject)
         await self._unfinished.clear(pool, address)
+        self._cleanup.cancel(subject)
         if use is Use.TASK and mark.host != host:
             # Another manager leads now, and will give it back.
             hold = await self._taken_over(hold, mark, host)

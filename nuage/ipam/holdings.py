@@ -134,7 +134,11 @@ class Holdings:
         return still
 
     async def settle(self) -> None:
-        """Forget pools of which no network was made, and those of gone networks in which nothing is held."""
+        """Give back what the switch remembers, and forget pools that nobody needs.
+
+        These are pools of which no network was made, and those of gone networks in which nothing is held.
+        """
+        await self._addresses.settle()
         await self._handed_out.settle(self._abandoned.note)
         await self._abandoned.settle()
 

@@ -31,9 +31,12 @@ class Unfinished:
 
     async def clear(self, pool: Pool, address: Address) -> None:
         """Note that an address was given back, or is used again."""
-        key = _key(pool, address)
-        if key in self._records.pool_records():
-            await self._records.forget_pools([key])
+        if self.has(pool, address):
+            await self._records.forget_pools([_key(pool, address)])
+
+    def has(self, pool: Pool, address: Address) -> bool:
+        """Tell whether an address is to be given back."""
+        return _key(pool, address) in self._records.pool_records()
 
     def all(self) -> list[tuple[Pool, Address]]:
         """Return what is to be given back."""
