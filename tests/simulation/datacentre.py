@@ -17,7 +17,7 @@ from tests.simulation.reactor import SimReactor
 from tests.simulation.vsd.owners import Owners
 from tests.simulation.vsd.server import Vsd
 from tests.simulation.vsd.share import Habits, Share
-from tests.simulation.world import World
+from tests.simulation.world import INTERVALS, World
 
 #: Audits, and seconds, after which nothing is left of what faults have done. A removal that failed is tried again after
 #: at most 30 s.
@@ -38,6 +38,7 @@ class DataCentre:
         chance: Draws everything.
         delays: By how much daemons' answers may be late because of what is done to them.
         extent: Which hosts there are, if that is not drawn.
+        intervals: Seconds from one audit to the next: see :class:`tests.simulation.extent.Weather`.
 
     Attributes:
         worlds: The worlds of the hosts' daemons.
@@ -45,7 +46,13 @@ class DataCentre:
         inspectors: Who asks the daemons how they do.
     """
 
-    def __init__(self, chance: Chance, delays: Delays = NO_DELAYS, extent: Extent | None = None) -> None:
+    def __init__(
+        self,
+        chance: Chance,
+        delays: Delays = NO_DELAYS,
+        extent: Extent | None = None,
+        intervals: Sequence[float] = INTERVALS,
+    ) -> None:
         extent = extent or Extent.draw(chance)
         self.history = History()
         self.reactor = SimReactor(chance)
@@ -53,27 +60,29 @@ class DataCentre:
         if extent.vsd:
             self.vsd = Vsd(self.reactor, chance.part("vsd"), self.history)
             self._habits = Habits.draw(chance.part("habits"), self.vsd, tuple(PLACES))
-        self.worlds = [self._world(number, name, chance, delays) for number, name in enumerate(extent.hosts)]
+        self.worlds = [self._world(number, name, chance, delays, intervals) for number, name in enumerate(extent.hosts)]
         self.inspectors = [Inspector(world, world.chance.part("inspector")) for world in self.worlds]
         self._owners = None if self.vsd is None else Owners(self.vsd, self.worlds)
 
     def live(self, plan: Sequence[Step]) -> None:
         """Begin, carry out a plan, let everything come to rest, and remove it; see each time whether all is well."""
         before = self.begin()
-        for chapter in chapters(plan) if plan else [()]:
-            self._live_through(chapter)
+        *storms, last = chapters(plan) if plan else [()]
+        for chapter in storms:
+            self._live_through(chapter, patient=False)
+        self._live_through(last, patient=True)
         for world in self.worlds:
             world.probe()
         self._finish_commands()
         self.clear()
         self._check_cleared(before)
 
-    def _live_through(self, chapter: Sequence[Step]) -> None:
+    def _live_through(self, chapter: Sequence[Step], *, patient: bool) -> None:
         """Carry out one chapter of a plan, and see whether all is well once it is at rest."""
         for step in chapter:
             self.reactor.callLater(step.time, self._carry_out, step)
         self.reactor.run_for(chapter[-1].time if chapter else 0.0)
-        self.rest()
+        self.rest(patient=patient)
         self._check_rest()
 
     def begin(self) -> Sequence[invariants.State]:
@@ -85,8 +94,12 @@ class DataCentre:
             inspector.start()
         return before
 
-    def rest(self) -> None:
-        """Wait until all faults are over, and what they have done is repaired."""
+    def rest(self, *, patient: bool = True) -> None:
+        """Wait until all faults are over, and what they have done is repaired.
+
+        Args:
+            patient: Whether to wait, in some runs, for as long as all that may take.
+        """
         self.reactor.run_for(max(0.0, max(world.faults_end for world in self.worlds) - self.reactor.seconds()))
         for world in self.worlds:
             # One that was long about its end was not there to be started when that was due.
@@ -98,7 +111,7 @@ class DataCentre:
         for world in self.worlds:
             remedies.apply(world)
         self._finish_commands()
-        self._wait()
+        self._wait(patient=patient)
 
     def clear(self) -> None:
         """Remove all containers and networks, and wait for the end of what that leaves to be done."""
@@ -111,14 +124,15 @@ class DataCentre:
         for world in self.worlds:
             world.remove_networks()
         self._finish_commands()
-        self._wait()
+        self._wait(patient=True)
 
-    def _world(self, number: int, name: str, chance: Chance, delays: Delays) -> World:
+    def _world(self, number: int, name: str, chance: Chance, delays: Delays, intervals: Sequence[float]) -> World:
         share = None if self.vsd is None else Share(self.vsd, name, number, self._habits)
         if number == 0:
-            return World(self.reactor, chance, self.history, delays, vsd=share)
+            return World(self.reactor, chance, self.history, delays, vsd=share, intervals=intervals)
         reactor = self.reactor.spawn(name, machine=f"/{name}")
-        return World(reactor, chance.part(name), self.history.of(name), delays, vsd=share, name=name)
+        history, chance = self.history.of(name), chance.part(name)
+        return World(reactor, chance, history, delays, vsd=share, name=name, intervals=intervals)
 
     def _carry_out(self, step: Step) -> None:
         world = self.worlds[step.host]
@@ -153,13 +167,14 @@ class DataCentre:
             if self._owners is not None:
                 self._owners.check_told(world, inspector.learn("/ipam", _ASKING))
 
-    def _wait(self) -> None:
+    def _wait(self, *, patient: bool) -> None:
         """Wait until what was left is repaired, and in some runs for as long as that may take."""
         interval = max(world.config.audit_interval for world in self.worlds)
         self.reactor.run_for(max(_QUIET, _AUDITS * interval))
         if self._owners is not None:
             end = self.reactor.seconds() + _LEFTOVERS
-            while self.reactor.seconds() < end and (self._habits.patient or self._owners.problems()):
+            patient = patient and self._habits.patient
+            while self.reactor.seconds() < end and (patient or self._owners.problems()):
                 self.reactor.run_for(_QUIET)
 
     def _finish_commands(self) -> None:

@@ -11,6 +11,7 @@ from tests.simulation.faults import OF_HOSTS, draw_faults
 from tests.simulation.faults.vsd import VSD_FAULTS, draw_asking, draw_vsd_faults
 from tests.simulation.plan import Step, draw_plan
 from tests.simulation.storm import COMMANDS, divided, draw_bursts, draw_storms
+from tests.simulation.world import INTERVALS
 
 #: Part of the runs that have a VSD, and of those the part that has two hosts.
 _WITH_VSD, _WITH_TWO = 0.3, 0.5
@@ -35,6 +36,19 @@ class Extent:
         if not chance.happens(_WITH_VSD):
             return cls()
         return cls(("host", "second") if chance.happens(_WITH_TWO) else ("host",), vsd=True)
+
+
+@attrs.frozen(kw_only=True)
+class Weather:
+    """What the faults of runs are like.
+
+    Attributes:
+        draw: Draws a plan.
+        intervals: Seconds from one audit to the next, of which each host has one.
+    """
+
+    draw: Callable[[Chance], list[Step]]
+    intervals: Sequence[float] = INTERVALS
 
 
 def _draw_changeable(chance: Chance) -> list[Step]:
@@ -76,11 +90,15 @@ def _draw_hosts(chance: Chance, extent: Extent, draw_host: Callable[[Chance], li
 
 
 #: What the faults of runs are like, by the names that the command knows.
-WEATHERS: Mapping[str, Callable[[Chance], list[Step]]] = {"changeable": _draw_changeable, "storm": _draw_storm}
+WEATHERS: Mapping[str, Weather] = {
+    "changeable": Weather(draw=_draw_changeable),
+    # Audits that come each second would hide much, and take most of the time that a night has.
+    "storm": Weather(draw=_draw_storm, intervals=(30.0, 5.0, 30.0)),
+}
 #: That of most runs.
 CHANGEABLE = "changeable"
 
 
 def draw_all(chance: Chance, weather: str = CHANGEABLE) -> list[Step]:
     """Draw the plan of a whole run."""
-    return sorted(WEATHERS[weather](chance), key=lambda step: (step.chapter, step.time))
+    return sorted(WEATHERS[weather].draw(chance), key=lambda step: (step.chapter, step.time))

@@ -15,7 +15,7 @@ import attrs
 from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
 from tests.simulation.datacentre import DataCentre
-from tests.simulation.extent import CHANGEABLE, draw_all
+from tests.simulation.extent import CHANGEABLE, WEATHERS, draw_all
 from tests.simulation.faults import Delays
 from tests.simulation.plan import Step
 from tests.simulation.seen import Outcome, digest_of
@@ -42,7 +42,7 @@ def run(seed: int, only: Collection[int] | None = None, weather: str = CHANGEABL
     whole = draw(seed, weather)
     plan = [step for number, step in enumerate(whole) if only is None or number in only]
     with _garbage_kept():
-        world = DataCentre(Chance(seed), Delays.of(plan))
+        world = DataCentre(Chance(seed), Delays.of(plan), intervals=WEATHERS[weather].intervals)
         history = world.history
         with captured(history, world.reactor.seconds):
             _live(world, plan)

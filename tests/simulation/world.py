@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ _INSTALLATION = 10.0
 #: Part of the worlds whose containers outlive dockerd.
 _LIVE_RESTORE = 0.4
 #: Seconds from one audit to the next; in a part of the worlds they come so seldom that they hide nothing for long.
-_INTERVALS, _SELDOM, _SELDOM_AUDITED = (1.0, 5.0, 30.0), 300.0, 0.15
+INTERVALS, _SELDOM, _SELDOM_AUDITED = (1.0, 5.0, 30.0), 300.0, 0.15
 #: Part of the worlds in which systemd holds the socket that Docker calls.
 _HELD = 0.2
 #: What a database server may not know: the newer forms of monitors.
@@ -68,6 +68,7 @@ class World:
         delays: By how much the daemon's answers may be late because of what is done to it.
         vsd: What the host has of a VSD, if there is one.
         name: The name of the host.
+        intervals: Seconds from one audit to the next, of which it has one, as a rule.
 
     Attributes:
         begun: When its servers were started, in seconds of the world.
@@ -90,6 +91,7 @@ class World:
         *,
         vsd: Share | None = None,
         name: str = "host",
+        intervals: Sequence[float] = INTERVALS,
     ) -> None:
         self.chance = chance
         self.history = history
@@ -102,7 +104,7 @@ class World:
             vrs_endpoint=_place_of_database(chance.part("place"), self.number),
             scope="local",
             label_policy=settings.pick(("strict", "strict", "late")),
-            audit_interval=_audit_interval(chance, settings),
+            audit_interval=_audit_interval(chance, settings, intervals),
             resolve_timeout=settings.pick((10.0, 10.0, 10.0, 0.0)),
         )
         self.config = config if vsd is None else attrs.evolve(config, **vsd.configuration)
@@ -244,9 +246,9 @@ class World:
         )
 
 
-def _audit_interval(chance: Chance, settings: Chance) -> float:
+def _audit_interval(chance: Chance, settings: Chance, intervals: Sequence[float]) -> float:
     """Draw it, so that a world keeps what else it has."""
-    usual = settings.pick(_INTERVALS)
+    usual = settings.pick(intervals)
     return _SELDOM if chance.part("seldom audited").happens(_SELDOM_AUDITED) else usual
 
 
