@@ -212,12 +212,18 @@ def doubtful_in_docker(docker: Docker, links: Mapping[str, Link]) -> list[str]:
 
     Of networks that it does not list it cannot tell.
     """
-    carrying = {mark for link in links.values() if link.carrier for mark in (link.name, link.alias)}
+    unnamed = [each for each in docker.in_use if not _carries(links.get(port_name(each)))]
+    # Somebody may have renamed a link. That is looked at only then: most hosts have none of these.
+    carrying = {link.alias for link in links.values() if link.carrier} if unnamed else ()
     return [
-        endpoint_id
-        for endpoint_id, use in docker.in_use.items()
-        if use.network_id in docker.networks and carrying.isdisjoint((port_name(endpoint_id), link_alias(endpoint_id)))
+        each
+        for each in unnamed
+        if link_alias(each) not in carrying and docker.in_use[each].network_id in docker.networks
     ]
+
+
+def _carries(link: Link | None) -> bool:
+    return link is not None and link.carrier
 
 
 def missing_in_docker(traces: Iterable[str], docker: Docker) -> list[str]:
