@@ -49,7 +49,7 @@ class MemorySwitch:
         """See nuage.vrs.switch.Switch."""
         self.known[network.id] = network
 
-    async def forget_network(self, network_id: str) -> None:
+    async def forget_network(self, network_id: str, _pools: object = None) -> None:
         """See nuage.vrs.switch.Switch."""
         self.known.pop(network_id, None)
 
