@@ -131,6 +131,17 @@ class FoundTest(SynchronousTestCase):
             extent=Extent(vsd=True),
         )
 
+    def test_an_address_that_comes_back_before_the_vsd_has_let_it_go(self) -> None:
+        """What held it before goes with the former port, of which the VRS tells late. It is held anew."""
+        self.live(
+            Step(1, "network create", ("n1",)),
+            Step(5, "run with an address", ("a1", "n1", 2)),
+            Step(20, "agent hangs", (1.0,)),
+            Step(20.1, "restart", ("a1",)),
+            seeds=(4, 11, 12, 16),
+            extent=Extent(vsd=True),
+        )
+
     def test_a_docker_that_is_killed_while_it_disconnects(self) -> None:
         """It has said that the container leaves, and does not know it any more. Nobody can bring the link back."""
         self.live(

@@ -24,6 +24,7 @@ from nuage.driver.turns import Turns
 from nuage.errors import NotInDirectory, Refused, VsdRefused
 from nuage.ipam.choice import choose, span, usable
 from nuage.ipam.knowledge import Knowledge
+from nuage.ipam.leaving import left
 from nuage.ipam.marks import Mark, Use
 from nuage.ipam.pool import Address, Pool
 from nuage.ipam.pool_places import PoolPlaces
@@ -170,7 +171,7 @@ class Addresses:
         form = await self.form(place)
         async with self.turn(pool, address):
             # It is looked for first: what fails after that has made nothing that was there before.
-            hold = await form.find(place, address)
+            hold = await left(self._clock, form, place, address)
             if hold is not None:
                 await self._take_again(pool, place, address, hold, use)
             elif form.split and (who := await in_use.holder(self._session, place, address)):
@@ -214,7 +215,8 @@ class Addresses:
         place, host = await self._places.of(pool), await self._host.identity()
         start = Mark.start_of(host)
         holds = [hold for form in await self._all_forms(place) for hold in await form.marked(place, start)]
-        marks = [mark for mark in (Mark.parse(hold.mark) for hold in holds) if mark and mark.use is not Use.TASK]
+        parsed = (Mark.parse(hold.mark) for hold in holds if not hold.leaving)
+        marks = [mark for mark in parsed if mark and mark.use is not Use.TASK]
         addresses = {each for mark in marks if (each := _parsed(mark.address)) and each in pool.prefix}
         return {each for each in addresses if not self._is_passing(_subject(pool, each))}
 
@@ -367,7 +369,7 @@ class Addresses:
                 raise
             hold = None
         mark = Mark.parse(hold.mark) if hold else None
-        if hold and mark and mark.host == await self._host.identity():
+        if hold and not hold.leaving and mark and mark.host == await self._host.identity():
             await reservations.give_back(self._session, hold)
         self._held.pop(subject, None)
         self._knowledge.note(pool, address, taken=False)

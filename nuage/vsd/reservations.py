@@ -34,6 +34,8 @@ _TAKEN = frozenset({2510, 2704, 2748, 7205})
 #: Its error where a subnet has no address left.
 _FULL = 2702
 _CONFLICT = 409
+#: The state of a reservation that was removed while a port had its address.
+_LEAVING = "ASSIGNED_DELETE_PENDING"
 #: Where Containers are.
 _CONTAINERS = "/containers/"
 
@@ -53,6 +55,8 @@ class Hold:
         mac: The MAC address that goes with it; "" if none does.
         vport: The ID of the vPort that has it; "" where that is not known.
         uuid: By what the VRS tells of it; "" for a reservation, of which it tells nothing.
+        leaving: Whether it was ended already, and stays until the VSD has no port with the address any more (VSD API,
+            vmipreservation.state).
     """
 
     path: str
@@ -61,6 +65,7 @@ class Hold:
     mac: str = ""
     vport: str = ""
     uuid: str = ""
+    leaving: bool = False
 
     @property
     def split(self) -> bool:
@@ -129,10 +134,10 @@ class Reservations:
         with _refusing_taken():
             path = f"{place.path}/vmipreservations"
             made = await self._session.post(path, body, unless=equals(f"{family}Address", address))
-        if made.get("externalID") != claim.mark:
-            # The answer was lost, and what was found instead is somebody else's.
-            raise AddressTaken(f"address {address} is reserved already")
         hold = _hold("vmipreservations", made)
+        if hold.mark != claim.mark or hold.leaving:
+            # The answer was lost, and what was found instead is somebody else's, or an earlier one.
+            raise AddressTaken(f"address {address} is reserved already")
         return await _agreed(self._session, hold, claim, made.get(f"{family}Address"))
 
     async def find(self, place: Place, address: Address) -> Hold | None:
@@ -306,5 +311,9 @@ def _contained(container: Entity, interface: Entity) -> Hold:
 
 def _hold(resource: str, entity: Entity) -> Hold:
     mark, name = entity.get("externalID"), entity.get("name")
-    path = f"/{resource}/{entity['ID']}"
-    return Hold(path=path, mark=mark if isinstance(mark, str) else "", name=name if isinstance(name, str) else "")
+    return Hold(
+        path=f"/{resource}/{entity['ID']}",
+        mark=mark if isinstance(mark, str) else "",
+        name=name if isinstance(name, str) else "",
+        leaving=entity.get("state") == _LEAVING,
+    )
