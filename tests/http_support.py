@@ -266,7 +266,7 @@ class MemorySwitch:
             storable(name or "")
         self.records[Network, network.id] = storable(network.to_record())
 
-    async def forget_network(self, network_id: str) -> None:
+    async def forget_network(self, network_id: str, _pools: object = None) -> None:
         """See nuage.vrs.switch.Switch."""
         self.records.pop((Network, network_id), None)
 

@@ -488,9 +488,9 @@ class _Played:
         if self.refusal is not None:
             raise self.refusal
 
-    async def create_network(self, request: NetworkRequest) -> None:
+    async def learn_network(self, request: NetworkRequest) -> None:
         """See nuage.driver.networks.Networks."""
-        self.done.append(("create network", request.network_id))
+        self.done.append(("learn network", request.network_id))
         if self.refusal is not None:
             raise self.refusal
 
@@ -653,7 +653,7 @@ class Auditing(SynchronousTestCase):
             ({"links": _by_name(attrs.evolve(_link(), name="x"))}, ("mend link", f"x {port_name(ENDPOINT)}")),
             ({"traces": {ENDPOINT: _trace(container_id=None)}}, ("name endpoint", ENDPOINT)),
             ({"traces": {}, "links": {}, "docker": _docker(networks=())}, ("forget network", NETWORK)),
-            ({"traces": {}, "links": {}, "networks": set(), "docker": _docker()}, ("create network", NETWORK)),
+            ({"traces": {}, "links": {}, "networks": set(), "docker": _docker()}, ("learn network", NETWORK)),
         ):
             self.played.done.clear()
             self.see(**changes)
@@ -689,7 +689,7 @@ class Auditing(SynchronousTestCase):
         self.see(traces=lost, networks=set())
         self.auditor.trigger()
         self.see(traces=lost)
-        assert self.played.done == [("create network", NETWORK)]
+        assert self.played.done == [("learn network", NETWORK)]
         self.clock.advance(5)
         assert self.played.restored == [(endpoint, WEB)]
 
@@ -740,7 +740,7 @@ class Auditing(SynchronousTestCase):
         """Endpoints are judged with the network that is learnt: an emptied database lost both."""
         self.see(traces={}, networks=set())
         self.auditor.trigger()
-        assert self.played.done == [("create network", NETWORK)]
+        assert self.played.done == [("learn network", NETWORK)]
         self.see(traces={})
         self.clock.advance(5)
         assert [endpoint.id for endpoint, _ in self.played.restored] == [ENDPOINT]
@@ -758,7 +758,7 @@ class Auditing(SynchronousTestCase):
         learning = f"audit: cannot learn network {NETWORK} from Docker: "
         told = [formatEvent(event) for event in events if event["log_level"] is not LogLevel.debug]
         assert told == [f"{learning}bad", f"{learning}worse"]
-        assert self.played.done == [("create network", NETWORK)] * 3
+        assert self.played.done == [("learn network", NETWORK)] * 3
 
     def test_what_is_put_off_is_told_once(self) -> None:
         """A clean-up that the switch refuses is tried at each audit."""
@@ -794,7 +794,7 @@ class Auditing(SynchronousTestCase):
         self.played.refusal = ZeroDivisionError()
         for _ in range(2):
             self.auditor.trigger()
-        assert self.played.done == [("name endpoint", ENDPOINT), ("create network", NETWORK)] * 2
+        assert self.played.done == [("name endpoint", ENDPOINT), ("learn network", NETWORK)] * 2
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 2
 
     def test_docker_is_asked_before_a_network_is_forgotten(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, cast
 
 import attrs
@@ -12,7 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from nuage.driver.cleanup import Cleanup
 from nuage.driver.networks import Networks
+from nuage.driver.options import network_of
 from nuage.driver.turns import Turns
+from nuage.errors import SwitchError
 from nuage.model import Network, NetworkRequest
 from tests.driver_support import NETWORK, PlayedDocker, network_request
 
@@ -22,6 +24,7 @@ class MemorySwitch:
     """A switch that remembers networks."""
 
     known: dict[str, Network] = attrs.field(factory=dict)
+    away: bool = False
 
     async def ready(self) -> None:
         """See nuage.vrs.switch.Switch."""
@@ -47,11 +50,18 @@ class MemorySwitch:
 
     async def remember_network(self, network: Network) -> None:
         """See nuage.vrs.switch.Switch."""
+        self.work()
         self.known[network.id] = network
 
     async def forget_network(self, network_id: str, _pools: object = None) -> None:
         """See nuage.vrs.switch.Switch."""
+        self.work()
         self.known.pop(network_id, None)
+
+    def work(self) -> None:
+        """Fail if it is away."""
+        if self.away:
+            raise SwitchError("the switch is away")
 
 
 @attrs.define
@@ -107,3 +117,40 @@ class WhileItIsMade(SynchronousTestCase):
         self.creation.cancel()
         self.failureResultOf(self.creation, CancelledError)
         self.assertEqual(self.switch.known, {})
+
+
+class WhileTheSwitchIsAway(SynchronousTestCase):
+    """A network is to be kept, and the switch cannot. It may do so later all the same."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        turns = Turns(self.clock)
+        self.switch, self.cleanup = MemorySwitch(away=True), Cleanup(self.clock, turns)
+        self.networks = Networks(
+            self.clock,
+            switch=cast("Any", self.switch),
+            find_network=PlayedDocker().find_network,
+            endpoints=cast("Any", None),
+            cleanup=self.cleanup,
+            turns=turns,
+        )
+
+    def keep(self, calling: Callable[[NetworkRequest], Coroutine[Any, Any, None]]) -> None:
+        """Have a network kept, and the switch come back after it has done what it was asked for at last."""
+        failing = Deferred.fromCoroutine(calling(network_request()))
+        self.clock.advance(1)
+        self.failureResultOf(failing, SwitchError)
+        self.switch.away = False
+        self.switch.known[NETWORK] = network_of(network_request())
+        self.cleanup.resume()
+        self.clock.advance(60)
+
+    def test_one_that_docker_makes(self) -> None:
+        """Docker is told that it failed, and does not have it."""
+        self.keep(self.networks.create_network)
+        self.assertEqual(self.switch.known, {})
+
+    def test_one_that_docker_has(self) -> None:
+        """The next audit would have to learn it again."""
+        self.keep(self.networks.learn_network)
+        self.assertIn(NETWORK, self.switch.known)

@@ -291,7 +291,7 @@ class Auditor:
             MendLink: self._mend,
             RemoveLink: self._remove_link,
             Name: lambda proposal: self._endpoints.name_endpoint(proposal.endpoint_id, proposal.container),
-            Learn: lambda proposal: self._networks.create_network(proposal.request),
+            Learn: lambda proposal: self._networks.learn_network(proposal.request),
             Restore: self._restore,
             Suspect: self._leave_alone,
             Remark: self._leave_alone,

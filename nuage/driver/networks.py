@@ -85,19 +85,16 @@ class Networks:
 
     async def create_network(self, request: NetworkRequest) -> None:
         """Check a network and keep it."""
-        network = await self._described(request)
-        await self._switch.ready()
-        if self._places is not None:
-            network = await self._places.checked(network)
-        async with self._placed(network):
-            self._cleanup.cancel(network.id)
+        async with self._accepted(request) as network:
             # Its endpoints are not undone with it: it may be one whose record was lost, and containers run on it.
             undo, new = partial(self._drop, network.id), self._switch.network(network.id) is None
             async with self._cleanup.undone_by(network.id, undo, new=new):
-                await self._switch.remember_network(network)
-                # Still in its turn: to an audit it is lost, because Docker stores it only after the answer.
-                if self._pools is not None and network.ipam:
-                    await self._pools.used(network)
+                await self._keep(network)
+
+    async def learn_network(self, request: NetworkRequest) -> None:
+        """Check a network that Docker has, and keep it. Nothing is undone if that fails: it stays Docker's."""
+        async with self._accepted(request) as network:
+            await self._keep(network)
 
     async def forget_network(self, network_id: str) -> None:
         """Forget a network, and whatever Docker did not remove of it before."""
@@ -128,6 +125,23 @@ class Networks:
                 await self._switch.remember_network(network)
         self._cleanup.cancel(network.id)
         return network
+
+    @asynccontextmanager
+    async def _accepted(self, request: NetworkRequest) -> AsyncIterator[Network]:
+        """Hold the turns of the network that a request describes, and yield it, if nothing is wrong with it."""
+        network = await self._described(request)
+        await self._switch.ready()
+        if self._places is not None:
+            network = await self._places.checked(network)
+        async with self._placed(network):
+            self._cleanup.cancel(network.id)
+            yield network
+
+    async def _keep(self, network: Network) -> None:
+        await self._switch.remember_network(network)
+        # Still in its turn: to an audit it is lost, because Docker stores it only after the answer.
+        if self._pools is not None and network.ipam:
+            await self._pools.used(network)
 
     @asynccontextmanager
     async def _placed(self, network: Network) -> AsyncIterator[None]:
