@@ -11,13 +11,16 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from nuage import names
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
-from nuage.vrs import tables
+from nuage.vrs import tables, transactions
 from tests.driver_support import ENDPOINT, NETWORK, OPTIONS, endpoint_body, network_request
 from tests.test_driver import DriverTestCase
 from tests.vrs_support import BRIDGE, waiting
 
 OLD, NEW = "0" * 64, ENDPOINT
 OTHER_NETWORK = "9" * 64
+#: Options of networks at two places.
+HERE = {"com.docker.network.generic": OPTIONS}
+ELSEWHERE = {"com.docker.network.generic": {**OPTIONS, "domain": "Other"}}
 POOL_V6 = [{"Pool": "fd00:59::/64", "Gateway": "fd00:59::1/64"}]
 
 
@@ -134,9 +137,8 @@ class Reassigned(DriverTestCase):
 
     async def test_others_are_left_alone(self) -> None:
         """Other addresses, one that begins alike among them, and another network's, also where a port is lost."""
-        other = {**OPTIONS, "domain": "Other"}
         await self.plugin.driver.create_network(
-            network_request(NetworkID=OTHER_NETWORK, Options={"com.docker.network.generic": other}, IPv6Data=POOL_V6)
+            network_request(NetworkID=OTHER_NETWORK, Options=ELSEWHERE, IPv6Data=POOL_V6)
         )
         await self.attached(_create("b" * 64, "10.21.59.20", "fd00:59::20"))
         await self.plugin.driver.create_endpoint(_create("c" * 64, "10.21.59.3"))
@@ -157,6 +159,23 @@ class Reassigned(DriverTestCase):
         await self.plugin.driver.create_endpoint(_create(NEW, network_id=OTHER_NETWORK))
         await self.plugin.driver.create_endpoint(_create("c" * 64, "10.21.59.3", network_id=OTHER_NETWORK))
         assert self.known() == {"b" * 64, NEW, "c" * 64}
+
+    async def test_of_one_whose_networks_record_cannot_be_read(self) -> None:
+        """Somebody spoilt the record of the network, which Docker lost after that. Another plugin's endpoint stays."""
+        other = self.restarted(owner="nuage2.sock")
+        await other.switch.ready()
+        await self.attached(_create(OLD))
+        await other.driver.create_network(network_request(NetworkID="8" * 64, Options=ELSEWHERE))
+        await other.driver.create_endpoint(_create("b" * 64, network_id="8" * 64))
+        await other.driver.join(_join("b" * 64, "8" * 64))
+        for network_id in (NETWORK, "8" * 64):
+            await self.plugin.client.transact(
+                *transactions.remember(BRIDGE, tables.NETWORK_RECORD + network_id, "rubbish")
+            )
+        for network_id, endpoint_id, options in (("6" * 64, NEW, HERE), ("7" * 64, "c" * 64, ELSEWHERE)):
+            await self.plugin.driver.create_network(network_request(NetworkID=network_id, Options=options))
+            await self.plugin.driver.create_endpoint(_create(endpoint_id, network_id=network_id))
+        assert self.known() == {NEW, "b" * 64, "c" * 64}
 
     async def test_its_own_repetition(self) -> None:
         """A CreateEndpoint that comes again after the Join changes nothing."""

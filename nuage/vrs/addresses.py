@@ -6,7 +6,7 @@ anybody: Docker lost it in a crash, or this driver could not remove it when it w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
 
 from nuage.model import Endpoint, Network
@@ -35,24 +35,35 @@ def holders(cache: Cache, bridge_ids: Mapping[str, str], network: Network, addre
     }
     # By hand, all marks may be gone or the record alone.
     told = _left_at_vrs(cache, network, addresses)
-    return recorded | {found for found, network_id in told if network_id in (None, network.id)}
+    return recorded | {found for found, marks in told if marks.get(tables.NETWORK) in (None, network.id)}
 
 
-def strays(cache: Cache, bridge_ids: Mapping[str, str], network: Network, addresses: Addresses) -> set[str]:
+def strays(
+    cache: Cache,
+    network: Network,
+    addresses: Addresses,
+    *,
+    is_known: Callable[[str], bool],
+    is_foreign: Callable[[str | None], bool],
+) -> set[str]:
     """Return the ids of endpoints that have one of some addresses at the network's place, and whose network is gone.
 
     Docker lost that network with all its data, and somebody made it anew.
 
     Args:
         cache: The mirrored tables.
-        bridge_ids: What is kept at the bridge.
         network: The network that is there now.
         addresses: IPv4 and IPv6 addresses.
+        is_known: Tells by its id whether the switch remembers a network in words that can be read. A spoilt record
+            counts for nothing: audits put it right if Docker has the network.
+        is_foreign: Tells by its owner whether an endpoint is another plugin's.
     """
     return {
         found
-        for found, network_id in _left_at_vrs(cache, network, addresses)
-        if network_id is not None and tables.NETWORK_RECORD + network_id not in bridge_ids
+        for found, marks in _left_at_vrs(cache, network, addresses)
+        if marks.get(tables.NETWORK) not in (None, network.id)
+        and not is_known(marks[tables.NETWORK])
+        and not is_foreign(marks.get(tables.OWNER))
     }
 
 
@@ -76,15 +87,15 @@ def _tells_one_of(addresses: Addresses, record: str, network_id: str) -> bool:
     return endpoint.network_id == network_id and not told.isdisjoint(addresses)
 
 
-def _left_at_vrs(cache: Cache, network: Network, addresses: Addresses) -> Iterator[tuple[str, str | None]]:
-    """Yield the endpoints that the VRS was told of at the network's place, each with the network that its marks name.
+def _left_at_vrs(cache: Cache, network: Network, addresses: Addresses) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Yield the endpoints that the VRS was told of at the network's place, each with its interface's marks.
 
-    That is None if somebody removed its port or its marks by hand.
+    There are none if somebody removed its port or its marks by hand.
     """
     for address in addresses:
         for port in cache[tables.NUAGE_PORT].where("metadata", str(address), tables.STATIC_IP):
             interface = cache[tables.INTERFACE].find("name", port["name"])
-            network_id = None if interface is None else ids_of(interface).get(tables.NETWORK)
+            marks = {} if interface is None else ids_of(interface)
             for entity in cache[tables.NUAGE_VM].where("ports", frozenset({str(port["name"])})):
                 if is_ours(entity) and location_of(port, entity) == network.location():
-                    yield str(entity["vm_uuid"]), network_id
+                    yield str(entity["vm_uuid"]), marks

@@ -93,7 +93,13 @@ class Mirror:
 
     def strays(self, network: Network, addresses: Addresses) -> set[str]:
         """Return the ids of endpoints that have one of some addresses where the network is, and whose own is gone."""
-        return strays(self.cache, self._bridge_ids(), network, addresses)
+        return strays(
+            self.cache,
+            network,
+            addresses,
+            is_known=lambda each: self.network(each) is not None,
+            is_foreign=self.is_foreign,
+        )
 
     def attachment(self, endpoint_id: str) -> Attachment | None:
         """Return where the endpoint is attached, None if it is not."""
