@@ -394,6 +394,8 @@ class _Played:
         self.surveys = 0
         self.elsewhere: list[str] = []
         self.deleted: list[str] = []
+        self.unnamed: Mapping[str, Use] = {}
+        self.asked: list[str] = []
         self.changed = False
         self.searches_ended = 0
 
@@ -440,9 +442,11 @@ class _Played:
         deleted = {*doubtful} & {*self.deleted}
         return attrs.evolve(docker, in_use={key: use for key, use in docker.in_use.items() if key not in deleted})
 
-    async def with_others(self, docker: Docker, _networks: object) -> Docker:
+    async def with_others(self, docker: Docker, networks: Collection[str]) -> Docker:
         """See nuage.audit.census.Census."""
-        return docker
+        self.asked += networks
+        found = {key: use for key, use in self.unnamed.items() if use.network_id in networks}
+        return attrs.evolve(docker, in_use={**docker.in_use, **found})
 
     async def with_elsewhere(self, docker: Docker, unlisted: Collection[str]) -> Docker:
         """See nuage.audit.census.Census."""
@@ -577,6 +581,27 @@ class Auditing(SynchronousTestCase):
         self.see()
         listed.callback(None)
         assert self.successResultOf(looking).proposals == []
+
+    def test_an_endpoint_that_neither_switch_nor_container_names(self) -> None:
+        """There is its link, and its network names it: it is put back, and its link is not removed."""
+        self.played.unnamed = _docker(ENDPOINT).in_use
+        for carrier in (True, False):
+            self.see(traces={}, docker=_docker(), links=_by_name(_link(carrier=carrier)))
+            found = self.successResultOf(Deferred.fromCoroutine(self.auditor.look()))
+            assert found.proposals == [Restore(ENDPOINT, NETWORK)]
+
+    def test_networks_that_are_not_asked_about(self) -> None:
+        """Nobody looks there for what the switch or a container names, or a link that has lost its alias."""
+        self.played.unnamed = _docker(ENDPOINTS[1]).in_use
+        seen: list[dict[str, Any]] = [
+            {},
+            {"traces": {}, "links": _by_name(_link(alias="")), "docker": _docker(ENDPOINT)},
+            {"traces": {}, "foreign": {ENDPOINT}, "docker": _docker()},
+        ]
+        for changes in seen:
+            self.see(**changes)
+            self.successResultOf(Deferred.fromCoroutine(self.auditor.look()))
+            assert self.played.asked == []
 
     def test_audits_that_are_asked_for_confirm_nothing_earlier(self) -> None:
         """However many there are within the five seconds."""

@@ -271,6 +271,7 @@ class EngineContract:
         use = Use(network_id=self.network_id, container=self.container)
         running = await self.engine.running_endpoints()
         assert (running.uses[self.running], running.complete) == (use, True)
+        assert running.containers[self.container.id] == self.container
 
     async def test_containers_of_any_state(self) -> None:
         listed = {each.container.id: each for each in await self.engine.containers()}
@@ -423,6 +424,27 @@ class FakeDaemon(EngineContract, DaemonCase):
         answers["/networks/odd"] = http({"message": "busy"}, 500)
         await failure_of(census.with_others(docker, asked), DockerUnavailable)
         await failure_of(census.with_elsewhere(docker, asked), DockerUnavailable)
+
+    async def test_an_endpoint_that_only_its_network_names(self) -> None:
+        """It is that of a running container all the same. Docker has lost its options."""
+        census, container = Census(self.engine, "nuage.sock"), self.container
+        bare = {**CONTAINERS[1], "NetworkSettings": {"Networks": {}}}
+        answers = {
+            "/networks": http([{**NETWORK, "Containers": {}}]),
+            f"/networks/{NETWORK_ID}": http(NETWORK),
+            "/containers/json": http([bare]),
+            f"/containers/{WEB}/json": http({**INSPECTED, "NetworkSettings": {"Networks": {}}}),
+            "/plugins": http(PLUGINS),
+        }
+        self.daemon.answer = lambda target: answers[urlsplit(target).path]
+        docker = await census.take()
+        self.assertEqual(docker.in_use, {})
+        found = await census.with_others(docker, [NETWORK_ID])
+        self.assertEqual(found.in_use, {RUNNING: Use(network_id=NETWORK_ID, container=container)})
+        self.assertEqual(found.others, {JOINING, NAMELESS})
+        endpoint = await census.endpoint(NETWORK_ID, RUNNING, container)
+        assert endpoint is not None
+        self.assertEqual((endpoint.id, endpoint.options), (RUNNING, {}))
 
     async def test_endpoints_that_only_containers_name(self) -> None:
         """A container may name one that its network has no more. A network that cannot be read does not tell."""

@@ -182,6 +182,30 @@ class DaemonTests(SynchronousTestCase):
             world.ok(world.docker.run("d", "net"))
             self.assertEqual([each.address for each in world.docker.attached()][-1] == "10.0.0.3/24", kept, cut_off)
 
+    def test_a_connection_that_a_kill_cuts_off(self) -> None:
+        """The container has the endpoint, and does not name it any more; its network names both."""
+        for release in (DOCKER_20_10, DOCKER_26_1, DOCKER_28_5):
+            world = self.world_with(release=release, live_restore=True)
+            world.ok(world.docker.create_network("other", pools=[PoolRequest(subnet="10.1.0.0/24")]))
+            (first,) = world.docker.attached()
+            world.docker.connect("other", "c")
+            world.until("Join")
+            world.instead["EndpointOperInfo"] = hang
+            world.until("EndpointOperInfo")
+            world.docker.kill_dockerd()
+            world.docker.start_dockerd()
+            world.reactor.run_for(10)
+            container, second = world.docker.container("c"), [*world.docker.attached()][-1]
+            assert container is not None
+            self.assertEqual([*world.result(world.client().running_endpoints()).uses], [first.id], release.version)
+            told = world.result(world.client().network(second.network.id)).endpoints
+            self.assertEqual([each.container_id for each in told.values()], [container.id], release.version)
+            world.instead.clear()
+            since = len(world.heard)
+            world.ok(world.docker.stop("c"))
+            world.reactor.run_for(1)
+            self.assertEqual(world.methods(since).count("DeleteEndpoint"), 2, release.version)
+
     def test_restored_containers_are_looked_at(self) -> None:
         """By the newest release."""
         for release, expected in ((DOCKER_26_1, False), (DOCKER_28_5, True)):

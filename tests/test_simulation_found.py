@@ -185,6 +185,20 @@ class FoundTest(SynchronousTestCase):
             seeds=range(1, 13),
         )
 
+    def test_an_endpoint_that_only_its_network_names(self) -> None:
+        """Docker ends before it has written down that the container has it. The container goes on, and uses it."""
+        self.live(
+            Step(1, "network create", ("n1",)),
+            Step(2, "network create", ("n2",)),
+            Step(5, "run", ("c1", "n1", "no", "web")),
+            Step(30, "connect", ("c1", "n2")),
+            # It answers the Join, and nothing that Docker asks after it.
+            Step(30.07, "daemon stopped", (12.0,)),
+            Step(33, "dockerd killed", (1.0,)),
+            Step(34, "database empty", (2.0, True)),
+            seeds=(4, 8, 16),
+        )
+
 
 def _announced_without_docker(centre: DataCentre) -> list[str]:
     """Return the list of ports that will be announced of endpoints which Docker does not have."""

@@ -218,10 +218,13 @@ class Auditor:
     async def _completed(
         self, docker: rules.Docker, survey: Survey, networks: Collection[str], links: Mapping[str, Link]
     ) -> rules.Docker:
-        """Ask Docker for what it does not list and the switch has, and whether it has what only its containers name."""
+        """Ask Docker for what it does not list and switch or kernel have, and whether it has what containers name."""
         docker = await self._census.without_deleted(docker, rules.doubtful_in_docker(docker, links))
         missing = rules.missing_in_docker(survey.traces, docker)
         theirs = dict.fromkeys(network_id for missed in missing if (network_id := survey.traces[missed].network_id))
+        if rules.has_unnamed(links, {*survey.traces, *survey.foreign}, docker):
+            # Nobody but Docker tells on which network such an endpoint is.
+            theirs |= dict.fromkeys(docker.networks)
         docker = await self._census.with_others(docker, theirs)
         return await self._census.with_elsewhere(docker, rules.unlisted_in_docker(networks, docker))
 

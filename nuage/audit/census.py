@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import PurePath
 
 import attrs
 
 from nuage.audit.rules import Docker
+from nuage.docker import descriptions
 from nuage.docker.descriptions import Network
-from nuage.docker.engine import Engine, NetworkUnknown
+from nuage.docker.engine import EndpointUnknown, Engine, NetworkUnknown
 from nuage.docker.network_request import NetworkUnreadable, as_request
 from nuage.docker.questions import AnswerUnreadable
 from nuage.driver.endpoint_options import endpoint_options
-from nuage.model import Container, Endpoint, NetworkRequest, parse_address
+from nuage.model import Container, Endpoint, NetworkRequest, Use, parse_address
 
 
 class Census:
@@ -41,7 +42,13 @@ class Census:
         """
         networks, unreadable = _requests(await self.networks())
         running = await self._engine.running_endpoints()
-        return Docker(in_use=running.uses, complete=running.complete, networks=networks, unreadable=unreadable)
+        return Docker(
+            in_use=running.uses,
+            complete=running.complete,
+            networks=networks,
+            running=running.containers,
+            unreadable=unreadable,
+        )
 
     async def networks(self) -> list[Network]:
         """Return our networks as Docker describes them, without their endpoints.
@@ -70,11 +77,26 @@ class Census:
         return attrs.evolve(docker, in_use=in_use)
 
     async def with_others(self, docker: Docker, networks: Collection[str]) -> Docker:
-        """Add the endpoints on ``networks`` that belong to no running container: those being created, or Swarm's."""
+        """Add the endpoints on ``networks`` that no running container names.
+
+        Some are those of running containers all the same, and in use: Docker writes a container's new endpoint down
+        last, after all calls about it (moby daemon/container_operations.go, ConnectToNetwork). If a call fails then, or
+        Docker ends and the container outlives it, the container has the endpoint, and only the network names both. The
+        others are being created, or Swarm's.
+
+        Raises:
+            DockerUnavailable: There was no answer, it was late, or it was not understood.
+        """
         found = {network_id: await self._endpoints(network_id) for network_id in networks}
-        others = frozenset(endpoint_id for endpoints in found.values() if endpoints for endpoint_id in endpoints)
+        told = {each.id: (network_id, each) for network_id, of in found.items() for each in (of or {}).values()}
+        unnamed = {
+            endpoint_id: Use(network_id=network_id, container=docker.running[each.container_id])
+            for endpoint_id, (network_id, each) in told.items()
+            if each.container_id in docker.running
+        }
+        in_use = {**unnamed, **docker.in_use}
         untold = frozenset(network_id for network_id, endpoints in found.items() if endpoints is None)
-        return attrs.evolve(docker, others=others, untold=untold)
+        return attrs.evolve(docker, in_use=in_use, others=frozenset(told.keys() - in_use), untold=untold)
 
     async def with_elsewhere(self, docker: Docker, unlisted: Collection[str]) -> Docker:
         """Add those of the networks that Docker has, but does not list under the names of our drivers."""
@@ -84,6 +106,9 @@ class Census:
     async def endpoint(self, network_id: str, endpoint_id: str, container: Container | None) -> Endpoint | None:
         """Return an endpoint as Docker describes it, None if Docker no longer has it.
 
+        If its container does not name it, Docker has lost its options; see :meth:`with_others`. The container is asked
+        first: an endpoint that its network still has then has not been deleted meanwhile.
+
         Args:
             network_id: The endpoint's network.
             endpoint_id: The endpoint.
@@ -91,10 +116,10 @@ class Census:
 
         Raises:
             NetworkUnknown: Docker has no such network.
-            EndpointUnknown: The container has no such endpoint any more.
             DockerUnavailable: There was no answer, it was late, or it was not understood.
             Refused: An option cannot be followed.
         """
+        given = await self._options(endpoint_id, container) if container else {}
         found = (await self._engine.network(network_id)).endpoints.get(endpoint_id)
         if found is None or not found.mac or not found.ipv4:
             return None
@@ -103,7 +128,6 @@ class Census:
             address_v6 = parse_address(IPv6Interface, found.ipv6) if found.ipv6 else None
         except ValueError as problem:
             raise AnswerUnreadable(f"what Docker says of endpoint {endpoint_id} cannot be read: {problem}") from None
-        given = await self._engine.driver_options(container.id, endpoint_id) if container else {}
         return Endpoint(
             id=endpoint_id,
             network_id=network_id,
@@ -113,12 +137,18 @@ class Census:
             options=endpoint_options(given),
         )
 
-    async def _endpoints(self, network_id: str) -> Collection[str] | None:
+    async def _options(self, endpoint_id: str, container: Container) -> Mapping[str, str]:
+        try:
+            return await self._engine.driver_options(container.id, endpoint_id)
+        except EndpointUnknown:
+            return {}
+
+    async def _endpoints(self, network_id: str) -> Mapping[str, descriptions.Endpoint] | None:
         """Return the endpoints of a network, None if they cannot be read."""
         try:
             return (await self._engine.network(network_id)).endpoints
         except NetworkUnknown:
-            return ()
+            return {}
         except AnswerUnreadable:
             return None
 

@@ -150,14 +150,16 @@ REPAIRS = tuple(_kind(proposal) for proposal in get_args(Proposal) if proposal n
 class Docker:
     """What Docker says: the endpoints of running containers, and the networks of this driver.
 
-    ``networks`` are as they would have been created here. ``unreadable`` says of other networks why they cannot be
-    read. ``others`` are those endpoints, of the ones that were asked about, that Docker knows and no running container
-    has. ``untold`` are networks whose endpoints could not be read. ``elsewhere`` are networks that Docker has and does
-    not list as ours: those of another plugin. If it is not ``complete``, some containers could not be read.
+    ``running`` are these containers by their ids. ``networks`` are as they would have been created here. ``unreadable``
+    says of other networks why they cannot be read. ``others`` are those endpoints, of the ones that were asked about,
+    that Docker knows and no running container has. ``untold`` are networks whose endpoints could not be read.
+    ``elsewhere`` are networks that Docker has and does not list as ours: those of another plugin. If it is not
+    ``complete``, some containers could not be read.
     """
 
     in_use: Mapping[str, Use]
     networks: Mapping[str, NetworkRequest]
+    running: Mapping[str, Container] = attrs.field(factory=dict)
     others: Collection[str] = ()
     unreadable: Mapping[str, str] = attrs.field(factory=dict)
     untold: Collection[str] = ()
@@ -229,6 +231,18 @@ def _carries(link: Link | None) -> bool:
 def missing_in_docker(traces: Iterable[str], docker: Docker) -> list[str]:
     """Return the endpoints that belong to no running container: candidates for removal, unless Docker knows more."""
     return [endpoint_id for endpoint_id in traces if endpoint_id not in docker.in_use]
+
+
+def has_unnamed(links: Mapping[str, Link], known: Collection[str], docker: Docker) -> bool:
+    """Tell whether one of our links is of an endpoint that neither the switch nor a running container names.
+
+    Args:
+        links: The links.
+        known: The endpoints that the switch has, those of other plugins too.
+        docker: What Docker lists.
+    """
+    owners = {link.alias.removeprefix(LINK_MARK) for link in links.values() if link.alias}
+    return not owners <= {*known, *docker.in_use}
 
 
 def unlisted_in_docker(networks: Iterable[str], docker: Docker) -> list[str]:

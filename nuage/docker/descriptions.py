@@ -147,6 +147,8 @@ def plugin(item: Any) -> tuple[str, str]:
 
 def container(item: Any) -> tuple[Container, dict[str, str]]:
     """Return a container, and the network of each of its endpoints by the endpoint's id."""
+    if not isinstance(item["Id"], str):
+        raise TypeError("an id that is no text")
     # Links give a container more names, "/other/alias"; its own has one slash.
     names = [name[1:] for name in item.get("Names") or () if name.count("/") == 1]
     networks = ((item.get("NetworkSettings") or {}).get("Networks") or {}).values()

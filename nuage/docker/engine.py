@@ -43,8 +43,9 @@ class EndpointUnknown(NuageError):
 
 @attrs.frozen
 class Running:
-    """The endpoints of running containers. If it is not ``complete``, some could not be read."""
+    """The running containers by their ids, and their endpoints. If it is not ``complete``, some could not be read."""
 
+    containers: Mapping[str, Container]
     uses: Mapping[str, Use]
     complete: bool
 
@@ -132,7 +133,7 @@ class Engine:
         return found
 
     async def running_endpoints(self) -> Running:
-        """Return network and container of each endpoint, of any driver, that a running container has.
+        """Return the running containers, and network and container of each endpoint, of any driver, that they name.
 
         Raises:
             DockerUnavailable: There was no answer, it was late, or it was not understood.
@@ -143,7 +144,7 @@ class Engine:
             for container, networks in containers
             for endpoint_id, network_id in networks.items()
         }
-        return Running(uses, complete)
+        return Running({container.id: container for container, _networks in containers}, uses, complete)
 
     async def containers(self) -> list[Listed]:
         """Return all containers, also those that do not run. Works during a Join.

@@ -135,9 +135,8 @@ def _differences(
 
 def group_of(endpoint: Endpoint, container: Container) -> object:
     """Return the policy group that a container is to be in by what Docker knows, None for none."""
-    attachment = next(each for each in container.attachments.values() if each.endpoint is endpoint)
     of_network = endpoint.network.options.get(_NETWORK_GROUP)
-    return attachment.driver_options.get(_GROUP) or container.labels.get(_GROUP) or of_network
+    return endpoint.options.get(_GROUP) or container.labels.get(_GROUP) or of_network
 
 
 def _check_records(world: World, ports: Collection[str]) -> None:

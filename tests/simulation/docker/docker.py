@@ -158,13 +158,14 @@ class Docker(UserCommands):
         """Return the endpoints of running containers, as Docker sees them.
 
         A container may name one that its network has no more: a dockerd that ended has not come to take it out there.
+        And it may not name one that its sandbox has: a dockerd that ended has not come to write it down.
         """
         return {
-            each.endpoint: container
+            endpoint: container
             for container in self.store.containers.values()
             if container.running
-            for each in container.attachments.values()
-            if each.endpoint is not None and each.endpoint.id in each.endpoint.network.endpoints
+            for endpoint in _endpoints(container)
+            if endpoint.id in endpoint.network.endpoints
         }
 
     def left_behind(self) -> Iterator[Endpoint]:
@@ -198,3 +199,12 @@ class Docker(UserCommands):
 
     def _note(self, what: str) -> None:
         self._history.add(self._reactor.seconds(), "docker", what)
+
+
+def _endpoints(container: Container) -> Iterator[Endpoint]:
+    """Yield the endpoints that a container names, and those that its sandbox has."""
+    for each in container.attachments.values():
+        if each.endpoint is not None:
+            yield each.endpoint
+    if container.sandbox is not None:
+        yield from container.sandbox.endpoints

@@ -179,6 +179,7 @@ class Dockerd:
         """Drop what containers have that do not run any more."""
         for container in self._store.containers.values():
             container.removing = container.restarting_by_hand = False
+            self.containers.load(container)
             if not (container.process and self._settings.live_restore):
                 self._end(container)
         # A container that ends while the plugin is met takes its sandbox away itself.

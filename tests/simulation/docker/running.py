@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -19,7 +19,7 @@ from tests.simulation.docker.errors import DockerError
 from tests.simulation.docker.locks import Locks
 from tests.simulation.docker.releases import Release
 from tests.simulation.docker.sandboxes import Sandboxes
-from tests.simulation.docker.store import Container, Store
+from tests.simulation.docker.store import Attachment, Container, Store
 
 #: Seconds that a container's process takes to begin.
 _BEGINNING = (0.03, 0.3)
@@ -146,6 +146,11 @@ class Running(ABC):
     def checkpoint(self, container: Container) -> None:
         """Write a container to the disk; from now on lists show it so."""
         container.listed = listed(container)
+        container.written = _copies(container.attachments)
+
+    def load(self, container: Container) -> None:
+        """Read of a container from the disk what networks it has."""
+        container.attachments = _copies(container.written)
 
     async def _start(self, container: Container) -> None:
         container.error = ""
@@ -245,6 +250,10 @@ class Running(ABC):
 
     async def _sleep(self, low: float, high: float) -> None:
         await deferLater(self._reactor, self._chance.delay(low, high))
+
+
+def _copies(attachments: Mapping[str, Attachment]) -> dict[str, Attachment]:
+    return {name: attrs.evolve(each) for name, each in attachments.items()}
 
 
 def _demand_no_removal(container: Container) -> None:

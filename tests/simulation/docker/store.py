@@ -165,6 +165,7 @@ class Container:
         restarting_by_hand: Whether a command stops it to start it again.
         removing: Whether its removal has begun: it is not started any more.
         listed: What ``docker ps`` shows of it: that is renewed at the end of each change, not in the middle of one.
+        written: Its networks as the disk has them, likewise: a change that fails or is cut off does not get there.
     """
 
     id: str
@@ -193,6 +194,7 @@ class Container:
     #: Whether its process runs; dockerd may not know that it does not.
     process: bool = False
     listed: Mapping[str, Any] = attrs.field(factory=dict)
+    written: Mapping[str, Attachment] = attrs.field(factory=dict)
 
     @property
     def running(self) -> bool:

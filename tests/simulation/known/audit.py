@@ -23,8 +23,8 @@ KNOWN: Sequence[Known] = (
             Edit(
                 Census,
                 "with_others",
-                "endpoint_id for endpoints in found.values() if endpoints for endpoint_id in endpoints",
-                "()",
+                "frozenset(told.keys() - in_use)",
+                "frozenset()",
             ),
         ],
         seen="Docker has it|is refused|its link is",
