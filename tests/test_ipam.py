@@ -335,47 +335,6 @@ class ReservedAddresses(IpamCase):
 
     resource = "vmipreservations"
 
-    def test_an_address_whose_former_port_is_about_to_go(self) -> None:
-        """What held it goes with that port, so it is held anew after that. Nothing else is given back twice."""
-        pool_id = self.pool()
-        address = self.take(pool_id)
-        self.make_vm(address)
-        self.give_back(pool_id, address)
-        (leaving,) = self.at_vsd("vmipreservations")
-        assert leaving["state"] == "ASSIGNED_DELETE_PENDING"
-        assert self.plugin.run(self.plugin.addresses.held(Pool.from_id(pool_id))) == set()
-        self.give_back(pool_id, address)
-        assert [each["ID"] for each in self.at_vsd("vmipreservations")] == [leaving["ID"]]
-        (interface,) = self.at_vsd("vminterfaces")
-        removal = self.plugin.session.delete(f"/vminterfaces/{interface['ID']}")
-        self.plugin.clock.callLater(1, Deferred.fromCoroutine, removal)
-        assert self.take(pool_id, address) == address
-        (anew,) = self.at_vsd("vmipreservations")
-        assert (anew["ID"] != leaving["ID"], anew["state"]) == (True, "UNASSIGNED")
-
-    def test_an_address_whose_former_port_stays(self) -> None:
-        """It is refused with the reason, whoever asks for it. Another one is had at once."""
-        pool_id = self.pool()
-        address = self.take(pool_id)
-        self.make_vm(address)
-        self.give_back(pool_id, address)
-        for plugin in (self.plugin, self.host("two")):
-            refused = self.refused(self.take, pool_id, address, plugin)
-            assert "the VSD still has a port with it" in refused
-            assert "try again later, or choose another address" in refused
-            assert self.take(pool_id, None, plugin) != address
-
-    def test_an_answer_that_is_lost_while_an_address_is_about_to_go(self) -> None:
-        """What the VSD has of the address already is not taken for what was asked for."""
-        pool_id = self.pool()
-        address = self.take(pool_id)
-        self.make_vm(address)
-        self.give_back(pool_id, address)
-        pool, place, plugin = Pool.from_id(pool_id), self.place(), self.plugin
-        self.vsd.lose = 1
-        with self.assertRaises(AddressTaken):
-            plugin.run(plugin.addresses._take(pool, place, IPv4Address(address), "", Use.CONTAINER))
-
     def test_one_request(self) -> None:
         """In the common case, also the first time: what it has to know was found out with the pool."""
         pool_id = self.pool()
@@ -769,6 +728,51 @@ class ContainedAddresses(ReservedAddresses):
     def test_an_address_that_is_held_no_more(self) -> None:
         """An endpoint without one is not made."""
         assert "is no longer held at the VSD" in self.refused(self.bind, "10.21.59.9")
+
+
+class Leaving(IpamCase):
+    """A reservation that was given back, and is there until the VSD has no port with its address any more."""
+
+    def test_an_address_whose_former_port_is_about_to_go(self) -> None:
+        """What held it goes with that port, so it is held anew after that. Nothing else is given back twice."""
+        pool_id = self.pool()
+        address = self.take(pool_id)
+        self.make_vm(address)
+        self.give_back(pool_id, address)
+        (leaving,) = self.at_vsd("vmipreservations")
+        assert leaving["state"] == "ASSIGNED_DELETE_PENDING"
+        assert self.plugin.run(self.plugin.addresses.held(Pool.from_id(pool_id))) == set()
+        self.give_back(pool_id, address)
+        assert [each["ID"] for each in self.at_vsd("vmipreservations")] == [leaving["ID"]]
+        (interface,) = self.at_vsd("vminterfaces")
+        removal = self.plugin.session.delete(f"/vminterfaces/{interface['ID']}")
+        self.plugin.clock.callLater(1, Deferred.fromCoroutine, removal)
+        assert self.take(pool_id, address) == address
+        (anew,) = self.at_vsd("vmipreservations")
+        assert (anew["ID"] != leaving["ID"], anew["state"]) == (True, "UNASSIGNED")
+
+    def test_an_address_whose_former_port_stays(self) -> None:
+        """It is refused with the reason, whoever asks for it. Another one is had at once."""
+        pool_id = self.pool()
+        address = self.take(pool_id)
+        self.make_vm(address)
+        self.give_back(pool_id, address)
+        for plugin in (self.plugin, self.host("two")):
+            refused = self.refused(self.take, pool_id, address, plugin)
+            assert "the VSD still has a port with it" in refused
+            assert "try again later, or choose another address" in refused
+            assert self.take(pool_id, None, plugin) != address
+
+    def test_an_answer_that_is_lost_while_an_address_is_about_to_go(self) -> None:
+        """What the VSD has of the address already is not taken for what was asked for."""
+        pool_id = self.pool()
+        address = self.take(pool_id)
+        self.make_vm(address)
+        self.give_back(pool_id, address)
+        pool, place, plugin = Pool.from_id(pool_id), self.place(), self.plugin
+        self.vsd.lose = 1
+        with self.assertRaises(AddressTaken):
+            plugin.run(plugin.addresses._take(pool, place, IPv4Address(address), "", Use.CONTAINER))
 
 
 class Forms(IpamCase):
