@@ -29,7 +29,7 @@ from tests.http_support import Answer, Wire
 from tests.vrs_support import BRIDGE, Vrs, waiting
 
 MANY, JOINS = 1000, 100
-#: Seconds of processor time for one answer. Slow machines need up to 0.06 for the page, others half of that.
+#: Seconds of processor time for one answer. A slow machine has needed 0.067 for the page.
 ALLOWED = 0.08
 
 
@@ -109,9 +109,9 @@ class Load(TestCase):
         self.assertFalse(any(join.called for join in joins))
 
     def quick(self, path: bytes) -> Answer:
-        """Return the first one of several answers, of which one has to be quick: others may find the caches cold."""
+        """Return the first one of several answers, of which most have to be quick."""
         answers = [self.answer(path) for _ in range(5)]
-        self.assertLess(min(took for took, _ in answers), ALLOWED)
+        self.assertLess(sorted(took for took, _ in answers)[2], ALLOWED)
         return answers[0][1]
 
     def end(self, joins: list[Deferred[Any]]) -> Deferred[Any]:
