@@ -11,7 +11,9 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from nuage import names
 from nuage.libnetwork import payloads
 from nuage.libnetwork.body import Body
+from nuage.ovsdb.operations import Delete, Update
 from nuage.vrs import tables, transactions
+from nuage.vrs.views import ids_of
 from tests.driver_support import ENDPOINT, NETWORK, OPTIONS, endpoint_body, network_request
 from tests.test_driver import DriverTestCase
 from tests.vrs_support import BRIDGE, waiting
@@ -159,6 +161,35 @@ class Reassigned(DriverTestCase):
         await self.plugin.driver.create_endpoint(_create(NEW, network_id=OTHER_NETWORK))
         await self.plugin.driver.create_endpoint(_create("c" * 64, "10.21.59.3", network_id=OTHER_NETWORK))
         assert self.known() == {"b" * 64, NEW, "c" * 64}
+
+    async def test_of_one_whose_entity_was_removed_by_hand(self) -> None:
+        """And whose network is gone. What lies elsewhere in the topology stays."""
+        await self.attached(_create(OLD))
+        await self.plugin.driver.create_network(network_request(NetworkID="8" * 64, Options=ELSEWHERE))
+        await self.attached(_create("b" * 64, network_id="8" * 64))
+        await self._remove_entities()
+        await self.plugin.driver.create_network(network_request(NetworkID=OTHER_NETWORK))
+        await self.plugin.driver.create_endpoint(_create(NEW, network_id=OTHER_NETWORK))
+        assert self.known() == {NEW, "b" * 64}
+
+    async def test_of_one_whose_entity_and_record_are_lost(self) -> None:
+        """Somebody removed the one and spoilt the other by hand."""
+        await self.attached(_create(OLD))
+        await self._remove_entities()
+        await self._spoil_record(OLD)
+        await self.plugin.driver.create_endpoint(_create(NEW))
+        assert self.known() == {NEW}
+
+    async def _spoil_record(self, endpoint_id: str) -> None:
+        name = names.port_name(endpoint_id)
+        interface = self.plugin.client.cache[tables.INTERFACE].find("name", name)
+        assert interface is not None
+        spoilt = {**ids_of(interface), tables.RECORD: "rubbish"}
+        where = [("name", "==", name)]
+        await self.plugin.client.transact(Update(tables.INTERFACE, where, {"external_ids": spoilt}))
+
+    async def _remove_entities(self) -> None:
+        await self.plugin.client.transact(Delete(tables.NUAGE_VM, []))
 
     async def test_of_one_whose_networks_record_cannot_be_read(self) -> None:
         """Somebody spoilt the record of the network, which Docker lost after that. Another plugin's endpoint stays."""

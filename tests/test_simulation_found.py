@@ -82,6 +82,17 @@ class FoundTest(SynchronousTestCase):
             Step(35, "run", ("c2", "n1", "no", "web")),
         )
 
+    def test_networks_that_are_made_anew_after_an_entity_was_removed(self) -> None:
+        """Nothing but the marks of its interface says whose the port is that has the address."""
+        self.live(
+            Step(1, "network create", ("n1",)),
+            Step(5, "run", ("c1", "n1", "no", "web")),
+            Step(30, "row deleted", ("Nuage_VM_Table", 0.0)),
+            Step(30.1, "Docker's data lost", (1.0,)),
+            Step(33, "network create", ("n1",)),
+            Step(35, "run", ("c2", "n1", "no", "web")),
+        )
+
     def test_addresses_of_networks_that_docker_has_lost(self) -> None:
         """They are given back to the VSD."""
         self.live(

@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
 
 from nuage.model import Endpoint, Network
-from nuage.ovsdb.client import Cache
+from nuage.names import port_name
+from nuage.ovsdb.client import Cache, Row
 from nuage.vrs import tables
-from nuage.vrs.views import ids_of, is_ours, location_of
+from nuage.vrs.views import ids_of, is_ours, location_of, location_within_organization
 
 Addresses = Collection[IPv4Address | IPv6Address]
 
@@ -96,6 +97,20 @@ def _left_at_vrs(cache: Cache, network: Network, addresses: Addresses) -> Iterat
         for port in cache[tables.NUAGE_PORT].where("metadata", str(address), tables.STATIC_IP):
             interface = cache[tables.INTERFACE].find("name", port["name"])
             marks = {} if interface is None else ids_of(interface)
-            for entity in cache[tables.NUAGE_VM].where("ports", frozenset({str(port["name"])})):
-                if is_ours(entity) and location_of(port, entity) == network.location():
-                    yield str(entity["vm_uuid"]), marks
+            owner = _owner(cache, network, port, marks)
+            if owner is not None:
+                yield owner, marks
+
+
+def _owner(cache: Cache, network: Network, port: Row, marks: Mapping[str, str]) -> str | None:
+    """Return the endpoint of a port that the VRS was told of, None if it is not ours or not where the network is."""
+    entities = cache[tables.NUAGE_VM].where("ports", frozenset({str(port["name"])}))
+    for entity in entities:
+        if is_ours(entity) and location_of(port, entity) == network.location():
+            return str(entity["vm_uuid"])
+    if entities:
+        return None
+    # Somebody removed the entity, which alone told the organization. The marks still prove whose port it is.
+    endpoint_id = marks.get(tables.ENDPOINT)
+    ours = endpoint_id is not None and port["name"] == port_name(endpoint_id)
+    return endpoint_id if ours and location_within_organization(port) == network.location()[1:] else None

@@ -141,8 +141,13 @@ def is_master(controller: Row) -> bool:
 
 def location_of(port: Row, entity: Row) -> tuple[str | None, ...]:
     """Return the place that the VRS was told of a port and its entity, as :meth:`nuage.model.Network.location` does."""
-    told, of_entity = _map(port["metadata"]), _map(entity["metadata"])
-    return (of_entity.get(tables.ORGANIZATION), told.get(tables.DOMAIN), told.get(tables.ZONE), told.get(tables.SUBNET))
+    return (_map(entity["metadata"]).get(tables.ORGANIZATION), *location_within_organization(port))
+
+
+def location_within_organization(port: Row) -> tuple[str | None, ...]:
+    """Return what the VRS was told of a port's place: all but the organization, which is told of its entity."""
+    told = _map(port["metadata"])
+    return (told.get(tables.DOMAIN), told.get(tables.ZONE), told.get(tables.SUBNET))
 
 
 def policy_of(port: Row) -> Mapping[str, str]:
