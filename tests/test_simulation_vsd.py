@@ -14,6 +14,7 @@ from tests.simulation.datacentre import DataCentre
 from tests.simulation.deeds import DEEDS
 from tests.simulation.extent import Extent
 from tests.simulation.networks import PLACES
+from tests.simulation.vsd.administrator import attach_vms
 from tests.simulation.vsd.server import Vsd
 from tests.simulation.vsd.share import Habits
 from tests.simulation.world import World
@@ -71,6 +72,23 @@ class AddressTests(VsdTestCase):
         self.do("rm", "c1", seconds=15)
         self.do("network rm", "n1")
         self.assertEqual((self.held(), self.centre.history.violations), ([], []))
+
+
+class StrangerTests(VsdTestCase):
+    """A virtual machine that is not Docker's."""
+
+    def test_its_address_while_the_switch_has_no_port_of_it(self) -> None:
+        """Nobody else gets it: the machine is put back, and has it again."""
+        world = self.centre.worlds[0]
+        self.do("database empty", 10.0, True, seconds=15.0)
+        self.assertEqual(world.database.store.rows("Nuage_Port_Table"), [])
+        taken = {
+            each["IPAddress"] for each in attach_vms(self.vsd, self.vsd.subnet("Domain", "Zone", "Subnet 1"), 0.0, 300)
+        }
+        self.assertEqual(({"10.21.58.199", "10.21.58.200"} & taken), {"10.21.58.199"})
+        self.centre.reactor.run_for(60)
+        (port,) = world.database.store.rows("Nuage_Port_Table")
+        self.assertEqual(port["ip_addr"], "10.21.58.200")
 
 
 class CrashTests(VsdTestCase):

@@ -6,12 +6,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from lab.vsd.kinds import BY_ENTITY
 from tests.simulation.database.rows import Change
 from tests.simulation.database.server import Database
 from tests.simulation.kernel import Kernel
+from tests.simulation.vsd.server import Vsd
 
 #: The machine's link and port.
 DEVICE = "tap0"
+#: Its subnet, after domain and zone.
+_SUBNET = ("Domain", "Zone", "Subnet 1")
 _VM = "0f5c63a6-0c9f-4f6b-9f0c-3c2d2b7e1a11"
 #: An endpoint of another plugin like ours, which has another socket, and its port.
 _ENDPOINT, _PLUGIN = "f0" * 32, "other.sock"
@@ -44,13 +48,11 @@ def add_rows(database: Database, number: int) -> None:
     """
     port: dict[str, Any] = {
         "name": DEVICE,
-        "mac": f"52:54:00:00:00:{number + 1:02x}",
+        "mac": _mac(number),
         "bridge": "alubr0",
         "vm_domain": 1,
-        "nuage_domain": "Domain",
-        "nuage_zone": "Zone",
-        "nuage_network": "Subnet 1",
-        "metadata": ["map", [["nuage-enterprise-domain", "Domain"], ["static-ip", f"10.21.58.{200 + number}"]]],
+        **dict(zip(("nuage_domain", "nuage_zone", "nuage_network"), _SUBNET, strict=True)),
+        "metadata": ["map", [["nuage-enterprise-domain", _SUBNET[0]], ["static-ip", _address(number)]]],
     }
     entity: dict[str, Any] = {
         "vm_uuid": _VM,
@@ -70,6 +72,25 @@ def add_rows(database: Database, number: int) -> None:
         {"op": "insert", "table": "Nuage_VM_Table", "row": entity},
         mutation,
     )
+
+
+def bind_address(vsd: Vsd, number: int) -> None:
+    """Have the VSD give the machine's address to nobody else, also while a switch that lost its database has no port.
+
+    A VSD keeps a machine until somebody removes it; the lab's keeps one only for as long as its port is there.
+    """
+    binding = {"IPAddress": _address(number), "MAC": _mac(number)}
+    # An ID of its own: one that is drawn would change all that is drawn after it.
+    identity = f"{_VM[:-2]}{32 + number:02x}"
+    vsd.parts.directory.add(BY_ENTITY["ipreservation"], vsd.subnet(*_SUBNET), binding, identity=identity)
+
+
+def _mac(number: int) -> str:
+    return f"52:54:00:00:00:{number + 1:02x}"
+
+
+def _address(number: int) -> str:
+    return f"10.21.58.{200 + number}"
 
 
 def put_back(database: Database, number: int) -> None:

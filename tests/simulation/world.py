@@ -165,6 +165,8 @@ class World:
         installation.make_bridge(self.database)
         strangers.add_links(self.kernel)
         strangers.add_rows(self.database, self.number)
+        if self.vsd is not None:
+            strangers.bind_address(self.vsd.vsd, self.number)
         self.switch_daemon.start()
         self.reactor.run_for(_INSTALLATION)
         self.start_daemon()
