@@ -18,6 +18,7 @@ from lab.controlled import ControlledHost
 from lab.dockerd import IMAGE
 from lab.host import Host
 from lab.shell import NeverHappened, wait_until
+from nuage.vrs.tables import NETWORK_RECORD
 
 ROOT = Path(tempfile.gettempdir()) / "nuage-e2e"
 PROGRAMS = ("dockerd", "/usr/bin/docker", "ovsdb-server", "ovs-vswitchd", "ip", "nsenter", "iptables", "/bin/busybox")
@@ -112,6 +113,15 @@ def marks(host: Host) -> dict[str, Any]:
         "links": sorted(link for link in host.links() if link.startswith(("nu", "nc"))),
         "records": sorted(_record_keys(host)),
     }
+
+
+def endpoint_marks(host: Host) -> dict[str, Any]:
+    """Return all of a host that an endpoint leaves its marks in.
+
+    A network's record is none: an audit may learn or forget a network of another host of the cluster at any time.
+    """
+    found = marks(host)
+    return {**found, "records": [key for key in found["records"] if not key.startswith(NETWORK_RECORD)]}
 
 
 def _record_keys(host: Host) -> list[str]:

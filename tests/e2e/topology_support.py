@@ -20,7 +20,7 @@ from lab.host import Host
 from lab.pair import Pair
 from lab.shell import wait_until
 from lab.switch import BRIDGE, DATABASE
-from tests.e2e.host_support import demand_programs, marks, of_this_run
+from tests.e2e.host_support import demand_programs, endpoint_marks, of_this_run
 
 ROOT = Path(tempfile.gettempdir()) / "nuage-e2e-pairs"
 #: Pings one address, twice: the kernel may still remember that there was no neighbour.
@@ -146,11 +146,11 @@ class TopologyTestCase(SynchronousTestCase):
         self.make_network(place)
         self._places[name] = place
         host = self.hosts[place.host]
-        before = marks(host)
+        before = endpoint_marks(host)
         done = host.docker(*self._run_words(name, place, place.network, words), check=False)
         self.assertNotEqual(done.returncode, 0, f"{name} should have been refused")
         # The kernel removes a link in the background, also after a failure.
-        wait_until(f"nothing is left of {name}", lambda: marks(host) == before, 10)
+        wait_until(f"nothing is left of {name}", lambda: endpoint_marks(host) == before, 10)
         return done.stderr.strip()
 
     def _run_words(self, name: str, place: Place, network: str, words: tuple[str, ...]) -> list[str]:
