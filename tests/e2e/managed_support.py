@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import shutil
+import signal
+import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
 
 from lab.controlled import ControlledHost
 from lab.host import Host
-from lab.managed import build, install
+from lab.managed import NAME, build, install
+from lab.plugin import COMMAND
 from lab.shell import run
 from tests.e2e.host_support import controlled_host, demand_programs
 
@@ -38,6 +42,19 @@ def demand_managed_host() -> ControlledHost:
     host.start()
     install(host, plugin, *SETTINGS)
     return host
+
+
+def command(host: Host, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of ``nuage-plugin`` that asks the plugin."""
+    plugin = host.docker("plugin", "inspect", "-f", "{{.Id}}", NAME).stdout.strip()
+    return host.run(COMMAND, f"--socket=/run/docker/plugins/{plugin}/control.sock", *words, check=False)
+
+
+def audit(host: Host) -> None:
+    """Have the plugin audit now: where no container is attached it does not ask Docker by itself."""
+    pid = process(host)
+    assert pid is not None, f"no plugin runs on {host.name}"
+    os.kill(pid, signal.SIGUSR2)
 
 
 def process(host: Host) -> int | None:

@@ -16,7 +16,7 @@ from lab.managed import NAME
 from lab.shell import NeverHappened, wait_until
 from lab.swarm import Swarm, Task
 from tests.e2e.host_support import demand_programs, marks, of_this_run, place_options
-from tests.e2e.managed_support import managed_plugin
+from tests.e2e.managed_support import audit, managed_plugin
 from tests.e2e.topology_support import pair_of
 
 ROOT = Path(tempfile.gettempdir()) / "nuage-e2e-swarms"
@@ -54,6 +54,9 @@ class SwarmTestCase(SynchronousTestCase):
             self.manager.docker("service", "rm", service, check=False)
         for network in self._networks:
             wait_until(f"{network} is removed", partial(self._removed, "network", network), 30)
+        for host in self.hosts:
+            # The manager's plugin may have learnt a network of which no task is left there.
+            audit(host)
         with contextlib.suppress(NeverHappened):
             wait_until("the hosts look as before", lambda: self.state() == self._before, 30)
         self.assertEqual(self.state(), self._before)
@@ -62,6 +65,10 @@ class SwarmTestCase(SynchronousTestCase):
         """Return all that an endpoint or a network leaves its marks in, of both hosts, and the networks themselves."""
         networks = ("network", "ls", "--quiet", f"--filter=driver={NAME}")
         return [{**marks(host), "networks": sorted(host.docker(*networks).stdout.split())} for host in self.hosts]
+
+    def records(self) -> list[list[str]]:
+        """Return the keys of the records of both hosts."""
+        return [marks(host)["records"] for host in self.hosts]
 
     def docker(self, *words: str) -> str:
         """Run a docker command on the manager that has to succeed, and return what it prints."""

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from lab.controlled import ControlledHost
 from lab.managed import NAME, adapt
-from lab.plugin import COMMAND
 from lab.shell import Process, run, wait_until
 from tests.e2e.disturbance_support import ALWAYS
 from tests.e2e.host_support import HostTestCase, demand_programs, place_options
-from tests.e2e.managed_support import SETTINGS, demand_managed_host, managed_plugin, process
+from tests.e2e.managed_support import SETTINGS, command, demand_managed_host, managed_plugin, process
 from tests.test_packaging import BUILDERS, pinned, versions
 
 _REGISTRY = "localhost:5000"
@@ -88,8 +87,7 @@ class ManagedPluginTests(HostTestCase):
 
     def status(self) -> str:
         """Return what the operator's command prints of the plugin."""
-        plugin = self.docker("plugin", "inspect", "-f", "{{.Id}}", NAME)
-        done = self.host.run(COMMAND, f"--socket=/run/docker/plugins/{plugin}/control.sock", "status", check=False)
+        done = command(self.host, "status")
         return done.stdout + done.stderr
 
     def test_packages(self) -> None:

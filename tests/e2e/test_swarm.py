@@ -10,8 +10,10 @@ from lab.dockerd import IMAGE
 from lab.host import Host
 from lab.managed import NAME
 from lab.shell import wait_until
+from nuage.vrs.tables import NETWORK_RECORD
 from tests.e2e.host_support import PLACE
 from tests.e2e.ipam_support import Vsd
+from tests.e2e.managed_support import audit, command
 from tests.e2e.swarm_support import SwarmTestCase
 
 STACK = Path(__file__).parent.parent.parent / "examples" / "stack.yaml"
@@ -39,6 +41,22 @@ class ServiceTests(SwarmTestCase):
             names = task.host.docker("exec", task.container, "nslookup", "web", check=False).stdout
             for other in tasks:
                 self.assertIn(f"Address: {other.address}\n", names)
+
+    def test_a_network_without_tasks(self) -> None:
+        """The manager's Docker lists it, so an audit there learns it; the worker's Docker has not heard of it.
+
+        Its removal leaves nothing either, which is asserted after each test.
+        """
+        network_id = self.create_network("IdleNet")
+        driver = ("network", "inspect", "--format={{.Driver}}", "IdleNet")
+        # Swarm allocates it in the background; until then it has no driver.
+        wait_until("Docker says whose it is", lambda: self.docker(*driver) == NAME, 20)
+        for host in self.hosts:
+            audit(host)
+        wait_until("the manager's plugin learns it", lambda: self.records()[0], 20)
+        # From then on audits do not ask Docker.
+        wait_until("an audit finds nothing to do", lambda: command(self.manager, "audit").returncode == 0, 20)
+        self.assertEqual(self.records(), [[NETWORK_RECORD + network_id], []])
 
     def test_update_scale_and_drain(self) -> None:
         """After each change exactly the tasks that run are in the switches, and they reach each other."""
