@@ -25,6 +25,9 @@ class Lock:
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if kind is GeneratorExit:
+            # The holder is thrown away, with its world. So are those who wait, and some cannot go on any more.
+            return
         if self._waiting:
             self._waiting.popleft().callback(None)
         else:
