@@ -139,6 +139,9 @@ class Rules(SynchronousTestCase):
                 assert {*map(type, self.propose(traces=lacking, links=links))} == {Remark}
             assert self.propose(traces=lacking, busy={ENDPOINT}) == []
             assert self.propose(traces=lacking, docker=None) == []
+        # A link that somebody renamed has its name again before it is plugged in.
+        renamed = self.propose(traces={}, links=_by_name(attrs.evolve(_link(carrier=True), name="hand0")))
+        assert [*map(type, renamed)] == [MendLink, Restore]
         # A bridge that was made again has lost all: the networks are learnt meanwhile.
         learn = Learn(NETWORK, _request(NETWORK))
         assert self.propose(traces={}, networks=set()) == [*restore, learn]

@@ -12,6 +12,7 @@ from tests.simulation.captured import captured
 from tests.simulation.chance import Chance
 from tests.simulation.database.rows import Change
 from tests.simulation.datacentre import DataCentre
+from tests.simulation.deeds import DEEDS
 from tests.simulation.extent import Extent
 from tests.simulation.plan import Step
 
@@ -195,6 +196,25 @@ class FoundTest(SynchronousTestCase):
             Step(32.1, "rename", ("c1", "c1-too")),
             seeds=range(1, 13),
         )
+
+    def test_a_renamed_link_of_a_switch_that_lost_its_database(self) -> None:
+        """The audit that gives it its name again plugs it in as well, and does not wait for another to confirm that."""
+        for seed in range(1, 5):
+            centre = DataCentre(Chance(seed), extent=Extent())
+            (world,) = centre.worlds
+            with captured(centre.history, centre.reactor.seconds):
+                centre.begin()
+                for deed, arguments, seconds in (
+                    ("network create", ("n1",), 5.0),
+                    ("run", ("c1", "n1", "no", ""), 20.0),
+                    ("link renamed", (0.0, 1), 0.0),
+                    # The bridge is there again after four seconds. What an audit sees is confirmed after five more.
+                    ("database empty", (2.0, True), 4.0 + 7.0),
+                ):
+                    DEEDS[deed](world, *arguments)
+                    centre.reactor.run_for(seconds)
+            names = [row["name"] for row in world.database.rows("Nuage_Port_Table")]
+            self.assertEqual(len(names), 2, f"seed {seed}: {names}\n{centre.history.text}")
 
     def test_an_endpoint_that_only_its_network_names(self) -> None:
         """Docker ends before it has written down that the container has it. The container goes on, and uses it."""

@@ -199,9 +199,10 @@ def propose(seen: Observation) -> list[Proposal]:
     """Return what would make the switch, the kernel and Docker agree."""
     proposals = [
         *_stale_endpoints(seen),
+        # What was renamed has its name again before it is attached.
+        *_faulty_links(seen),
         *_lacking_endpoints(seen),
         *_nameless_endpoints(seen),
-        *_faulty_links(seen),
         *_stale_links(seen),
         *_stale_networks(seen),
         *_unknown_networks(seen),
@@ -277,9 +278,10 @@ def _in_use(seen: Observation) -> Iterator[tuple[str, Use]]:
 
 def _lacking_endpoints(seen: Observation) -> Iterator[Restore]:
     """Find endpoints in use that the switch has only in part, or not. Without a link there is nothing to attach."""
+    links = seen.links_by_owner()
     for endpoint_id, use in _in_use(seen):
-        trace, link = seen.traces.get(endpoint_id), seen.links.get(port_name(endpoint_id))
-        if link is not None and link.alias == LINK_MARK + endpoint_id:
+        trace = seen.traces.get(endpoint_id)
+        if endpoint_id in links:
             # One that is attached without its container, and perhaps shut until that is known, lacks its name.
             nameless = trace is not None and trace.attached and trace.marked and trace.container_id is None
             whole = trace is not None and (trace.waiting or (trace.attached and trace.marked and trace.announced))
