@@ -49,12 +49,14 @@ class PromisesTest(SynchronousTestCase):
         self.world.history.violations.clear()
         return found
 
-    def answer(self, method: str, *, mac: str = "", why: str | None = None, **request: Any) -> list[str]:
-        """Have Docker hear an answer of the daemon, and return what was seen."""
+    def answer(
+        self, method: str, *, mac: str = "", why: str | None = None, took: float = 0.0, **request: Any
+    ) -> list[str]:
+        """Have Docker hear an answer of the daemon, which took some seconds, and return what was seen."""
         given = {"NetworkID": self.endpoint.network.id, "EndpointID": self.endpoint.id, **request}
         content = {"Interface": {"MacAddress": mac}} if why is None else None
-        now = self.world.reactor.seconds()
-        self.world.promises.answered(f"NetworkDriver.{method}", given, now, content, why or "")
+        began = self.world.reactor.seconds() - took
+        self.world.promises.answered(f"NetworkDriver.{method}", given, began, content, why or "")
         return self.found()
 
     def forget(self, key: str) -> None:
@@ -66,6 +68,9 @@ class PromisesTest(SynchronousTestCase):
         """A Join may not leave it so, but a hand may have set it down meanwhile."""
         links.set_down(self.world, 0.0)
         self.assertEqual(self.answer("Join"), [])
+        # The daemon is frozen for longer than a Join may take.
+        self.world.reactor.run_for(40)
+        self.assertEqual(self.answer("Join", took=41), [])
         self.world.links_touched = -math.inf
         (found,) = self.answer("Join")
         self.assertIn(f"Join {self.endpoint.id[:12]} succeeds, and its link is ", found)

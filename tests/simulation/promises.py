@@ -6,8 +6,9 @@ use is taken away, that an answer is not true, or that calls are still refused o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nuage.names import port_name
@@ -156,7 +157,12 @@ class Promises:
         elif method == "DeleteEndpoint":
             self._world.reactor.callLater(_CLEANING, self._see_gone, request["EndpointID"], "deleted", self._process)
         elif self._hand < began:
-            check = {"CreateNetwork": self._network, "CreateEndpoint": self._created, "Join": self._joined}.get(method)
+            checks: Mapping[str, Callable[..., None]] = {
+                "CreateNetwork": self._network,
+                "CreateEndpoint": self._created,
+                "Join": partial(self._joined, began=began),
+            }
+            check = checks.get(method)
             if check is not None:
                 check(request, content)
 
@@ -204,7 +210,7 @@ class Promises:
             if former != mac:
                 self._violate(f"address {given['Address']} of {network.name} had the MAC address {former}, now {mac}")
 
-    def _joined(self, request: Mapping[str, Any], _content: Mapping[str, Any]) -> None:
+    def _joined(self, request: Mapping[str, Any], _content: Mapping[str, Any], began: float) -> None:
         endpoint_id = request["EndpointID"]
         store = self._world.database.store
         if not any(truth.marked("Interface", row) == {endpoint_id} for row in store.tables["Interface"].rows.values()):
@@ -213,8 +219,10 @@ class Promises:
             # It is shut until Docker tells its policy.
             self._world.reactor.callLater(_OPENING, self._see_open, endpoint_id)
         link = self._world.kernel.find(port_name(endpoint_id))
-        # A hand may have changed it since the daemon made it, within the time that a Join may take.
-        touched = self._world.reactor.seconds() - self._world.links_touched < self._world.config.call_timeout
+        # A hand may have changed it since the daemon made it: in this call, which a frozen daemon answers late, or in
+        # an earlier one, within the time that a Join may take.
+        made = min(began, self._world.reactor.seconds() - self._world.config.call_timeout)
+        touched = self._world.links_touched > made
         if not touched and (link is None or not link.up):
             self._violate(f"Join {endpoint_id[:12]} succeeds, and its link is {link}")
 
