@@ -23,8 +23,6 @@ _EMPTY: Sequence[object] = ("", None, [], {}, frozenset())
 #: Rows may be made anew.
 _UUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
-#: Docker's option of an endpoint, and label of a container; and its option of a network.
-_GROUP, _NETWORK_GROUP = "nuage.policy-group", "policy-group"
 #: What tells the VRS that the VSD has a container already.
 _SPLIT = "nuage-extension"
 
@@ -125,18 +123,12 @@ def _differences(
             "domain": (port["nuage_domain"], options["domain"]),
             # An L2 domain has none.
             "subnet": (port["nuage_network"], options.get("subnet", "")),
-            "policy group": (port["metadata"].get(POLICY_GROUP), group_of(endpoint, container)),
+            "policy group": (port["metadata"].get(POLICY_GROUP), truth.policy_group(endpoint, container) or None),
             "organization": (entity["nuage_enterprise"], options["organization"]),
         }
     if endpoint.mac:
         told["MAC address"] = (port["mac"], endpoint.mac)
     return ((what, is_) for what, (is_, should_be) in told.items() if is_ != should_be)
-
-
-def group_of(endpoint: Endpoint, container: Container) -> object:
-    """Return the policy group that a container is to be in by what Docker knows, None for none."""
-    of_network = endpoint.network.options.get(_NETWORK_GROUP)
-    return endpoint.options.get(_GROUP) or container.labels.get(_GROUP) or of_network
 
 
 def _check_records(world: World, ports: Collection[str]) -> None:

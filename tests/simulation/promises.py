@@ -126,7 +126,8 @@ class Promises:
         at_vsd = not row["nuage_domain"][0]
         if found is None or at_vsd or self._world.config.label_policy != "strict":
             return
-        group = truth.policy_group(self._world.docker.store, found)
+        store = self._world.docker.store
+        group = truth.policy_group(found, truth.container_of(store, found))
         told = row["metadata"].get("nuage-policy-group", "")
         if told != group:
             self._violate(f"port {name} is announced with the policy group {told!r}, not {group!r}")

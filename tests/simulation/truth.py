@@ -11,6 +11,7 @@ from tests.simulation.docker.store import Container, Endpoint, Store
 
 _RECORD = "nuage-record"
 _ENDPOINT, _ENDPOINT_RECORD, _NETWORK_RECORD = "nuage-endpoint", "nuage-endpoint-", "nuage-network-"
+#: Docker's option of an endpoint, and label of a container; and its option of a network.
 _GROUP, _NETWORK_GROUP = "nuage.policy-group", "policy-group"
 
 
@@ -77,9 +78,8 @@ def endpoint_of_port(store: Store, name: str) -> Endpoint | None:
     return next((endpoint for endpoint in each if port_name(endpoint.id) == name), None)
 
 
-def policy_group(store: Store, endpoint: Endpoint) -> str:
-    """Return the policy group that the user wants for an endpoint, empty for none."""
-    container = container_of(store, endpoint)
+def policy_group(endpoint: Endpoint, container: Container | None) -> str:
+    """Return the policy group that the user wants for an endpoint of a container, empty for none."""
     labels = container.labels if container is not None else {}
     of_network = endpoint.network.options.get(_NETWORK_GROUP)
     return str(endpoint.options.get(_GROUP) or labels.get(_GROUP) or of_network or "")

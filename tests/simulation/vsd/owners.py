@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from lab.vsd.directory import CREATE, DELETE, Change, Thing
 from nuage.ipam.marks import Mark
+from tests.simulation import truth
 from tests.simulation.docker.store import Endpoint, Network
-from tests.simulation.invariants import group_of
 from tests.simulation.networks import PLACES
 from tests.simulation.vsd.server import Vsd
 
@@ -165,7 +165,7 @@ class Owners:
                 if port is None:
                     yield world, f"{container.name} has no vPort at the VSD"
                     continue
-                wanted = self._vsd.moved.get(port.id, group_of(endpoint, container))
+                wanted = self._vsd.moved.get(port.id, truth.policy_group(endpoint, container))
                 groups = [each.name for each in port.members["policygroups"].values()]
                 if groups != ([wanted] if wanted else []):
                     yield world, f"the vPort of {container.name} is to be in {wanted}, and is in {groups}"
