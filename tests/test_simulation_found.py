@@ -178,7 +178,7 @@ class FoundTest(SynchronousTestCase):
 
     def test_a_container_that_goes_before_its_restart(self) -> None:
         """It was connected meanwhile: Docker keeps that endpoint for ever, and so does the daemon."""
-        self.live(
+        plan = (
             Step(1, "network create", ("n1",)),
             Step(2, "network create", ("n2",)),
             Step(4, "run", ("c1", "n1", "always", "web")),
@@ -186,6 +186,9 @@ class FoundTest(SynchronousTestCase):
             Step(26.5, "connect", ("c1", "n2")),
             Step(27.5, "rm", ("c1",)),
         )
+        self.live(*plan)
+        # Its link is not in use, and keeps the name that a hand gives it.
+        self.live(*plan, Step(40, "link renamed", (0.0, 1)))
 
     def test_a_renamed_container_whose_port_has_lost_its_marks(self) -> None:
         """The audit that put the marks back wrote the new name there alone, and the VRS had the former one for ever."""

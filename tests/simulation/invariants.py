@@ -80,7 +80,7 @@ def check_rest(world: World) -> None:
     for name in sorted({*ports, *entities} - kept - {port_name(each) for each in kept}):
         _violate(world, f"{name} is announced, and nobody uses it")
     _check_marks(world, linked)
-    _check_links(world, linked, {*wanted, *map(port_name, kept)})
+    _check_links(world, linked, {*(endpoint.id for endpoint, _ in wanted.values()), *kept})
     _check_records(world, {*wanted, *map(port_name, kept)})
     _check_networks(world)
 
@@ -146,8 +146,9 @@ def _check_records(world: World, ports: Collection[str]) -> None:
 def _check_links(world: World, linked: Mapping[str, Endpoint], allowed: Collection[str]) -> None:
     """Check that each endpoint with a link has it, with its alias and a carrier, and that no other link is ours.
 
-    The allowed ones may be there: those of endpoints that Docker has kept, and of those that it told to leave and has
-    in use again. A daemon that was killed meanwhile has left the link there.
+    Those of the allowed endpoints may be there: Docker has kept the endpoints, or told them to leave and has them in
+    use again. A daemon that was killed meanwhile has left the link there. A hand may have given it another name: only
+    links in use are mended.
     """
     links = {link.name: link for link in world.kernel.links() if link.group == GROUP}
     for name, endpoint in sorted(linked.items()):
@@ -159,8 +160,10 @@ def _check_links(world: World, linked: Mapping[str, Endpoint], allowed: Collecti
         carrier = link.carrier or endpoint.sandbox is None or not endpoint.sandbox.exists
         if not (link.up and carrier and link.alias == link_alias(endpoint.id)):
             _violate(world, f"link {name} is not as it should be: {link}")
-    for name in sorted(links.keys() - set(allowed)):
-        _violate(world, f"nobody uses link {name}")
+    names, aliases = {*map(port_name, allowed)}, {*map(link_alias, allowed)}
+    for name, link in sorted(links.items()):
+        if name not in names and link.alias not in aliases:
+            _violate(world, f"nobody uses link {name}")
 
 
 def check_cleared(world: World, before: State) -> None:
