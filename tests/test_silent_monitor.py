@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from nuage.libnetwork.body import Body
 from nuage.model import Endpoint
 from nuage.ovsdb.cache import Cache
 from nuage.ovsdb.client import Monitored
+from nuage.ovsdb.comparison import Comparison
 from nuage.ovsdb.effects import must_show
 from nuage.ovsdb.errors import MonitorSilent
 from nuage.ovsdb.framing import Splitter
@@ -159,6 +160,69 @@ class Played(ClientCase):
             self.remote.last.answer("transact", [{"count": 0}])
             self.successResultOf(call)
         assert self.client.synced
+
+
+class Compared(SynchronousTestCase):
+    """What is read of a small table, T, and of a large one, U."""
+
+    def setUp(self) -> None:
+        self.cache = Cache([*MONITORED, Monitored("U", ("name",))], self.fail)
+        self.load(120)
+
+    def load(self, number: int) -> None:
+        """Load the cache with one row of T and some rows of U."""
+        rows = {uuid(each): {"initial": {"name": str(each)}} for each in range(number)}
+        self.cache.load(schema(), {"T": {uuid(1): {"initial": ROW}}, "U": rows})
+
+    def read(self, comparison: Comparison, **others: str | None) -> Sequence[str]:
+        """Have a database answer that has what the cache has, but for others; return in which tables it differs."""
+        results = []
+        for question in comparison.questions():
+            rows = {key: dict(row) for key, row in self.cache[question.table].rows.items()}
+            if question.where:
+                ((_, _, key),) = question.where
+                assert isinstance(key, str)
+                self.asked.append(key)
+                name = others.get(f"row{int(key[-4:], 16)}", rows[key]["name"])
+                rows = {} if name is None else {key: {"name": name}}
+            results.append(Selected(tuple({"_uuid": key, **row} for key, row in rows.items())))
+        return comparison.differing(results)
+
+    def test_rows_in_turn(self) -> None:
+        """All are read before the first is read again, with those that have come meanwhile."""
+        comparison = Comparison(self.cache, schema(), ["T", "U", "Absent"], ["T"])
+        rounds = []
+        for _ in range(4):
+            self.asked: list[str] = []
+            assert self.read(comparison) == []
+            rounds.append(self.asked)
+            self.load(121)
+        assert [len(each) for each in rounds] == [50, 50, 20, 50]
+        assert {each for some in rounds[:3] for each in some} == {uuid(number) for number in range(120)}
+        assert len([*comparison.questions()]) == 51
+
+    def test_a_row_that_differs(self) -> None:
+        """It is read again until it agrees: one that others have changed or removed."""
+        comparison = Comparison(self.cache, schema(), ["T", "U"], ["T"])
+        self.asked = []
+        for other in ("other", None):
+            assert self.read(comparison, row7=other) == ["U"]
+        assert self.read(comparison) == []
+        assert len({*self.asked}) == 50
+        # A row that has gone from both.
+        comparison.questions()
+        self.load(0)
+        assert (
+            comparison.differing(
+                [Selected(({"_uuid": uuid(1), **self.cache["T"].rows[uuid(1)]},)), *[Selected(())] * 50]
+            )
+            == []
+        )
+
+    def test_nothing_to_compare(self) -> None:
+        """Without a small table that the database has."""
+        assert not Comparison(self.cache, schema(), ["T", "U"], [])
+        assert not Comparison(self.cache, schema(), ["T", "U"], ["Absent"])
 
 
 class Witnesses(ClientCase):
@@ -321,6 +385,23 @@ class OnAServer(TestCase):
         row = self.plugin.client.cache[tables.BRIDGE].find("name", BRIDGE)
         assert row is not None
         assert dict(row["external_ids"])["x"] == "z"  # type: ignore[arg-type]
+
+    async def test_a_controller(self) -> None:
+        """The address that it gives to a port is noticed: it changes nothing else."""
+        await self.plugin.driver.create_network(network_request())
+        await self.plugin.driver.create_endpoint(payloads.CreateEndpoint.from_body(Body(endpoint_body())))
+        await self.plugin.driver.join(payloads.EndpointCall(NETWORK, ENDPOINT))
+        self.deaf = True
+        again = ensureDeferred(self.loaded_again())
+        other = self.vrs.client(reactor)
+        other.start()
+        await other.when_synced()
+        await other.transact(Update(tables.NUAGE_PORT, [], {"ip_addr": "10.21.59.99"}))
+        await other.stop()
+        await again
+        resolution = self.plugin.switch.resolution(ENDPOINT)
+        assert resolution is not None
+        assert resolution.address == "10.21.59.99"
 
     async def test_a_busy_server_that_is_not_deaf(self) -> None:
         """Whatever others change at the same time."""

@@ -200,6 +200,15 @@ class FoundTest(SynchronousTestCase):
             seeds=range(1, 13),
         )
 
+    def test_an_address_that_a_silent_monitor_does_not_tell(self) -> None:
+        """The port has it again, and nothing else that others do shows that the monitor is silent."""
+        self.live(
+            Step(1, "network create", ("n1",)),
+            Step(5, "run", ("c1", "n1", "no", "")),
+            Step(30, "port refused", (0.0, 5.0)),
+            Step(31, "database silent", ()),
+        )
+
     def test_a_renamed_link_of_a_switch_that_lost_its_database(self) -> None:
         """The audit that gives it its name again plugs it in as well, and does not wait for another to confirm that."""
         for seed in range(1, 5):

@@ -75,7 +75,8 @@ class OvsdbClient:
         :param max_retry_delay: seconds between two attempts to connect, at most, without the jitter.
         :param monitor_forms: the ways to monitor, in the order in which they are tried.
         :param frame_limit: longest message accepted, in bytes.
-        :param witnesses: small monitored tables that are read every ``probe_interval`` and compared with the cache.
+        :param witnesses: small monitored tables that are read every ``probe_interval`` and compared with the cache,
+            with some rows of the others; without them nothing is. See :mod:`nuage.ovsdb.comparison`.
         :param jitter: gives a random number from 0 to 1.
         """
         self.cache = Cache(monitored, self._report)

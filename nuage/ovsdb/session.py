@@ -20,6 +20,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from nuage.ovsdb.cache import Cache
+from nuage.ovsdb.comparison import Comparison
 from nuage.ovsdb.effects import must_show
 from nuage.ovsdb.errors import (
     CallRejected,
@@ -32,9 +33,9 @@ from nuage.ovsdb.errors import (
 from nuage.ovsdb.framing import DEFAULT_FRAME_LIMIT
 from nuage.ovsdb.messages import Request
 from nuage.ovsdb.monitored import Monitored, monitor_requests
-from nuage.ovsdb.operations import Operation, Select, read_outcome
+from nuage.ovsdb.operations import Operation, read_outcome
 from nuage.ovsdb.protocol import JsonRpcConnection
-from nuage.ovsdb.results import Result, Selected
+from nuage.ovsdb.results import Result
 from nuage.ovsdb.schema import parse_schema
 
 #: The ways to monitor, the newest first: since Open vSwitch 2.12, since 2.6, and the one of RFC 7047.
@@ -193,39 +194,25 @@ class Session:
         return results
 
     def _watch_monitor(self) -> None:
-        tables = [name for name in self._terms.witnesses if self.schema is not None and name in self.schema.tables]
-        if tables:
-            self._watch = Deferred.fromCoroutine(self._compare_from_time_to_time(tables))
+        assert self.schema is not None
+        terms = self._terms
+        tables = [each.table for each in terms.monitored]
+        comparison = Comparison(self._cache, self.schema, tables, terms.witnesses)
+        if comparison:
+            self._watch = Deferred.fromCoroutine(self._compare_from_time_to_time(comparison))
             self._watch.addErrback(lambda failure: failure.trap(CancelledError, OvsdbError))
 
-    async def _compare_from_time_to_time(self, tables: Sequence[str]) -> None:
-        """Read small tables and compare them with the cache. A difference that lasts proves the monitor silent.
-
-        This writes nothing. What our own transactions change is compared at once; this is for what others do.
-        """
+    async def _compare_from_time_to_time(self, comparison: Comparison) -> None:
+        """Compare the database with the cache. A difference that lasts proves the monitor silent."""
         differed_at: int | None = None
         while True:
             await deferLater(self._clock, self._terms.probe_interval)
-            if await self._agree(tables):
-                differed_at = None
-            elif differed_at == self._updates:
+            results = await self.transact(comparison.questions(), self._terms.call_timeout)
+            differing = comparison.differing(results)
+            if differing and differed_at == self._updates:
                 self._watch = None
-                raise self._monitor_is_silent(f"updates of {' and '.join(tables)} did not come")
-            else:
-                differed_at = self._updates
-
-    async def _agree(self, tables: Sequence[str]) -> bool:
-        assert self.schema is not None
-        columns = {table: tuple(self._cache[table].columns) for table in tables}
-        results = await self.transact(
-            [Select(table, [], ("_uuid", *columns[table])) for table in tables], self._terms.call_timeout
-        )
-        for table, result in zip(tables, results, strict=True):
-            assert isinstance(result, Selected)
-            there = {row["_uuid"]: {column: row[column] for column in columns[table]} for row in result.rows}
-            if there != {uuid: dict(row) for uuid, row in self._cache[table].rows.items()}:
-                return False
-        return True
+                raise self._monitor_is_silent(f"updates of {' and '.join(differing)} did not come")
+            differed_at = self._updates if differing else None
 
     def _monitor_is_silent(self, why: str) -> MonitorSilent:
         problem = MonitorSilent("transact", f"the database server's monitor fell silent: {why}")
