@@ -192,6 +192,19 @@ class PromisesTest(SynchronousTestCase):
         self.world.reactor.run_for(9)
         self.assertEqual(self.found(), [f"endpoint {self.endpoint.id[:12]} was joined long ago, and is still shut"])
 
+    def test_a_port_that_a_hand_shuts(self) -> None:
+        """It has been opened since the Join, and an audit opens it again."""
+        (row,) = (row for row in self.world.database.rows("Nuage_Port_Table") if row["name"] == self.port)
+        told = {name: row[name] for name in ("name", "mac", "bridge", "nuage_domain", "nuage_network")}
+        told["metadata"] = ["map", [list(pair) for pair in row["metadata"].items()]]
+        delete = {"op": "delete", "table": "Nuage_Port_Table", "where": [["name", "==", self.port]]}
+        self.world.database.transact(delete)
+        self.assertEqual(self.answer("Join"), [])
+        self.world.database.transact({"op": "insert", "table": "Nuage_Port_Table", "row": told})
+        self.world.database.transact(delete)
+        self.world.reactor.run_for(60)
+        self.assertEqual(self.found(), [])
+
     def test_an_audit_that_stays_undone(self) -> None:
         """It may fail for as long as something is wrong, and until it is made up for."""
         self.world.fault_lasts(10)

@@ -47,6 +47,8 @@ class Promises:
         #: When a hand changed the switch last, in seconds of the world.
         self._hand = float("-inf")
         self._macs: dict[tuple[str, str], str] = {}
+        #: The ports that were announced since their endpoints were joined.
+        self._opened: set[str] = set()
         self._calls = 0
         #: What Docker called last about an endpoint; of networks, only their removal.
         self._last: dict[str, Call] = {}
@@ -121,6 +123,7 @@ class Promises:
     def _announced(self, row: Row) -> None:
         """See whether a port that may now talk has its policy."""
         name = row["name"][0]
+        self._opened.add(name)
         found = truth.endpoint_of_port(self._world.docker.store, name)
         # If the VSD has the port already, it knows the policy.
         at_vsd = not row["nuage_domain"][0]
@@ -218,6 +221,7 @@ class Promises:
             self._violate(f"Join {endpoint_id[:12]} succeeds, and the switch has no port of it")
         if "Nuage_Port_Table" not in truth.traces(store, endpoint_id):
             # It is shut until Docker tells its policy.
+            self._opened.discard(port_name(endpoint_id))
             self._world.reactor.callLater(_OPENING, self._see_open, endpoint_id)
         link = self._world.kernel.find(port_name(endpoint_id))
         # A hand may have changed it since the daemon made it: in this call, which a frozen daemon answers late, or in
@@ -228,7 +232,10 @@ class Promises:
             self._violate(f"Join {endpoint_id[:12]} succeeds, and its link is {link}")
 
     def _see_open(self, endpoint_id: str) -> None:
-        """See whether a port that was shut is open, if nothing has been wrong for long enough."""
+        """See whether a port that was shut has been opened, if nothing has been wrong for long enough.
+
+        One that was opened, and from which a hand has taken that since, is put back by audits, in their own time.
+        """
         # What the VSD was to be told, and was not, the next audit tells it, which does not wait for the interval.
         patience = _OPENING if self._world.vsd is None else _EXCUSED
         if self._world.reactor.seconds() - self._world.faults_end < patience:
@@ -236,7 +243,8 @@ class Promises:
             return
         endpoint = truth.endpoint(self._world.docker.store, endpoint_id)
         shut = "Nuage_Port_Table" not in truth.traces(self._world.database.store, endpoint_id)
-        if shut and endpoint is not None and endpoint.device:
+        opened = port_name(endpoint_id) in self._opened
+        if shut and not opened and endpoint is not None and endpoint.device:
             self._violate(f"endpoint {endpoint_id[:12]} was joined long ago, and is still shut")
 
     def audited(self, problem: str | None) -> None:
