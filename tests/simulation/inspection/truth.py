@@ -69,9 +69,13 @@ def _unheard(inspector: Inspector, status: Mapping[str, Any]) -> Iterator[str]:
     known = inspector.follower.known if inspector.follower is not None else None
     if known is None:
         return
+    # Those that were refused are shown for a while, which may have ended for some since the last event.
+    shown = {each["id"] for each in status["endpoints"]}
+    endpoints = [each for each in known["endpoints"] if each["id"] in shown or not each["gone"]]
     for name in _HEARD:
-        if _sorted(known[name]) != _sorted(status[name]):
-            yield f"/events told other {name} than /status: {known[name]} and {status[name]}"
+        heard = endpoints if name == "endpoints" else known[name]
+        if _sorted(heard) != _sorted(status[name]):
+            yield f"/events told other {name} than /status: {heard} and {status[name]}"
 
 
 def _sorted(value: Any) -> Any:
