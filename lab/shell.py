@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
@@ -115,18 +116,30 @@ class Process:
     def _alive(self, pid: int) -> bool:
         if self._started is not None and self._started.pid == pid:
             return self._started.poll() is None
-        # A killed process has its sockets until its last thread has ended, and the first thread is a zombie until then.
-        return any(_stat(thread)[:1] not in ([], ["Z"]) for thread in Path(f"/proc/{pid}/task").glob("*"))
+        return not _ended(pid)
 
 
-def _stat(process: Path) -> list[str]:
-    """Return the fields of a process's or a thread's state from the third on (proc(5)), empty if it is gone."""
+def _ended(pid: int) -> bool:
+    """Tell whether all threads of a process have ended, which may be a zombie still.
+
+    A killed process has its sockets until its last thread has ended, and the first thread is a zombie until then. A
+    list of the threads is no answer: it may lack some while others end.
+    """
     try:
-        return (process / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        ends = select.poll()
+        ends.register(descriptor, select.POLLIN)
+        return bool(ends.poll(0))
+    finally:
+        os.close(descriptor)
 
 
 def _start_time(pid: int) -> str:
-    """Return the start time of a process, field 22, in ticks since the machine started."""
-    return "".join(_stat(Path(f"/proc/{pid}"))[19:20])
+    """Return the start time of a process, field 22 of its state (proc(5)), in ticks since the machine started."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
