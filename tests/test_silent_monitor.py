@@ -212,12 +212,8 @@ class Compared(SynchronousTestCase):
         # A row that has gone from both.
         comparison.questions()
         self.load(0)
-        assert (
-            comparison.differing(
-                [Selected(({"_uuid": uuid(1), **self.cache["T"].rows[uuid(1)]},)), *[Selected(())] * 50]
-            )
-            == []
-        )
+        there = Selected(({"_uuid": uuid(1), **self.cache["T"].rows[uuid(1)]},))
+        assert comparison.differing([there, *[Selected(())] * 50]) == []
 
     def test_nothing_to_compare(self) -> None:
         """Without a small table that the database has."""

@@ -46,13 +46,16 @@ def add_rows(database: Database, number: int) -> None:
         database: That of the switch.
         number: Which of the hosts it is, from 0 on: each has a machine of its own.
     """
+    domain, zone, subnet = _SUBNET
     port: dict[str, Any] = {
         "name": DEVICE,
         "mac": _mac(number),
         "bridge": "alubr0",
         "vm_domain": 1,
-        **dict(zip(("nuage_domain", "nuage_zone", "nuage_network"), _SUBNET, strict=True)),
-        "metadata": ["map", [["nuage-enterprise-domain", _SUBNET[0]], ["static-ip", _address(number)]]],
+        "nuage_domain": domain,
+        "nuage_zone": zone,
+        "nuage_network": subnet,
+        "metadata": ["map", [["nuage-enterprise-domain", domain], ["static-ip", _address(number)]]],
     }
     entity: dict[str, Any] = {
         "vm_uuid": _VM,
